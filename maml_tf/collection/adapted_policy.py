@@ -1,0 +1,157 @@
+"""A TFPolicy whose state is its parameters."""
+
+from typing import Optional, Tuple
+
+import tensorflow as tf
+from tf_agents.policies import tf_policy
+from tf_agents.trajectories import policy_step
+from tf_agents.trajectories import time_step as ts
+from tf_agents.typing import types
+
+from maml_tf import action_distributions
+from maml_tf import parameters as parameters_lib
+
+
+class AdaptedPolicy(tf_policy.TFPolicy):
+  """Acts for B tasks, each with parameters of its own.
+
+  The policy state is a tuple of parameter tensors, leaves [B, ...]. A time step
+  carries N = B * E observations, grouped by task (B = N: one each). Without a
+  state the policy acts with its initial parameters.
+  """
+
+  def __init__(
+      self,
+      time_step_spec: ts.TimeStep,
+      action_spec: types.NestedTensorSpec,
+      network: parameters_lib.ParameterizedNetwork,
+      distributions: action_distributions.ActionDistributions,
+      initial_parameters: Tuple[types.Tensor, ...],
+      emit_behaviour: bool = False,
+      deterministic: bool = False,
+      name: Optional[str] = None,
+  ):
+    """Creates the policy.
+
+    Args:
+      time_step_spec: A `TimeStep` of specs, without a batch axis.
+      action_spec: A nest of `BoundedTensorSpec`.
+      network: The policy network as a function of its parameters.
+      distributions: The family of the network's outputs.
+      initial_parameters: The initial state, one tensor or variable for each
+        parameter, without the leading B: the meta-parameters, or the adapted
+        parameters of one task.
+      emit_behaviour: Whether `policy_info` holds the parameters of the
+        distribution that the action was drawn from, as training needs it.
+      deterministic: Whether to act by the distribution's mode.
+      name: The name of the policy.
+    """
+    # A reset at FIRST steps would wipe the adapted parameters; a clipped action
+    # is not the one that was sampled.
+    super().__init__(
+        time_step_spec,
+        action_spec,
+        policy_state_spec=network.spec,
+        info_spec=distributions.tensor_specs if emit_behaviour else (),
+        clip=False,
+        automatic_state_reset=False,
+        name=name,
+    )
+    self._network = network
+    self._distributions = distributions
+    self._initial_parameters = tuple(initial_parameters)
+    self._emit_behaviour = emit_behaviour
+    self._deterministic = deterministic
+    self._generator = tf.random.Generator.from_non_deterministic_state()
+
+  @property
+  def distributions(self) -> action_distributions.ActionDistributions:
+    """The family of the action distributions."""
+    return self._distributions
+
+  def act(
+      self,
+      time_step: ts.TimeStep,
+      policy_state: Tuple[types.Tensor, ...],
+      noise: Tuple[types.Tensor, ...],
+  ) -> policy_step.PolicyStep:
+    """Acts with noise that the caller drew.
+
+    Args:
+      time_step: A `TimeStep`, leaves [N, ...].
+      policy_state: The parameters, leaves [B, ...]; N is a multiple of B.
+      noise: One tensor [N, *shape] for each of `distributions.noise_specs`.
+
+    Returns:
+      A `PolicyStep`, leaves [N, ...].
+    """
+    step = self._distribution(time_step, policy_state)
+    if self._deterministic:
+      action = tf.nest.map_structure(lambda d: d.mode(), step.action)
+    else:
+      action = self._distributions.sample(step.action, noise)
+    return step._replace(action=action)
+
+  def _get_initial_state(self, batch_size):
+    if batch_size is None:
+      return tuple(tf.convert_to_tensor(p) for p in self._initial_parameters)
+    return tuple(
+        tf.broadcast_to(p, tf.concat([[batch_size], tf.shape(p)], axis=0))
+        for p in self._initial_parameters
+    )
+
+  def _variables(self):
+    return self._network.variables_tuple
+
+  def _distribution(self, time_step, policy_state):
+    if policy_state:
+      tensors = self._per_task_distributions(time_step, policy_state)
+    else:
+      tensors = self._evaluate(
+          self._get_initial_state(None),
+          time_step.observation,
+          time_step.step_type,
+      )
+    info = tensors if self._emit_behaviour else ()
+    return policy_step.PolicyStep(
+        self._distributions.from_tensors(tensors), policy_state, info
+    )
+
+  def _per_task_distributions(self, time_step, policy_state):
+    """Evaluates the network, parameters [B, ...], observations [N, ...]."""
+    num_tasks = _size(policy_state[0])
+    per_task = _size(time_step.step_type) // num_tasks
+    observation, step_type = tf.nest.map_structure(
+        lambda t: _reshape(t, [num_tasks, per_task], skip=1),
+        (time_step.observation, time_step.step_type),
+    )
+    tensors = tf.vectorized_map(
+        lambda task: self._evaluate(*task),
+        (policy_state, observation, step_type),
+    )
+    return tf.nest.map_structure(
+        lambda t: _reshape(t, [num_tasks * per_task], skip=2), tensors
+    )
+
+  def _evaluate(self, parameters, observation, step_type):
+    distribution, _ = self._network(
+        parameters, observation, step_type=step_type, network_state=()
+    )
+    return self._distributions.to_tensors(distribution)
+
+  def _action(self, time_step, policy_state, seed=None):
+    noise = self._distributions.random_noise(
+        _size(time_step.step_type), self._generator, seed
+    )
+    return self.act(time_step, policy_state, noise)
+
+
+def _size(tensor):
+  """The leading dimension: an int where it is known, else a tensor."""
+  size = tf.compat.dimension_value(tensor.shape[0])
+  return tf.shape(tensor)[0] if size is None else size
+
+
+def _reshape(tensor, outer_shape, skip):
+  """Replaces the first `skip` axes by `outer_shape`."""
+  return tf.reshape(tensor, [*outer_shape, *tensor.shape[skip:]])

@@ -1,0 +1,221 @@
+"""Advantages: returns, GAE, baselines and standardisation, task by task.
+
+All functions work on frames [B, T] that hold episodes end to end, and never
+look across a boundary. Generalised advantage estimation: arXiv:1506.02438.
+"""
+
+from typing import Protocol, Tuple
+
+import gin
+import tensorflow as tf
+import tensorflow_probability as tfp
+from tf_agents.trajectories import time_step as ts
+from tf_agents.trajectories import trajectory
+from tf_agents.typing import types
+
+from maml_tf import meta_batch
+
+
+class Baseline(Protocol):
+  """Predicts the return from a frame on."""
+
+  def fit_predict(
+      self,
+      observation: types.NestedTensor,
+      position: types.Tensor,
+      returns: types.Tensor,
+      mask: types.Tensor,
+  ) -> types.Tensor:
+    """Fits the returns of each task's valid frames and predicts every frame's.
+
+    Args:
+      observation: A nest of tensors [B, T, ...].
+      position: A tensor [B, T]: steps since the episode's beginning.
+      returns: A tensor [B, T]: discounted return from the frame on.
+      mask: A tensor [B, T]: 1 where the frame is valid.
+
+    Returns:
+      Values, [B, T].
+    """
+
+
+@gin.configurable
+class LinearFeatureBaseline:
+  """Ridge regression on clipped observations, their squares and powers of time.
+
+  The features of rllab, MAML and ProMP: o, o^2, t/100, (t/100)^2, (t/100)^3, 1
+  with o the observation clipped to [-10, 10], refitted for every task and
+  stage. It solves in float64, where the relative ridge keeps the normal
+  equations positive definite for all finite data.
+  """
+
+  def __init__(self, ridge: float = 1e-5, clip: float = 10.0):
+    """Sets the regression.
+
+    Args:
+      ridge: Regularisation, relative to the mean square of the features.
+      clip: Observations are clipped to [-clip, clip].
+    """
+    self._ridge = ridge
+    self._clip = clip
+
+  def fit_predict(self, observation, position, returns, mask):
+    features = self._features(observation, position)
+    weights = tf.cast(mask, tf.float64)[..., tf.newaxis]
+    gram = tf.matmul(features * weights, features, transpose_a=True)
+    moment = tf.matmul(
+        features * weights,
+        tf.cast(returns, tf.float64)[..., tf.newaxis],
+        transpose_a=True,
+    )
+    size = gram.shape[-1]
+    scale = self._ridge * tf.linalg.trace(gram) / size + 1e-12
+    gram += scale[:, tf.newaxis, tf.newaxis] * tf.eye(size, dtype=tf.float64)
+    coefficients = tf.linalg.cholesky_solve(tf.linalg.cholesky(gram), moment)
+    values = tf.matmul(features, coefficients)[..., 0]
+    return tf.cast(values, returns.dtype)
+
+  def _features(self, observation, position):
+    parts = [
+        tf.reshape(
+            tf.cast(o, tf.float64),
+            [*position.shape, o.shape[2:].num_elements()],
+        )
+        for o in tf.nest.flatten(observation)
+    ]
+    clipped = tf.clip_by_value(tf.concat(parts, -1), -self._clip, self._clip)
+    time = tf.cast(position, tf.float64)[..., tf.newaxis] / 100.0
+    return tf.concat(
+        [clipped, clipped**2, time, time**2, time**3, tf.ones_like(time)], -1
+    )
+
+
+@gin.configurable
+class NoBaseline:
+  """Predicts zero: advantages are returns."""
+
+  def fit_predict(self, observation, position, returns, mask):
+    return tf.zeros_like(returns)
+
+
+def generalized_advantages(
+    rewards: types.Tensor,
+    discounts: types.Tensor,
+    next_step_type: types.Tensor,
+    values: types.Tensor,
+    mask: types.Tensor,
+    gae_lambda: float,
+) -> types.Tensor:
+  """Computes A_t = delta_t + gamma * lambda * A_{t+1} within each episode.
+
+  delta_t = r_t + d_t * V(o_{t+1}) - V(o_t). A terminated episode has d_t = 0 at
+  its end; a truncated one has not, and bootstraps from the value of the LAST
+  frame, which holds its final observation.
+
+  Args:
+    rewards: A tensor [B, T]: the reward that follows the frame's action.
+    discounts: A tensor [B, T]: gamma, times 0 where the episode terminates.
+    next_step_type: An int32 tensor [B, T].
+    values: A tensor [B, T]: V of every frame, LAST frames included.
+    mask: A tensor [B, T]: 1 on transitions, 0 on boundaries.
+    gae_lambda: lambda in [0, 1].
+
+  Returns:
+    Advantages [B, T], 0 on boundaries.
+  """
+  next_values = tf.concat([values[:, 1:], tf.zeros_like(values[:, :1])], 1)
+  deltas = (rewards + discounts * next_values - values) * mask
+  decays = _within_episode(discounts, next_step_type, mask) * gae_lambda
+  return _discounted_sums(deltas, decays)
+
+
+def discounted_returns(
+    rewards: types.Tensor,
+    discounts: types.Tensor,
+    next_step_type: types.Tensor,
+    mask: types.Tensor,
+) -> types.Tensor:
+  """Computes sum_k gamma^k r_{t+k} to the episode's end, [B, T]."""
+  return _discounted_sums(
+      rewards * mask, _within_episode(discounts, next_step_type, mask)
+  )
+
+
+def standardize(values: types.Tensor, mask: types.Tensor) -> types.Tensor:
+  """Gives each task's valid frames mean 0 and standard deviation 1.
+
+  Args:
+    values: A tensor [B, T].
+    mask: A tensor [B, T]: 1 where valid.
+
+  Returns:
+    A tensor [B, T], 0 where not valid.
+  """
+  count = tf.maximum(tf.reduce_sum(mask, 1, keepdims=True), 1.0)
+  mean = tf.reduce_sum(values * mask, 1, keepdims=True) / count
+  centred = (values - mean) * mask
+  variance = tf.reduce_sum(centred**2, 1, keepdims=True) / count
+  return centred / (tf.sqrt(variance) + 1e-8)
+
+
+def estimate(
+    experience: trajectory.Trajectory,
+    baseline: Baseline,
+    discount: float,
+    gae_lambda: float,
+) -> Tuple[types.Tensor, types.Tensor]:
+  """Computes standardised advantages of a stage.
+
+  Args:
+    experience: A `Trajectory`, leaves [B, T, ...].
+    baseline: Fitted to each task's returns.
+    discount: gamma.
+    gae_lambda: lambda.
+
+  Returns:
+    Advantages [B, T], standardised per task, and the mean squared error of the
+    baseline, [B].
+  """
+  rewards = experience.reward
+  mask = meta_batch.valid_mask(experience, rewards.dtype)
+  discounts = discount * experience.discount
+  returns = discounted_returns(
+      rewards, discounts, experience.next_step_type, mask
+  )
+  position = episode_position(experience.step_type)
+  values = baseline.fit_predict(experience.observation, position, returns, mask)
+  advantages = generalized_advantages(
+      rewards, discounts, experience.next_step_type, values, mask, gae_lambda
+  )
+  squares = tf.reduce_sum(mask * (values - returns) ** 2, 1)
+  error = squares / tf.maximum(tf.reduce_sum(mask, 1), 1.0)
+  return standardize(advantages, mask), error
+
+
+def episode_position(step_type: types.Tensor) -> types.Tensor:
+  """Returns the steps since the last FIRST frame, an int32 tensor [B, T]."""
+  index = tf.broadcast_to(tf.range(tf.shape(step_type)[1]), tf.shape(step_type))
+  starts = tf.where(tf.equal(step_type, ts.StepType.FIRST), index, 0)
+  starts = tfp.math.scan_associative(tf.maximum, starts, axis=1)
+  return tf.ensure_shape(index - starts, step_type.shape)
+
+
+def _within_episode(discounts, next_step_type, mask):
+  """Discounts that are 0 where the next frame is another episode's."""
+  continues = tf.not_equal(next_step_type, ts.StepType.LAST)
+  return discounts * tf.cast(continues, discounts.dtype) * mask
+
+
+def _discounted_sums(terms, decays):
+  """Solves y_t = terms_t + decays_t * y_{t+1} along axis 1, in log T steps."""
+
+  def compose(later, earlier):
+    return (
+        later[0] * earlier[0],
+        earlier[1] + earlier[0] * later[1],
+    )
+
+  _, sums = tfp.math.scan_associative(
+      compose, (tf.reverse(decays, [1]), tf.reverse(terms, [1])), axis=1
+  )
+  return tf.reverse(sums, [1])

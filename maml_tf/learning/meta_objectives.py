@@ -1,0 +1,151 @@
+"""What is minimised after adaptation: the outer loss of one task."""
+
+from typing import NamedTuple, Optional, Tuple
+
+import gin
+import tensorflow as tf
+from tf_agents.typing import types
+
+from maml_tf import action_distributions
+from maml_tf import meta_batch
+from maml_tf.learning import adaptation
+from maml_tf.learning import surrogates
+
+
+class ObjectiveTerms(NamedTuple):
+  """The parts of one task's outer loss, scalars unless noted.
+
+  Attributes:
+    policy_loss: Minus the surrogate on the query stage.
+    entropy: Mean entropy of the adapted policy on the query stage, nats.
+    kl: Mean KL(behaviour || adapted policy) on the query stage, nats.
+    inner_kl: A tensor [X]: mean KL(behaviour || policy after s steps) on
+      support stage s, nats.
+  """
+
+  policy_loss: types.Tensor
+  entropy: types.Tensor
+  kl: types.Tensor
+  inner_kl: types.Tensor
+
+
+@gin.configurable
+class ProximalObjective(tf.Module):
+  """PPO's clipped surrogate on the query plus an inner KL for each stage.
+
+  loss = -clipped surrogate(query) + sum_s c_s KL_s - entropy coefficient * H
+
+  The objective of ProMP (arXiv:1810.06784) and of RLlib's MAML. The inner KL
+  keeps the pre-update distributions near those that collected the data; its
+  coefficients c_s, one for each stage and shared by all tasks, follow the KL
+  measured after the update.
+  """
+
+  def __init__(
+      self,
+      num_adaptation_steps: int,
+      clip_ratio: float = 0.3,
+      initial_kl_coefficient: float = 5e-4,
+      kl_target: Optional[float] = 0.01,
+      entropy_coefficient: float = 0.0,
+      name: Optional[str] = None,
+  ):
+    """Creates the coefficients.
+
+    Args:
+      num_adaptation_steps: X.
+      clip_ratio: The likelihood ratio is clipped to 1 -+ clip_ratio.
+      initial_kl_coefficient: c_s at the beginning.
+      kl_target: Nats: c_s doubles where the KL is above 1.5 targets and halves
+        where it is under target / 1.5. None: c_s stays.
+      entropy_coefficient: Weight of the entropy bonus.
+      name: The name of the module.
+
+    Raises:
+      ValueError: A number is out of range.
+    """
+    super().__init__(name=name)
+    if clip_ratio <= 0:
+      raise ValueError(f'clip_ratio is {clip_ratio}: give a number above 0.')
+    if initial_kl_coefficient < 0:
+      raise ValueError(
+          f'initial_kl_coefficient is {initial_kl_coefficient}: give 0 or more.'
+      )
+    if kl_target is not None and kl_target <= 0:
+      raise ValueError(f'kl_target is {kl_target}: give a number above 0.')
+    self._clip_ratio = clip_ratio
+    self._kl_target = kl_target
+    self._entropy_coefficient = entropy_coefficient
+    self.kl_coefficients = tf.Variable(
+        [initial_kl_coefficient] * num_adaptation_steps,
+        trainable=False,
+        dtype=tf.float32,
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        name='kl_coefficients',
+    )
+
+  def __call__(
+      self,
+      kl_coefficients: types.Tensor,
+      adapted: adaptation.Adapted,
+      support: Tuple[meta_batch.Stage, ...],
+      query_distribution: types.NestedDistribution,
+      query: meta_batch.Stage,
+  ) -> Tuple[types.Tensor, ObjectiveTerms]:
+    """Computes the outer loss of one task.
+
+    Args:
+      kl_coefficients: A tensor [X].
+      adapted: What the inner loop returned.
+      support: X stages, leaves [T, ...].
+      query_distribution: The adapted policy's distributions on the query, [T].
+      query: The query stage, leaves [T, ...].
+
+    Returns:
+      The loss, a scalar, and its `ObjectiveTerms`.
+    """
+    surrogate = surrogates.clipped_likelihood_ratio(
+        action_distributions.log_prob(query_distribution, query.action),
+        query.behaviour_log_prob,
+        query.advantage,
+        query.mask,
+        self._clip_ratio,
+    )
+    entropy = surrogates.masked_mean(
+        action_distributions.entropy(query_distribution), query.mask
+    )
+    inner_kl = tf.stack([
+        mean_kl(distribution, stage)
+        for distribution, stage in zip(adapted.distributions, support)
+    ])
+    loss = -surrogate - self._entropy_coefficient * entropy
+    loss += tf.reduce_sum(tf.cast(kl_coefficients, inner_kl.dtype) * inner_kl)
+    kl = mean_kl(query_distribution, query)
+    return loss, ObjectiveTerms(-surrogate, entropy, kl, inner_kl)
+
+  def update_kl_coefficients(self, inner_kl: types.Tensor) -> None:
+    """Moves the coefficients by the KL measured after the update.
+
+    Args:
+      inner_kl: A tensor [X]: `mean_kl` of each support stage under the new
+        meta-parameters, averaged over all tasks.
+    """
+    if self._kl_target is None:
+      return
+    inner_kl = tf.cast(inner_kl, tf.float32)
+    factor = tf.where(inner_kl > 1.5 * self._kl_target, 2.0, 1.0)
+    factor = tf.where(inner_kl < self._kl_target / 1.5, 0.5, factor)
+    # Bounded, so that a long calm or a long storm can be undone.
+    self.kl_coefficients.assign(
+        tf.clip_by_value(self.kl_coefficients * factor, 1e-10, 1e10)
+    )
+
+
+def mean_kl(
+    distribution: types.NestedDistribution, stage: meta_batch.Stage
+) -> types.Tensor:
+  """Mean KL(behaviour || distribution) over one stage's valid frames, nats."""
+  return surrogates.masked_mean(
+      action_distributions.kl_divergence(stage.behaviour, distribution),
+      stage.mask,
+  )

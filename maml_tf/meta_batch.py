@@ -1,0 +1,71 @@
+"""The data of one meta-iteration: what leaves collection and enters training.
+
+The letters of every docstring:
+
+  B: tasks in a meta-batch, the axis that is vectorised and divided over
+    replicas.
+  E: episodes per task and stage.
+  T: frames per task and stage: E episodes end to end. Unused frames are
+    LAST/LAST boundaries.
+  N: environments, B * E, grouped by task.
+  O, A: observation and action dimensions.
+  X: adaptation steps.
+
+Stage s is the data collected after s adaptation steps.
+"""
+
+from typing import NamedTuple, Tuple
+
+import tensorflow as tf
+from tf_agents.trajectories import trajectory
+from tf_agents.typing import types
+
+
+class MetaBatch(NamedTuple):
+  """All stages of one meta-iteration, on-policy, read once.
+
+  Attributes:
+    support: X `Trajectory`s, leaves [B, T, ...]: stage s, collected by the
+      policy after s adaptation steps, is what adaptation step s + 1 learns
+      from. `policy_info` holds the parameters of the behaviour distribution.
+    query: A `Trajectory`, leaves [B, T, ...]: stage X, collected by the adapted
+      policy, on which the outer loss is taken.
+  """
+
+  support: Tuple[trajectory.Trajectory, ...]
+  query: trajectory.Trajectory
+
+
+class Stage(NamedTuple):
+  """One stage as the losses read it: a trajectory with its advantages.
+
+  Attributes:
+    observation: A nest of tensors, [B, T, ...] (one task: [T, ...]).
+    step_type: An int32 tensor [B, T].
+    action: A nest of tensors [B, T, ...]: as sampled, never clipped.
+    behaviour: The behaviour distribution's parameters, a nest of tensors
+      [B, T, ...], stored when the action was sampled. The functions of one task
+      are given the distributions [T] themselves.
+    behaviour_log_prob: A tensor [B, T]: log-probability of `action` under
+      `behaviour`, summed over action dimensions.
+    advantage: A tensor [B, T], standardised over each task's valid frames.
+    baseline_error: A tensor [B]: mean squared error of the baseline.
+    mask: A tensor [B, T] of the advantage's dtype: 1 on valid frames, 0 on
+      boundaries.
+  """
+
+  observation: types.NestedTensor
+  step_type: types.Tensor
+  action: types.NestedTensor
+  behaviour: types.NestedTensor
+  behaviour_log_prob: types.Tensor
+  advantage: types.Tensor
+  baseline_error: types.Tensor
+  mask: types.Tensor
+
+
+def valid_mask(
+    experience: trajectory.Trajectory, dtype: tf.DType = tf.float32
+) -> types.Tensor:
+  """Returns 1 where a frame is a transition, 0 where it is a boundary."""
+  return tf.cast(~experience.is_boundary(), dtype)

@@ -1,0 +1,113 @@
+"""A network evaluated with given parameter tensors instead of its variables."""
+
+import contextlib
+from typing import Any, List, Tuple
+
+import tensorflow as tf
+from tf_agents.networks import network as network_lib
+from tf_agents.typing import types
+
+
+class ParameterizedNetwork(tf.Module):
+  """Calls a network as a function of its trainable parameters.
+
+  While a call lasts, the attributes of the network's layers that hold its
+  trainable variables hold the given tensors; they are restored afterwards. A
+  variable is found by identity, never by name or order, and wherever it is
+  shared every place is swapped.
+
+  The swap is not visible outside the call, but it isn't safe to call one
+  network from several threads at once.
+  """
+
+  def __init__(self, network: network_lib.Network):
+    """Finds where the network keeps its trainable variables.
+
+    Args:
+      network: A TF-Agents `Network`. Its variables are created if they aren't.
+
+    Raises:
+      ValueError: A trainable variable is not an attribute of any layer (a layer
+        that keeps its variables in a list or dict), so that calls would
+        silently use the variable. The message names it.
+    """
+    super().__init__(name=network.name)
+    network.create_variables()
+    self._network = network
+    self._slots = _find_slots(network)
+
+  @property
+  def network(self) -> network_lib.Network:
+    """The network itself."""
+    return self._network
+
+  @property
+  def variables_tuple(self) -> Tuple[tf.Variable, ...]:
+    """The network's trainable variables: the structure of its parameters."""
+    return tuple(self._network.trainable_variables)
+
+  @property
+  def spec(self) -> Tuple[tf.TensorSpec, ...]:
+    """Shapes, dtypes and names of the parameters of one task."""
+    return tuple(
+        tf.TensorSpec(
+            v.shape, v.dtype, name=v.name.split(':')[0].replace('/', '.')
+        )
+        for v in self.variables_tuple
+    )
+
+  def __call__(
+      self, parameters: Tuple[types.Tensor, ...], *args, **kwargs
+  ) -> Any:
+    """Evaluates the network.
+
+    Args:
+      parameters: One tensor for each of `variables_tuple`, of its shape.
+      *args: What the network takes.
+      **kwargs: What the network takes.
+
+    Returns:
+      What the network returns.
+
+    Raises:
+      ValueError: The number of parameters is not the network's.
+    """
+    if len(parameters) != len(self._slots):
+      raise ValueError(
+          f'{self._network.name} has {len(self._slots)} parameters, got '
+          f'{len(parameters)}.'
+      )
+    with self._swapped(parameters):
+      return self._network(*args, **kwargs)
+
+  @contextlib.contextmanager
+  def _swapped(self, parameters):
+    variables = self.variables_tuple
+    try:
+      for slots, parameter in zip(self._slots, parameters):
+        for layer, attribute in slots:
+          vars(layer)[attribute] = parameter
+      yield
+    finally:
+      for slots, variable in zip(self._slots, variables):
+        for layer, attribute in slots:
+          vars(layer)[attribute] = variable
+
+
+def _find_slots(
+    network: network_lib.Network,
+) -> List[List[Tuple[tf.Module, str]]]:
+  """Returns, per trainable variable, the (layer, attribute) pairs it is at."""
+  slots = {id(v): [] for v in network.trainable_variables}
+  for layer in (network, *network.submodules):
+    for attribute, value in vars(layer).items():
+      if id(value) in slots:
+        slots[id(value)].append((layer, attribute))
+  unreachable = [v.name for v in network.trainable_variables if not slots[id(v)]]
+  if unreachable:
+    raise ValueError(
+        f'Network {network.name} keeps {", ".join(unreachable)} where it cannot'
+        ' be replaced by adapted parameters: make each variable an attribute of'
+        ' its layer (not an item of a list or dict).'
+    )
+  return [slots[id(v)] for v in network.trainable_variables]
