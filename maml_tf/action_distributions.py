@@ -1,6 +1,6 @@
 """Action distributions as tensors: stored, rebuilt, drawn from given noise."""
 
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +20,7 @@ class NoiseSpec(NamedTuple):
   """
 
   kind: str
-  shape: Tuple[int, ...]
+  shape: tuple[int, ...]
 
 
 class ActionDistributions:
@@ -39,12 +39,12 @@ class ActionDistributions:
       example: What the network returns for a batch of observations [1, ...].
     """
     self._templates = tf.nest.map_structure(
-        distribution_utils.get_parameters, example
+      distribution_utils.get_parameters, example
     )
     self._flat_templates = tf.nest.flatten(self._templates)
     self._noise_specs = [_noise_spec(d) for d in tf.nest.flatten(example)]
     self._tensor_specs = tf.nest.map_structure(
-        lambda t: tf.TensorSpec(t.shape[1:], t.dtype), self.to_tensors(example)
+      lambda t: tf.TensorSpec(t.shape[1:], t.dtype), self.to_tensors(example)
     )
 
   @property
@@ -53,37 +53,39 @@ class ActionDistributions:
     return self._tensor_specs
 
   @property
-  def noise_specs(self) -> Tuple[NoiseSpec, ...]:
+  def noise_specs(self) -> tuple[NoiseSpec, ...]:
     """What `sample` wants, one entry for each part of the action, in order."""
     return tuple(self._noise_specs)
 
   def to_tensors(
-      self, distributions: types.NestedDistribution
+    self, distributions: types.NestedDistribution
   ) -> types.NestedTensor:
     """Returns the tensors that define the distributions: a tuple of dicts."""
     return tuple(
-        distribution_utils.parameters_to_dict(
-            distribution_utils.get_parameters(d), tensors_only=True
-        )
-        for d in tf.nest.flatten(distributions)
+      distribution_utils.parameters_to_dict(
+        distribution_utils.get_parameters(d), tensors_only=True
+      )
+      for d in tf.nest.flatten(distributions)
     )
 
-  def from_tensors(self, tensors: types.NestedTensor) -> types.NestedDistribution:
+  def from_tensors(
+    self, tensors: types.NestedTensor
+  ) -> types.NestedDistribution:
     """Rebuilds the distributions from what `to_tensors` returned."""
     return tf.nest.pack_sequence_as(
-        self._templates,
-        [
-            distribution_utils.make_from_parameters(
-                distribution_utils.merge_to_parameters_from_dict(t, parameters)
-            )
-            for t, parameters in zip(self._flat_templates, tensors)
-        ],
+      self._templates,
+      [
+        distribution_utils.make_from_parameters(
+          distribution_utils.merge_to_parameters_from_dict(t, parameters)
+        )
+        for t, parameters in zip(self._flat_templates, tensors)
+      ],
     )
 
   def sample(
-      self,
-      distributions: types.NestedDistribution,
-      noise: Tuple[types.Tensor, ...],
+    self,
+    distributions: types.NestedDistribution,
+    noise: tuple[types.Tensor, ...],
   ) -> types.NestedTensor:
     """Draws actions from noise, so that the caller owns the randomness.
 
@@ -95,27 +97,27 @@ class ActionDistributions:
       A nest of actions, [N, ...].
     """
     flat = [
-        _sample(d, n) for d, n in zip(tf.nest.flatten(distributions), noise)
+      _sample(d, n) for d, n in zip(tf.nest.flatten(distributions), noise)
     ]
     return tf.nest.pack_sequence_as(self._templates, flat)
 
   def draw_noise(
-      self, rng: np.random.Generator, outer_shape: Tuple[int, ...]
-  ) -> Tuple[np.ndarray, ...]:
+    self, rng: np.random.Generator, outer_shape: tuple[int, ...]
+  ) -> tuple[np.ndarray, ...]:
     """Draws noise for `sample` outside TensorFlow, float32 [*outer, *shape]."""
     return tuple(
-        rng.standard_normal((*outer_shape, *spec.shape), dtype=np.float32)
-        if spec.kind == 'normal'
-        else rng.gumbel(size=(*outer_shape, *spec.shape)).astype(np.float32)
-        for spec in self._noise_specs
+      rng.standard_normal((*outer_shape, *spec.shape), dtype=np.float32)
+      if spec.kind == 'normal'
+      else rng.gumbel(size=(*outer_shape, *spec.shape)).astype(np.float32)
+      for spec in self._noise_specs
     )
 
   def random_noise(
-      self,
-      num: types.Int,
-      generator: tf.random.Generator,
-      seed: Optional[types.Seed] = None,
-  ) -> Tuple[types.Tensor, ...]:
+    self,
+    num: types.Int,
+    generator: tf.random.Generator,
+    seed: types.Seed | None = None,
+  ) -> tuple[types.Tensor, ...]:
     """Draws noise for `sample` inside TensorFlow, float32 [num, *shape].
 
     Args:
@@ -130,50 +132,48 @@ class ActionDistributions:
       generator = tf.random.Generator.from_seed(seed)
     tiny = np.finfo(np.float32).tiny
     return tuple(
-        generator.normal([num, *spec.shape])
-        if spec.kind == 'normal'
-        else -tf.math.log(
-            -tf.math.log(generator.uniform([num, *spec.shape], minval=tiny))
-        )
-        for spec in self._noise_specs
+      generator.normal([num, *spec.shape])
+      if spec.kind == 'normal'
+      else -tf.math.log(
+        -tf.math.log(generator.uniform([num, *spec.shape], minval=tiny))
+      )
+      for spec in self._noise_specs
     )
 
 
 def log_prob(
-    distributions: types.NestedDistribution,
-    actions: types.NestedTensor,
-    outer_dims: int = 1,
+  distributions: types.NestedDistribution,
+  actions: types.NestedTensor,
+  outer_dims: int = 1,
 ) -> types.Tensor:
   """Log-probability of `actions`, summed over parts and action dimensions."""
   return _sum(
-      lambda d, a: d.log_prob(a),
-      outer_dims,
-      tf.nest.flatten(distributions),
-      tf.nest.flatten(actions),
+    lambda d, a: d.log_prob(a),
+    outer_dims,
+    tf.nest.flatten(distributions),
+    tf.nest.flatten(actions),
   )
 
 
 def kl_divergence(
-    p: types.NestedDistribution,
-    q: types.NestedDistribution,
-    outer_dims: int = 1,
+  p: types.NestedDistribution,
+  q: types.NestedDistribution,
+  outer_dims: int = 1,
 ) -> types.Tensor:
   """KL(p || q), summed over parts and action dimensions."""
   return _sum(
-      lambda a, b: a.kl_divergence(b),
-      outer_dims,
-      tf.nest.flatten(p),
-      tf.nest.flatten(q),
+    lambda a, b: a.kl_divergence(b),
+    outer_dims,
+    tf.nest.flatten(p),
+    tf.nest.flatten(q),
   )
 
 
 def entropy(
-    distributions: types.NestedDistribution, outer_dims: int = 1
+  distributions: types.NestedDistribution, outer_dims: int = 1
 ) -> types.Tensor:
   """Entropy in nats, summed over parts and action dimensions."""
-  return _sum(
-      lambda d: d.entropy(), outer_dims, tf.nest.flatten(distributions)
-  )
+  return _sum(lambda d: d.entropy(), outer_dims, tf.nest.flatten(distributions))
 
 
 def _sum(fn, outer_dims, distributions, *others):
@@ -181,7 +181,9 @@ def _sum(fn, outer_dims, distributions, *others):
   for distribution, *rest in zip(distributions, *others):
     rest = [_elementwise(r) for r in rest]
     value = fn(_elementwise(distribution), *rest)
-    total += tf.reduce_sum(value, axis=list(range(outer_dims, value.shape.rank)))
+    total += tf.reduce_sum(
+      value, axis=list(range(outer_dims, value.shape.rank))
+    )
   return total
 
 
@@ -190,8 +192,8 @@ def _elementwise(value):
   if isinstance(value, tfd.MultivariateNormalDiag):
     parameters = value.parameters
     if (
-        parameters.get('loc') is not None
-        and parameters.get('scale_diag') is not None
+      parameters.get('loc') is not None
+      and parameters.get('scale_diag') is not None
     ):
       return tfd.Normal(parameters['loc'], parameters['scale_diag'])
   return value
@@ -208,17 +210,19 @@ def _noise_spec(distribution: tfd.Distribution) -> NoiseSpec:
     base = getattr(distribution, 'input_distribution', None)
     return _noise_spec(distribution.distribution if base is None else base)
   raise ValueError(
-      'Actions can be drawn from Normal, MultivariateNormalDiag, Categorical and'
-      f' transformations of them, not from {type(distribution).__name__}: use'
-      ' another projection network.'
+    'Actions can be drawn from Normal, MultivariateNormalDiag, Categorical and'
+    f' transformations of them, not from {type(distribution).__name__}: use'
+    ' another projection network.'
   )
 
 
-def _sample(distribution: tfd.Distribution, noise: types.Tensor) -> types.Tensor:
+def _sample(
+  distribution: tfd.Distribution, noise: types.Tensor
+) -> types.Tensor:
   if isinstance(distribution, tfd.Categorical):
     logits = distribution.logits_parameter()
     return tf.argmax(
-        logits + tf.cast(noise, logits.dtype), -1, distribution.dtype
+      logits + tf.cast(noise, logits.dtype), -1, distribution.dtype
     )
   if isinstance(distribution, tfd.MultivariateNormalDiag):
     scale = distribution.stddev()
@@ -228,4 +232,6 @@ def _sample(distribution: tfd.Distribution, noise: types.Tensor) -> types.Tensor
     return distribution.loc + scale * tf.cast(noise, scale.dtype)
   if isinstance(distribution, tfd.Independent):
     return _sample(distribution.distribution, noise)
-  return distribution.bijector.forward(_sample(distribution.distribution, noise))
+  return distribution.bijector.forward(
+    _sample(distribution.distribution, noise)
+  )

@@ -14,7 +14,7 @@ The letters of every docstring:
 Stage s is the data collected after s adaptation steps.
 """
 
-from typing import NamedTuple, Tuple
+from typing import NamedTuple
 
 import tensorflow as tf
 from tf_agents.trajectories import trajectory
@@ -32,7 +32,7 @@ class MetaBatch(NamedTuple):
       policy, on which the outer loss is taken.
   """
 
-  support: Tuple[trajectory.Trajectory, ...]
+  support: tuple[trajectory.Trajectory, ...]
   query: trajectory.Trajectory
 
 
@@ -65,7 +65,7 @@ class Stage(NamedTuple):
 
 
 def valid_mask(
-    experience: trajectory.Trajectory, dtype: tf.DType = tf.float32
+  experience: trajectory.Trajectory, dtype: tf.DType = tf.float32
 ) -> types.Tensor:
   """Returns 1 where a frame is a transition, 0 where it is a boundary."""
   return tf.cast(~experience.is_boundary(), dtype)

@@ -1,7 +1,7 @@
 """A network evaluated with given parameter tensors instead of its variables."""
 
 import contextlib
-from typing import Any, List, Tuple
+from typing import Any
 
 import tensorflow as tf
 from tf_agents.networks import network as network_lib
@@ -42,22 +42,22 @@ class ParameterizedNetwork(tf.Module):
     return self._network
 
   @property
-  def variables_tuple(self) -> Tuple[tf.Variable, ...]:
+  def variables_tuple(self) -> tuple[tf.Variable, ...]:
     """The network's trainable variables: the structure of its parameters."""
     return tuple(self._network.trainable_variables)
 
   @property
-  def spec(self) -> Tuple[tf.TensorSpec, ...]:
+  def spec(self) -> tuple[tf.TensorSpec, ...]:
     """Shapes, dtypes and names of the parameters of one task."""
     return tuple(
-        tf.TensorSpec(
-            v.shape, v.dtype, name=v.name.split(':')[0].replace('/', '.')
-        )
-        for v in self.variables_tuple
+      tf.TensorSpec(
+        v.shape, v.dtype, name=v.name.split(':')[0].replace('/', '.')
+      )
+      for v in self.variables_tuple
     )
 
   def __call__(
-      self, parameters: Tuple[types.Tensor, ...], *args, **kwargs
+    self, parameters: tuple[types.Tensor, ...], *args, **kwargs
   ) -> Any:
     """Evaluates the network.
 
@@ -74,8 +74,8 @@ class ParameterizedNetwork(tf.Module):
     """
     if len(parameters) != len(self._slots):
       raise ValueError(
-          f'{self._network.name} has {len(self._slots)} parameters, got '
-          f'{len(parameters)}.'
+        f'{self._network.name} has {len(self._slots)} parameters, got '
+        f'{len(parameters)}.'
       )
     with self._swapped(parameters):
       return self._network(*args, **kwargs)
@@ -95,19 +95,21 @@ class ParameterizedNetwork(tf.Module):
 
 
 def _find_slots(
-    network: network_lib.Network,
-) -> List[List[Tuple[tf.Module, str]]]:
+  network: network_lib.Network,
+) -> list[list[tuple[tf.Module, str]]]:
   """Returns, per trainable variable, the (layer, attribute) pairs it is at."""
   slots = {id(v): [] for v in network.trainable_variables}
   for layer in (network, *network.submodules):
     for attribute, value in vars(layer).items():
       if id(value) in slots:
         slots[id(value)].append((layer, attribute))
-  unreachable = [v.name for v in network.trainable_variables if not slots[id(v)]]
+  unreachable = [
+    v.name for v in network.trainable_variables if not slots[id(v)]
+  ]
   if unreachable:
     raise ValueError(
-        f'Network {network.name} keeps {", ".join(unreachable)} where it cannot'
-        ' be replaced by adapted parameters: make each variable an attribute of'
-        ' its layer (not an item of a list or dict).'
+      f'Network {network.name} keeps {", ".join(unreachable)} where it cannot'
+      ' be replaced by adapted parameters: make each variable an attribute of'
+      ' its layer (not an item of a list or dict).'
     )
   return [slots[id(v)] for v in network.trainable_variables]

@@ -5,7 +5,6 @@ uninterrupted one and how tasks are divided over workers changes no draw.
 """
 
 import enum
-from typing import Tuple
 
 import numpy as np
 
@@ -19,8 +18,8 @@ class Purpose(enum.IntEnum):
 
 
 def key(
-    seed: int, iteration: int, stage: int, task_index: int, purpose: Purpose
-) -> Tuple[int, ...]:
+  seed: int, iteration: int, stage: int, task_index: int, purpose: Purpose
+) -> tuple[int, ...]:
   """Names one stream.
 
   Args:
@@ -36,8 +35,8 @@ def key(
   return (seed, iteration, stage, task_index, int(purpose))
 
 
-def generator(stream_key: Tuple[int, ...]) -> np.random.Generator:
+def generator(stream_key: tuple[int, ...]) -> np.random.Generator:
   """Returns a generator at the beginning of the stream `stream_key`."""
   return np.random.Generator(
-      np.random.Philox(np.random.SeedSequence(stream_key))
+    np.random.Philox(np.random.SeedSequence(stream_key))
   )

@@ -1,0 +1,1 @@
+"""From acting to a meta-batch: policy, driver, buffer, collector."""

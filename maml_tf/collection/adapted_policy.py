@@ -1,7 +1,5 @@
 """A TFPolicy whose state is its parameters."""
 
-from typing import Optional, Tuple
-
 import tensorflow as tf
 from tf_agents.policies import tf_policy
 from tf_agents.trajectories import policy_step
@@ -21,15 +19,15 @@ class AdaptedPolicy(tf_policy.TFPolicy):
   """
 
   def __init__(
-      self,
-      time_step_spec: ts.TimeStep,
-      action_spec: types.NestedTensorSpec,
-      network: parameters_lib.ParameterizedNetwork,
-      distributions: action_distributions.ActionDistributions,
-      initial_parameters: Tuple[types.Tensor, ...],
-      emit_behaviour: bool = False,
-      deterministic: bool = False,
-      name: Optional[str] = None,
+    self,
+    time_step_spec: ts.TimeStep,
+    action_spec: types.NestedTensorSpec,
+    network: parameters_lib.ParameterizedNetwork,
+    distributions: action_distributions.ActionDistributions,
+    initial_parameters: tuple[types.Tensor, ...],
+    emit_behaviour: bool = False,
+    deterministic: bool = False,
+    name: str | None = None,
   ):
     """Creates the policy.
 
@@ -49,20 +47,23 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     # A reset at FIRST steps would wipe the adapted parameters; a clipped action
     # is not the one that was sampled.
     super().__init__(
-        time_step_spec,
-        action_spec,
-        policy_state_spec=network.spec,
-        info_spec=distributions.tensor_specs if emit_behaviour else (),
-        clip=False,
-        automatic_state_reset=False,
-        name=name,
+      time_step_spec,
+      action_spec,
+      policy_state_spec=network.spec,
+      info_spec=distributions.tensor_specs if emit_behaviour else (),
+      clip=False,
+      automatic_state_reset=False,
+      name=name,
     )
     self._network = network
     self._distributions = distributions
     self._initial_parameters = tuple(initial_parameters)
     self._emit_behaviour = emit_behaviour
     self._deterministic = deterministic
-    self._generator = tf.random.Generator.from_non_deterministic_state()
+    # Follows tf.random.set_seed; only callers that pass no noise draw from it.
+    self._generator = tf.random.Generator.from_seed(
+      tf.random.uniform([], maxval=tf.int64.max, dtype=tf.int64)
+    )
 
   @property
   def distributions(self) -> action_distributions.ActionDistributions:
@@ -70,10 +71,10 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     return self._distributions
 
   def act(
-      self,
-      time_step: ts.TimeStep,
-      policy_state: Tuple[types.Tensor, ...],
-      noise: Tuple[types.Tensor, ...],
+    self,
+    time_step: ts.TimeStep,
+    policy_state: tuple[types.Tensor, ...],
+    noise: tuple[types.Tensor, ...],
   ) -> policy_step.PolicyStep:
     """Acts with noise that the caller drew.
 
@@ -96,8 +97,8 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     if batch_size is None:
       return tuple(tf.convert_to_tensor(p) for p in self._initial_parameters)
     return tuple(
-        tf.broadcast_to(p, tf.concat([[batch_size], tf.shape(p)], axis=0))
-        for p in self._initial_parameters
+      tf.broadcast_to(p, tf.concat([[batch_size], tf.shape(p)], axis=0))
+      for p in self._initial_parameters
     )
 
   def _variables(self):
@@ -108,13 +109,13 @@ class AdaptedPolicy(tf_policy.TFPolicy):
       tensors = self._per_task_distributions(time_step, policy_state)
     else:
       tensors = self._evaluate(
-          self._get_initial_state(None),
-          time_step.observation,
-          time_step.step_type,
+        self._get_initial_state(None),
+        time_step.observation,
+        time_step.step_type,
       )
     info = tensors if self._emit_behaviour else ()
     return policy_step.PolicyStep(
-        self._distributions.from_tensors(tensors), policy_state, info
+      self._distributions.from_tensors(tensors), policy_state, info
     )
 
   def _per_task_distributions(self, time_step, policy_state):
@@ -122,26 +123,26 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     num_tasks = _size(policy_state[0])
     per_task = _size(time_step.step_type) // num_tasks
     observation, step_type = tf.nest.map_structure(
-        lambda t: _reshape(t, [num_tasks, per_task], skip=1),
-        (time_step.observation, time_step.step_type),
+      lambda t: _reshape(t, [num_tasks, per_task], skip=1),
+      (time_step.observation, time_step.step_type),
     )
     tensors = tf.vectorized_map(
-        lambda task: self._evaluate(*task),
-        (policy_state, observation, step_type),
+      lambda task: self._evaluate(*task),
+      (policy_state, observation, step_type),
     )
     return tf.nest.map_structure(
-        lambda t: _reshape(t, [num_tasks * per_task], skip=2), tensors
+      lambda t: _reshape(t, [num_tasks * per_task], skip=2), tensors
     )
 
   def _evaluate(self, parameters, observation, step_type):
     distribution, _ = self._network(
-        parameters, observation, step_type=step_type, network_state=()
+      parameters, observation, step_type=step_type, network_state=()
     )
     return self._distributions.to_tensors(distribution)
 
   def _action(self, time_step, policy_state, seed=None):
     noise = self._distributions.random_noise(
-        _size(time_step.step_type), self._generator, seed
+      _size(time_step.step_type), self._generator, seed
     )
     return self.act(time_step, policy_state, noise)
 

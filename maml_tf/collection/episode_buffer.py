@@ -17,11 +17,11 @@ class EpisodeBuffer:
   """
 
   def __init__(
-      self,
-      frame_spec: trajectory.Trajectory,
-      num_tasks: int,
-      episodes_per_task: int,
-      horizon: int,
+    self,
+    frame_spec: trajectory.Trajectory,
+    num_tasks: int,
+    episodes_per_task: int,
+    horizon: int,
   ):
     """Allocates the frames.
 
@@ -36,11 +36,11 @@ class EpisodeBuffer:
     self._episodes_per_task = episodes_per_task
     self._length = horizon + 1
     self._frames = tf.nest.map_structure(
-        lambda spec: np.zeros(
-            (num_tasks * episodes_per_task, self._length, *spec.shape),
-            tf.as_dtype(spec.dtype).as_numpy_dtype,
-        ),
-        frame_spec,
+      lambda spec: np.zeros(
+        (num_tasks * episodes_per_task, self._length, *spec.shape),
+        tf.as_dtype(spec.dtype).as_numpy_dtype,
+      ),
+      frame_spec,
     )
     self.clear()
 
@@ -63,11 +63,11 @@ class EpisodeBuffer:
     """
     if self._size == self._length:
       raise ValueError(
-          f'The buffer holds one stage of {self._length} frames: read it before'
-          ' collecting another.'
+        f'The buffer holds one stage of {self._length} frames: read it before'
+        ' collecting another.'
       )
     for memory, value in zip(
-        tf.nest.flatten(self._frames), tf.nest.flatten(frame)
+      tf.nest.flatten(self._frames), tf.nest.flatten(frame)
     ):
       memory[:, self._size] = value
     self._size += 1
@@ -85,10 +85,10 @@ class EpisodeBuffer:
   def read(self) -> trajectory.Trajectory:
     """Returns all frames, tensors [B, T, ...], and empties the buffer."""
     frames: types.NestedTensor = tf.nest.map_structure(
-        lambda array: tf.constant(
-            array.reshape(self._num_tasks, -1, *array.shape[2:])
-        ),
-        self._frames,
+      lambda array: tf.constant(
+        array.reshape(self._num_tasks, -1, *array.shape[2:])
+      ),
+      self._frames,
     )
     self.clear()
     return frames

@@ -1,7 +1,8 @@
 """A driver that runs one whole episode in every environment of a batch."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
 import time
-from typing import Callable, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -23,12 +24,12 @@ class EpisodeDriver:
   """
 
   def __init__(
-      self,
-      environment: py_environment.PyEnvironment,
-      policy: adapted_policy.AdaptedPolicy,
-      observers: Sequence[Callable[[trajectory.Trajectory], None]],
-      horizon: int,
-      jit_compile: bool = False,
+    self,
+    environment: py_environment.PyEnvironment,
+    policy: adapted_policy.AdaptedPolicy,
+    observers: Sequence[Callable[[trajectory.Trajectory], None]],
+    horizon: int,
+    jit_compile: bool = False,
   ):
     """Compiles the policy's step.
 
@@ -49,9 +50,9 @@ class EpisodeDriver:
     self.policy_seconds = 0.0
 
   def run(
-      self,
-      policy_state: Tuple[types.Tensor, ...],
-      noise: Tuple[np.ndarray, ...],
+    self,
+    policy_state: tuple[types.Tensor, ...],
+    noise: tuple[np.ndarray, ...],
   ) -> None:
     """Collects one episode in every environment.
 
@@ -64,10 +65,10 @@ class EpisodeDriver:
     finished = np.zeros(time_step.step_type.shape, bool)
     for t in range(self._horizon):
       action_step = self._timed_action(
-          time_step, policy_state, tuple(n[t] for n in noise)
+        time_step, policy_state, tuple(n[t] for n in noise)
       )
       next_time_step = self._timed_environment(
-          self._environment.step, action_step.action
+        self._environment.step, action_step.action
       )
       self._observe(time_step, action_step, next_time_step, finished)
       finished = finished | time_step.is_last()
@@ -82,9 +83,9 @@ class EpisodeDriver:
     frame = trajectory.from_transition(time_step, action_step, next_time_step)
     if finished.any():
       frame = frame._replace(
-          step_type=_last_where(finished, frame.step_type),
-          next_step_type=_last_where(finished, frame.next_step_type),
-          reward=np.where(finished, np.float32(0), frame.reward),
+        step_type=_last_where(finished, frame.step_type),
+        next_step_type=_last_where(finished, frame.next_step_type),
+        reward=np.where(finished, np.float32(0), frame.reward),
       )
     for observer in self._observers:
       observer(frame)
@@ -96,16 +97,14 @@ class EpisodeDriver:
     return time_step
 
   def _timed_action(
-      self, time_step, policy_state, noise
+    self, time_step, policy_state, noise
   ) -> policy_step.PolicyStep:
     start = time.perf_counter()
     step = self._act(
-        tf.nest.map_structure(tf.constant, time_step), policy_state, noise
+      tf.nest.map_structure(tf.constant, time_step), policy_state, noise
     )
     # The state is the parameters, which stay as they are.
-    step = tf.nest.map_structure(
-        lambda t: t.numpy(), step._replace(state=())
-    )
+    step = tf.nest.map_structure(lambda t: t.numpy(), step._replace(state=()))
     self.policy_seconds += time.perf_counter() - start
     return step
 

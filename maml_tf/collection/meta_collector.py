@@ -1,7 +1,8 @@
 """Collects a meta-batch: tasks, rollouts, adapt, rollouts, ..."""
 
+from collections.abc import Callable
 import time
-from typing import Callable, Dict, NamedTuple, Tuple
+from typing import NamedTuple
 
 import numpy as np
 from tf_agents.trajectories import trajectory
@@ -15,8 +16,8 @@ from maml_tf.collection import episode_driver
 from maml_tf.environments import task_environment
 
 AdaptFn = Callable[
-    [trajectory.Trajectory, Tuple[types.Tensor, ...]],
-    Tuple[types.Tensor, ...],
+  [trajectory.Trajectory, tuple[types.Tensor, ...]],
+  tuple[types.Tensor, ...],
 ]
 
 
@@ -34,11 +35,11 @@ class Collected(NamedTuple):
   """
 
   meta_batch: meta_batch.MetaBatch
-  policy_states: Tuple[Tuple[types.Tensor, ...], ...]
+  policy_states: tuple[tuple[types.Tensor, ...], ...]
   tasks: np.ndarray
   returns: np.ndarray
   env_steps: int
-  seconds: Dict[str, float]
+  seconds: dict[str, float]
 
 
 class MetaCollector:
@@ -49,14 +50,14 @@ class MetaCollector:
   """
 
   def __init__(
-      self,
-      environment: task_environment.TaskEnvironment,
-      policy: adapted_policy.AdaptedPolicy,
-      adapt: AdaptFn,
-      num_adaptation_steps: int,
-      seed: int,
-      first_task_index: int = 0,
-      jit_compile: bool = False,
+    self,
+    environment: task_environment.TaskEnvironment,
+    policy: adapted_policy.AdaptedPolicy,
+    adapt: AdaptFn,
+    num_adaptation_steps: int,
+    seed: int,
+    first_task_index: int = 0,
+    jit_compile: bool = False,
   ):
     """Creates the driver and its buffer.
 
@@ -78,20 +79,20 @@ class MetaCollector:
     self._num_adaptation_steps = num_adaptation_steps
     self._seed = seed
     self._task_indices = range(
-        first_task_index, first_task_index + environment.num_tasks
+      first_task_index, first_task_index + environment.num_tasks
     )
     self._buffer = episode_buffer.EpisodeBuffer(
-        policy.collect_data_spec,
-        environment.num_tasks,
-        environment.environments_per_task,
-        environment.horizon,
+      policy.collect_data_spec,
+      environment.num_tasks,
+      environment.environments_per_task,
+      environment.horizon,
     )
     self._driver = episode_driver.EpisodeDriver(
-        environment,
-        policy,
-        [self._buffer],
-        environment.horizon,
-        jit_compile=jit_compile,
+      environment,
+      policy,
+      [self._buffer],
+      environment.horizon,
+      jit_compile=jit_compile,
     )
 
   def collect(self, iteration: int) -> Collected:
@@ -118,7 +119,7 @@ class MetaCollector:
         policy_state[0].numpy()
         adaptation_seconds += time.perf_counter() - adaptation_start
       self._environment.seed(
-          self._keys(iteration, stage, random_streams.Purpose.RESET)
+        self._keys(iteration, stage, random_streams.Purpose.RESET)
       )
       self._driver.run(policy_state, self._noise(iteration, stage))
       returns.append(self._buffer.episode_returns())
@@ -126,40 +127,42 @@ class MetaCollector:
       stages.append(self._buffer.read())
       states.append(policy_state)
     seconds = {
-        'physics': self._driver.environment_seconds,
-        'acting': self._driver.policy_seconds,
-        'adaptation': adaptation_seconds,
+      'physics': self._driver.environment_seconds,
+      'acting': self._driver.policy_seconds,
+      'adaptation': adaptation_seconds,
     }
     seconds['other'] = time.perf_counter() - start - sum(seconds.values())
     return Collected(
-        meta_batch.MetaBatch(tuple(stages[:-1]), stages[-1]),
-        tuple(states),
-        tasks,
-        np.stack(returns),
-        env_steps,
-        seconds,
+      meta_batch.MetaBatch(tuple(stages[:-1]), stages[-1]),
+      tuple(states),
+      tasks,
+      np.stack(returns),
+      env_steps,
+      seconds,
     )
 
   def _keys(self, iteration, stage, purpose):
     return [
-        random_streams.key(self._seed, iteration, stage, index, purpose)
-        for index in self._task_indices
+      random_streams.key(self._seed, iteration, stage, index, purpose)
+      for index in self._task_indices
     ]
 
   def _sample_tasks(self, iteration):
     keys = self._keys(iteration, 0, random_streams.Purpose.TASK)
-    return np.concatenate([
+    return np.concatenate(
+      [
         self._environment.sample_tasks(1, random_streams.generator(key))
         for key in keys
-    ])
+      ]
+    )
 
   def _noise(self, iteration, stage):
     """Draws the actions' noise, arrays [horizon, N, ...]."""
     outer = (self._environment.horizon, self._environment.environments_per_task)
     per_task = [
-        self._policy.distributions.draw_noise(
-            random_streams.generator(key), outer
-        )
-        for key in self._keys(iteration, stage, random_streams.Purpose.ACTION)
+      self._policy.distributions.draw_noise(
+        random_streams.generator(key), outer
+      )
+      for key in self._keys(iteration, stage, random_streams.Purpose.ACTION)
     ]
     return tuple(np.concatenate(parts, axis=1) for parts in zip(*per_task))

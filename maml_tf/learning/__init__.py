@@ -1,0 +1,1 @@
+"""From a meta-batch to new meta-parameters."""

@@ -1,7 +1,7 @@
 """The default policy network: tanh layers and a learned standard deviation."""
 
+from collections.abc import Sequence
 import math
-from typing import Sequence
 
 import gin
 import tensorflow as tf
@@ -9,14 +9,16 @@ from tf_agents.networks import actor_distribution_network
 from tf_agents.networks import normal_projection_network
 from tf_agents.typing import types
 
+from maml_tf import checks
+
 
 @gin.configurable
 def create_actor_network(
-    observation_spec: types.NestedTensorSpec,
-    action_spec: types.NestedTensorSpec,
-    fc_layer_params: Sequence[int] = (64, 64),
-    initial_stddev: float = 1.0,
-    min_stddev: float = 1e-3,
+  observation_spec: types.NestedTensorSpec,
+  action_spec: types.NestedTensorSpec,
+  fc_layer_params: Sequence[int] = (64, 64),
+  initial_stddev: float = 1.0,
+  min_stddev: float = 1e-3,
 ) -> actor_distribution_network.ActorDistributionNetwork:
   """Creates an `ActorDistributionNetwork` with tanh layers.
 
@@ -39,26 +41,23 @@ def create_actor_network(
   Raises:
     ValueError: A number is out of range.
   """
-  if not initial_stddev > min_stddev > 0:
-    raise ValueError(
-        f'initial_stddev is {initial_stddev} and min_stddev {min_stddev}: give'
-        ' initial_stddev > min_stddev > 0.'
-    )
+  checks.number('min_stddev', min_stddev, above=0)
+  checks.number('initial_stddev', initial_stddev, above=min_stddev)
 
   def projection(spec):
     return normal_projection_network.NormalProjectionNetwork(
-        spec,
-        mean_transform=None,
-        std_bias_initializer_value=math.log(initial_stddev),
-        std_transform=lambda log_std: tf.exp(
-            tf.maximum(log_std, math.log(min_stddev))
-        ),
+      spec,
+      mean_transform=None,
+      std_bias_initializer_value=math.log(initial_stddev),
+      std_transform=lambda log_std: tf.exp(
+        tf.maximum(log_std, math.log(min_stddev))
+      ),
     )
 
   return actor_distribution_network.ActorDistributionNetwork(
-      observation_spec,
-      action_spec,
-      fc_layer_params=tuple(fc_layer_params),
-      activation_fn=tf.keras.activations.tanh,
-      continuous_projection_net=projection,
+    observation_spec,
+    action_spec,
+    fc_layer_params=tuple(fc_layer_params),
+    activation_fn=tf.keras.activations.tanh,
+    continuous_projection_net=projection,
   )

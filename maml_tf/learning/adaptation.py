@@ -5,7 +5,9 @@ The collector, evaluation, the exported model and the meta-gradient call the
 same function. Paper: MAML, arXiv:1703.03400.
 """
 
-from typing import Callable, NamedTuple, Sequence, Tuple
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 from tf_agents.typing import types
@@ -13,9 +15,9 @@ from tf_agents.typing import types
 from maml_tf import action_distributions
 from maml_tf import meta_batch
 
-Parameters = Tuple[types.Tensor, ...]
+Parameters = tuple[types.Tensor, ...]
 DistributionFn = Callable[
-    [Parameters, meta_batch.Stage], types.NestedDistribution
+  [Parameters, meta_batch.Stage], types.NestedDistribution
 ]
 Surrogate = Callable[..., types.Tensor]
 
@@ -31,16 +33,16 @@ class Adapted(NamedTuple):
   """
 
   parameters: Parameters
-  distributions: Tuple[types.NestedDistribution, ...]
-  losses: Tuple[types.Tensor, ...]
+  distributions: tuple[types.NestedDistribution, ...]
+  losses: tuple[types.Tensor, ...]
 
 
 def adapt_parameters(
-    parameters: Parameters,
-    stages: Sequence[meta_batch.Stage],
-    distribution_fn: DistributionFn,
-    surrogate: Surrogate,
-    step_size: float,
+  parameters: Parameters,
+  stages: Sequence[meta_batch.Stage],
+  distribution_fn: DistributionFn,
+  surrogate: Surrogate,
+  step_size: float,
 ) -> Adapted:
   """Takes one gradient step on each stage's own data.
 
@@ -66,14 +68,12 @@ def adapt_parameters(
       distribution = distribution_fn(parameters, stage)
       log_prob = action_distributions.log_prob(distribution, stage.action)
       loss = -surrogate(
-          log_prob, stage.behaviour_log_prob, stage.advantage, stage.mask
+        log_prob, stage.behaviour_log_prob, stage.advantage, stage.mask
       )
     gradients = tape.gradient(
-        loss, parameters, unconnected_gradients=tf.UnconnectedGradients.ZERO
+      loss, parameters, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
-    parameters = tuple(
-        p - step_size * g for p, g in zip(parameters, gradients)
-    )
+    parameters = tuple(p - step_size * g for p, g in zip(parameters, gradients))
     distributions.append(distribution)
     losses.append(loss)
   return Adapted(parameters, tuple(distributions), tuple(losses))

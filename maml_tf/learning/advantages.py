@@ -4,7 +4,7 @@ All functions work on frames [B, T] that hold episodes end to end, and never
 look across a boundary. Generalised advantage estimation: arXiv:1506.02438.
 """
 
-from typing import Protocol, Tuple
+from typing import Protocol
 
 import gin
 import tensorflow as tf
@@ -20,11 +20,11 @@ class Baseline(Protocol):
   """Predicts the return from a frame on."""
 
   def fit_predict(
-      self,
-      observation: types.NestedTensor,
-      position: types.Tensor,
-      returns: types.Tensor,
-      mask: types.Tensor,
+    self,
+    observation: types.NestedTensor,
+    position: types.Tensor,
+    returns: types.Tensor,
+    mask: types.Tensor,
   ) -> types.Tensor:
     """Fits the returns of each task's valid frames and predicts every frame's.
 
@@ -64,9 +64,9 @@ class LinearFeatureBaseline:
     weights = tf.cast(mask, tf.float64)[..., tf.newaxis]
     gram = tf.matmul(features * weights, features, transpose_a=True)
     moment = tf.matmul(
-        features * weights,
-        tf.cast(returns, tf.float64)[..., tf.newaxis],
-        transpose_a=True,
+      features * weights,
+      tf.cast(returns, tf.float64)[..., tf.newaxis],
+      transpose_a=True,
     )
     size = gram.shape[-1]
     scale = self._ridge * tf.linalg.trace(gram) / size + 1e-12
@@ -77,16 +77,16 @@ class LinearFeatureBaseline:
 
   def _features(self, observation, position):
     parts = [
-        tf.reshape(
-            tf.cast(o, tf.float64),
-            [*position.shape, o.shape[2:].num_elements()],
-        )
-        for o in tf.nest.flatten(observation)
+      tf.reshape(
+        tf.cast(o, tf.float64),
+        [*position.shape, o.shape[2:].num_elements()],
+      )
+      for o in tf.nest.flatten(observation)
     ]
     clipped = tf.clip_by_value(tf.concat(parts, -1), -self._clip, self._clip)
     time = tf.cast(position, tf.float64)[..., tf.newaxis] / 100.0
     return tf.concat(
-        [clipped, clipped**2, time, time**2, time**3, tf.ones_like(time)], -1
+      [clipped, clipped**2, time, time**2, time**3, tf.ones_like(time)], -1
     )
 
 
@@ -99,12 +99,12 @@ class NoBaseline:
 
 
 def generalized_advantages(
-    rewards: types.Tensor,
-    discounts: types.Tensor,
-    next_step_type: types.Tensor,
-    values: types.Tensor,
-    mask: types.Tensor,
-    gae_lambda: float,
+  rewards: types.Tensor,
+  discounts: types.Tensor,
+  next_step_type: types.Tensor,
+  values: types.Tensor,
+  mask: types.Tensor,
+  gae_lambda: float,
 ) -> types.Tensor:
   """Computes A_t = delta_t + gamma * lambda * A_{t+1} within each episode.
 
@@ -130,14 +130,14 @@ def generalized_advantages(
 
 
 def discounted_returns(
-    rewards: types.Tensor,
-    discounts: types.Tensor,
-    next_step_type: types.Tensor,
-    mask: types.Tensor,
+  rewards: types.Tensor,
+  discounts: types.Tensor,
+  next_step_type: types.Tensor,
+  mask: types.Tensor,
 ) -> types.Tensor:
   """Computes sum_k gamma^k r_{t+k} to the episode's end, [B, T]."""
   return _discounted_sums(
-      rewards * mask, _within_episode(discounts, next_step_type, mask)
+    rewards * mask, _within_episode(discounts, next_step_type, mask)
   )
 
 
@@ -159,11 +159,11 @@ def standardize(values: types.Tensor, mask: types.Tensor) -> types.Tensor:
 
 
 def estimate(
-    experience: trajectory.Trajectory,
-    baseline: Baseline,
-    discount: float,
-    gae_lambda: float,
-) -> Tuple[types.Tensor, types.Tensor]:
+  experience: trajectory.Trajectory,
+  baseline: Baseline,
+  discount: float,
+  gae_lambda: float,
+) -> tuple[types.Tensor, types.Tensor]:
   """Computes standardised advantages of a stage.
 
   Args:
@@ -180,12 +180,12 @@ def estimate(
   mask = meta_batch.valid_mask(experience, rewards.dtype)
   discounts = discount * experience.discount
   returns = discounted_returns(
-      rewards, discounts, experience.next_step_type, mask
+    rewards, discounts, experience.next_step_type, mask
   )
   position = episode_position(experience.step_type)
   values = baseline.fit_predict(experience.observation, position, returns, mask)
   advantages = generalized_advantages(
-      rewards, discounts, experience.next_step_type, values, mask, gae_lambda
+    rewards, discounts, experience.next_step_type, values, mask, gae_lambda
   )
   squares = tf.reduce_sum(mask * (values - returns) ** 2, 1)
   error = squares / tf.maximum(tf.reduce_sum(mask, 1), 1.0)
@@ -211,11 +211,11 @@ def _discounted_sums(terms, decays):
 
   def compose(later, earlier):
     return (
-        later[0] * earlier[0],
-        earlier[1] + earlier[0] * later[1],
+      later[0] * earlier[0],
+      earlier[1] + earlier[0] * later[1],
     )
 
   _, sums = tfp.math.scan_associative(
-      compose, (tf.reverse(decays, [1]), tf.reverse(terms, [1])), axis=1
+    compose, (tf.reverse(decays, [1]), tf.reverse(terms, [1])), axis=1
   )
   return tf.reverse(sums, [1])

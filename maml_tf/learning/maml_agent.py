@@ -4,7 +4,8 @@ The meta-gradient of one task is plain code with nested tapes; both tapes stand
 inside the function that is vectorised over tasks (`task_meta_gradient`).
 """
 
-from typing import Callable, NamedTuple, Optional, Tuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import gin
 import tensorflow as tf
@@ -15,6 +16,7 @@ from tf_agents.trajectories import trajectory
 from tf_agents.typing import types
 
 from maml_tf import action_distributions
+from maml_tf import checks
 from maml_tf import meta_batch
 from maml_tf import parameters as parameters_lib
 from maml_tf.collection import adapted_policy
@@ -71,24 +73,24 @@ class MamlAgent(tf_agent.TFAgent):
   """
 
   def __init__(
-      self,
-      time_step_spec: ts.TimeStep,
-      action_spec: types.NestedTensorSpec,
-      actor_network: network_lib.Network,
-      meta_update: meta_updates.GradientUpdate,
-      num_adaptation_steps: int = 1,
-      inner_step_size: float = 0.1,
-      surrogate: adaptation.Surrogate = surrogates.likelihood_ratio,
-      meta_objective_class: Callable[
-          ..., meta_objectives.ProximalObjective
-      ] = meta_objectives.ProximalObjective,
-      baseline: Optional[advantages.Baseline] = None,
-      discount: float = 0.99,
-      gae_lambda: float = 1.0,
-      task_chunk_size: Optional[int] = 4,
-      jit_compile: bool = False,
-      train_step_counter: Optional[tf.Variable] = None,
-      name: Optional[str] = None,
+    self,
+    time_step_spec: ts.TimeStep,
+    action_spec: types.NestedTensorSpec,
+    actor_network: network_lib.Network,
+    meta_update: meta_updates.GradientUpdate | None = None,
+    num_adaptation_steps: int = 1,
+    inner_step_size: float = 0.1,
+    surrogate: adaptation.Surrogate = surrogates.likelihood_ratio,
+    meta_objective_class: Callable[
+      ..., meta_objectives.ProximalObjective
+    ] = meta_objectives.ProximalObjective,
+    baseline: advantages.Baseline | None = None,
+    discount: float = 0.99,
+    gae_lambda: float = 1.0,
+    task_chunk_size: int | None = 4,
+    jit_compile: bool = False,
+    train_step_counter: tf.Variable | None = None,
+    name: str | None = None,
   ):
     """Creates the agent.
 
@@ -96,7 +98,8 @@ class MamlAgent(tf_agent.TFAgent):
       time_step_spec: A `TimeStep` of specs, without a batch axis.
       action_spec: A nest of `BoundedTensorSpec`.
       actor_network: A `DistributionNetwork` without recurrent state.
-      meta_update: What changes the meta-parameters.
+      meta_update: What changes the meta-parameters. None: `GradientUpdate`
+        with Adam and a learning rate of 1e-3.
       num_adaptation_steps: X.
       inner_step_size: Of the adaptation steps.
       surrogate: What an adaptation step ascends.
@@ -113,17 +116,24 @@ class MamlAgent(tf_agent.TFAgent):
       ValueError: A number is out of range, or the network has a state.
     """
     tf.Module.__init__(self, name=name)
-    _check_numbers(num_adaptation_steps, inner_step_size, discount, gae_lambda)
+    checks.integer('num_adaptation_steps', num_adaptation_steps, 1)
+    checks.number('inner_step_size', inner_step_size, above=0)
+    checks.number('discount', discount, minimum=0, maximum=1)
+    checks.number('gae_lambda', gae_lambda, minimum=0, maximum=1)
+    if task_chunk_size is not None:
+      checks.integer('task_chunk_size', task_chunk_size, 1)
     if actor_network.state_spec:
       raise ValueError(
-          f'Network {actor_network.name} is recurrent: use one without a state,'
-          ' such as ActorDistributionNetwork.'
+        f'Network {actor_network.name} is recurrent: use one without a state,'
+        ' such as ActorDistributionNetwork.'
       )
     self._network = parameters_lib.ParameterizedNetwork(actor_network)
     self._distributions = action_distributions.ActionDistributions(
-        _example_output(actor_network, time_step_spec)
+      _example_output(actor_network, time_step_spec)
     )
-    self._update = meta_update
+    self._update = meta_update or meta_updates.GradientUpdate(
+      tf.keras.optimizers.Adam(1e-3)
+    )
     self._update.build(self._network.variables_tuple)
     self._num_adaptation_steps = num_adaptation_steps
     self._inner_step_size = inner_step_size
@@ -136,32 +146,32 @@ class MamlAgent(tf_agent.TFAgent):
     self._prepare_fn = tf.function(self._prepare, jit_compile=jit_compile)
     self._adapt_fn = tf.function(self._adapt_tasks, jit_compile=jit_compile)
     self._meta_gradient_fn = tf.function(
-        self._meta_gradient, jit_compile=jit_compile
+      self._meta_gradient, jit_compile=jit_compile
     )
     self._inner_kl_fn = tf.function(self._inner_kl, jit_compile=jit_compile)
 
     policy, collect_policy = (
-        adapted_policy.AdaptedPolicy(
-            time_step_spec,
-            action_spec,
-            self._network,
-            self._distributions,
-            self._network.variables_tuple,
-            emit_behaviour=emit_behaviour,
-        )
-        for emit_behaviour in (False, True)
+      adapted_policy.AdaptedPolicy(
+        time_step_spec,
+        action_spec,
+        self._network,
+        self._distributions,
+        self._network.variables_tuple,
+        emit_behaviour=emit_behaviour,
+      )
+      for emit_behaviour in (False, True)
     )
     stage_spec = collect_policy.collect_data_spec
     super().__init__(
-        time_step_spec,
-        action_spec,
-        policy,
-        collect_policy,
-        train_sequence_length=None,
-        training_data_spec=meta_batch.MetaBatch(
-            (stage_spec,) * num_adaptation_steps, stage_spec
-        ),
-        train_step_counter=train_step_counter,
+      time_step_spec,
+      action_spec,
+      policy,
+      collect_policy,
+      train_sequence_length=None,
+      training_data_spec=meta_batch.MetaBatch(
+        (stage_spec,) * num_adaptation_steps, stage_spec
+      ),
+      train_step_counter=train_step_counter,
     )
 
   @property
@@ -170,14 +180,14 @@ class MamlAgent(tf_agent.TFAgent):
     return self._num_adaptation_steps
 
   @property
-  def meta_parameters(self) -> Tuple[tf.Variable, ...]:
+  def meta_parameters(self) -> tuple[tf.Variable, ...]:
     """theta: what is trained."""
     return self._network.variables_tuple
 
   def adapt(
-      self,
-      experience: trajectory.Trajectory,
-      policy_state: adaptation.Parameters,
+    self,
+    experience: trajectory.Trajectory,
+    policy_state: adaptation.Parameters,
   ) -> adaptation.Parameters:
     """Takes one adaptation step for every task.
 
@@ -191,7 +201,7 @@ class MamlAgent(tf_agent.TFAgent):
     return self._adapt_fn(policy_state, self._prepare_fn(experience))
 
   def adapted_policy(
-      self, parameters: adaptation.Parameters, deterministic: bool = False
+    self, parameters: adaptation.Parameters, deterministic: bool = False
   ) -> adapted_policy.AdaptedPolicy:
     """Returns a policy whose initial state is one task's parameters.
 
@@ -200,56 +210,56 @@ class MamlAgent(tf_agent.TFAgent):
       deterministic: Whether it acts by the distribution's mode.
     """
     return adapted_policy.AdaptedPolicy(
-        self.time_step_spec,
-        self.action_spec,
-        self._network,
-        self._distributions,
-        parameters,
-        deterministic=deterministic,
+      self.time_step_spec,
+      self.action_spec,
+      self._network,
+      self._distributions,
+      parameters,
+      deterministic=deterministic,
     )
 
   def _prepare(self, experience: trajectory.Trajectory) -> meta_batch.Stage:
     """Computes what the losses need of a stage, [B, T, ...]."""
     advantage, error = advantages.estimate(
-        experience, self._baseline, self._discount, self._gae_lambda
+      experience, self._baseline, self._discount, self._gae_lambda
     )
     mask = meta_batch.valid_mask(experience, advantage.dtype)
     behaviour = _fill_boundaries(experience.policy_info, mask)
     log_prob = action_distributions.log_prob(
-        self._distributions.from_tensors(behaviour),
-        experience.action,
-        outer_dims=2,
+      self._distributions.from_tensors(behaviour),
+      experience.action,
+      outer_dims=2,
     )
     return meta_batch.Stage(
-        experience.observation,
-        experience.step_type,
-        experience.action,
-        behaviour,
-        log_prob,
-        advantage,
-        error,
-        mask,
+      experience.observation,
+      experience.step_type,
+      experience.action,
+      behaviour,
+      log_prob,
+      advantage,
+      error,
+      mask,
     )
 
   def _distribution(
-      self, parameters: adaptation.Parameters, stage: meta_batch.Stage
+    self, parameters: adaptation.Parameters, stage: meta_batch.Stage
   ) -> types.NestedDistribution:
     """The action distributions of one task's frames, [T]."""
     return self._network(
-        parameters,
-        stage.observation,
-        step_type=stage.step_type,
-        network_state=(),
+      parameters,
+      stage.observation,
+      step_type=stage.step_type,
+      network_state=(),
     )[0]
 
   def _adapt_task(self, parameters, stages) -> adaptation.Adapted:
     """The inner loop of one task."""
     return adaptation.adapt_parameters(
-        parameters,
-        stages,
-        self._distribution,
-        self._surrogate,
-        self._inner_step_size,
+      parameters,
+      stages,
+      self._distribution,
+      self._surrogate,
+      self._inner_step_size,
     )
 
   def _adapt_tasks(self, policy_state, stage):
@@ -259,32 +269,32 @@ class MamlAgent(tf_agent.TFAgent):
       return self._adapt_task(parameters, stages).parameters
 
     return task_map.map_tasks(
-        adapt_task, (policy_state, stage), self._task_chunk_size
+      adapt_task, (policy_state, stage), self._task_chunk_size
     )
 
   def _with_behaviour(self, stages):
     """Rebuilds the behaviour distributions of one task's stages."""
     return tuple(
-        s._replace(behaviour=self._distributions.from_tensors(s.behaviour))
-        for s in stages
+      s._replace(behaviour=self._distributions.from_tensors(s.behaviour))
+      for s in stages
     )
 
   def task_loss(
-      self,
-      theta: adaptation.Parameters,
-      kl_coefficients: types.Tensor,
-      support: Tuple[meta_batch.Stage, ...],
-      query: meta_batch.Stage,
+    self,
+    theta: adaptation.Parameters,
+    kl_coefficients: types.Tensor,
+    support: tuple[meta_batch.Stage, ...],
+    query: meta_batch.Stage,
   ) -> _TaskLoss:
     """One task's outer loss, after adaptation: no batch axis."""
     *support, query = self._with_behaviour((*support, query))
     adapted = self._adapt_task(theta, support)
     loss, terms = self._objective(
-        kl_coefficients,
-        adapted,
-        support,
-        self._distribution(adapted.parameters, query),
-        query,
+      kl_coefficients,
+      adapted,
+      support,
+      self._distribution(adapted.parameters, query),
+      query,
     )
     return _TaskLoss(loss, terms, tf.stack(adapted.losses))
 
@@ -294,20 +304,20 @@ class MamlAgent(tf_agent.TFAgent):
       outer.watch(theta)
       task_loss = self.task_loss(theta, kl_coefficients, support, query)
     gradients = outer.gradient(
-        task_loss.loss,
-        theta,
-        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+      task_loss.loss,
+      theta,
+      unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
     return task_loss, gradients
 
   def _meta_gradient(self, theta, kl_coefficients, support, query):
     """Loss terms and gradient, means over this replica's tasks."""
     return _task_mean(
-        task_map.map_tasks(
-            lambda task: self.task_meta_gradient(theta, kl_coefficients, *task),
-            (support, query),
-            self._task_chunk_size,
-        )
+      task_map.map_tasks(
+        lambda task: self.task_meta_gradient(theta, kl_coefficients, *task),
+        (support, query),
+        self._task_chunk_size,
+      )
     )
 
   def _inner_kl(self, theta, support):
@@ -317,19 +327,21 @@ class MamlAgent(tf_agent.TFAgent):
       stages = self._with_behaviour(stages)
       adapted = self._adapt_task(theta, stages[:-1])
       last = self._distribution(adapted.parameters, stages[-1])
-      return tf.stack([
+      return tf.stack(
+        [
           meta_objectives.mean_kl(distribution, stage)
           for distribution, stage in zip((*adapted.distributions, last), stages)
-      ])
+        ]
+      )
 
     return _task_mean(
-        task_map.map_tasks(task_inner_kl, support, self._task_chunk_size)
+      task_map.map_tasks(task_inner_kl, support, self._task_chunk_size)
     )
 
   def _train(
-      self,
-      experience: meta_batch.MetaBatch,
-      weights: Optional[types.Tensor] = None,
+    self,
+    experience: meta_batch.MetaBatch,
+    weights: types.Tensor | None = None,
   ) -> tf_agent.LossInfo:
     support, query = self._prepare_batch(experience)
     coefficients = tf.identity(self._objective.kl_coefficients)
@@ -337,7 +349,7 @@ class MamlAgent(tf_agent.TFAgent):
     def gradient_fn():
       theta = tuple(tf.identity(v) for v in self.meta_parameters)
       return _replica_mean(
-          self._meta_gradient_fn(theta, coefficients, support, query)
+        self._meta_gradient_fn(theta, coefficients, support, query)
       )
 
     info = self._update(self.meta_parameters, gradient_fn)
@@ -349,29 +361,27 @@ class MamlAgent(tf_agent.TFAgent):
     return self._loss_info(query, coefficients, inner_kl, info)
 
   def _loss(
-      self,
-      experience: meta_batch.MetaBatch,
-      weights: Optional[types.Tensor] = None,
-      training: bool = False,
+    self,
+    experience: meta_batch.MetaBatch,
+    weights: types.Tensor | None = None,
+    training: bool = False,
   ) -> tf_agent.LossInfo:
     support, query = self._prepare_batch(experience)
     coefficients = tf.identity(self._objective.kl_coefficients)
     theta = tuple(tf.identity(v) for v in self.meta_parameters)
     task_loss, gradients = _replica_mean(
-        self._meta_gradient_fn(theta, coefficients, support, query)
+      self._meta_gradient_fn(theta, coefficients, support, query)
     )
     info = meta_updates.UpdateInfo(
-        task_loss, tf.linalg.global_norm(gradients), self._update.learning_rate
+      task_loss, tf.linalg.global_norm(gradients), self._update.learning_rate
     )
-    return self._loss_info(
-        query, coefficients, task_loss.terms.inner_kl, info
-    )
+    return self._loss_info(query, coefficients, task_loss.terms.inner_kl, info)
 
   def _prepare_batch(self, experience):
     if len(experience.support) != self._num_adaptation_steps:
       raise ValueError(
-          f'The meta-batch has {len(experience.support)} support stages, the'
-          f' agent takes {self._num_adaptation_steps} adaptation steps.'
+        f'The meta-batch has {len(experience.support)} support stages, the'
+        f' agent takes {self._num_adaptation_steps} adaptation steps.'
       )
     support = tuple(self._prepare_fn(stage) for stage in experience.support)
     return support, self._prepare_fn(experience.query)
@@ -379,40 +389,26 @@ class MamlAgent(tf_agent.TFAgent):
   def _loss_info(self, query, coefficients, inner_kl, info):
     task_loss = info.metrics
     return tf_agent.LossInfo(
-        task_loss.loss,
-        MamlLossInfo(
-            policy_loss=task_loss.terms.policy_loss,
-            vf_loss=_replica_mean(tf.reduce_mean(query.baseline_error)),
-            entropy=task_loss.terms.entropy,
-            kl=task_loss.terms.kl,
-            inner_kl=inner_kl,
-            kl_coefficient=coefficients,
-            inner_loss=task_loss.inner_loss,
-            gradient_norm=info.gradient_norm,
-            learning_rate=info.learning_rate,
-        ),
+      task_loss.loss,
+      MamlLossInfo(
+        policy_loss=task_loss.terms.policy_loss,
+        vf_loss=_replica_mean(tf.reduce_mean(query.baseline_error)),
+        entropy=task_loss.terms.entropy,
+        kl=task_loss.terms.kl,
+        inner_kl=inner_kl,
+        kl_coefficient=coefficients,
+        inner_loss=task_loss.inner_loss,
+        gradient_norm=info.gradient_norm,
+        learning_rate=info.learning_rate,
+      ),
     )
-
-
-def _check_numbers(num_adaptation_steps, inner_step_size, discount, gae_lambda):
-  if num_adaptation_steps < 1:
-    raise ValueError(
-        f'num_adaptation_steps is {num_adaptation_steps}: give at least 1.'
-    )
-  if not 0 < inner_step_size < float('inf'):
-    raise ValueError(
-        f'inner_step_size is {inner_step_size}: give a positive number.'
-    )
-  for name, value in (('discount', discount), ('gae_lambda', gae_lambda)):
-    if not 0 <= value <= 1:
-      raise ValueError(f'{name} is {value}: give a number in [0, 1].')
 
 
 def _example_output(network, time_step_spec):
   """What the network returns for one observation of zeros."""
   observation = tf.nest.map_structure(
-      lambda spec: tf.zeros([1, *spec.shape], spec.dtype),
-      time_step_spec.observation,
+    lambda spec: tf.zeros([1, *spec.shape], spec.dtype),
+    time_step_spec.observation,
   )
   step_type = tf.fill([1], ts.StepType.FIRST)
   return network(observation, step_type=step_type, network_state=())[0]
@@ -430,7 +426,7 @@ def _fill_boundaries(behaviour, mask):
   def fill(tensor):
     substitute = tf.gather(tensor, first[:, tf.newaxis], batch_dims=1)
     condition = tf.reshape(
-        valid, [*valid.shape, *([1] * (tensor.shape.rank - 2))]
+      valid, [*valid.shape, *([1] * (tensor.shape.rank - 2))]
     )
     return tf.where(condition, tensor, substitute)
 

@@ -1,12 +1,13 @@
 """What is minimised after adaptation: the outer loss of one task."""
 
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import gin
 import tensorflow as tf
 from tf_agents.typing import types
 
 from maml_tf import action_distributions
+from maml_tf import checks
 from maml_tf import meta_batch
 from maml_tf.learning import adaptation
 from maml_tf.learning import surrogates
@@ -42,13 +43,13 @@ class ProximalObjective(tf.Module):
   """
 
   def __init__(
-      self,
-      num_adaptation_steps: int,
-      clip_ratio: float = 0.3,
-      initial_kl_coefficient: float = 5e-4,
-      kl_target: Optional[float] = 0.01,
-      entropy_coefficient: float = 0.0,
-      name: Optional[str] = None,
+    self,
+    num_adaptation_steps: int,
+    clip_ratio: float = 0.3,
+    initial_kl_coefficient: float = 5e-4,
+    kl_target: float | None = 0.01,
+    entropy_coefficient: float = 0.0,
+    name: str | None = None,
   ):
     """Creates the coefficients.
 
@@ -65,33 +66,30 @@ class ProximalObjective(tf.Module):
       ValueError: A number is out of range.
     """
     super().__init__(name=name)
-    if clip_ratio <= 0:
-      raise ValueError(f'clip_ratio is {clip_ratio}: give a number above 0.')
-    if initial_kl_coefficient < 0:
-      raise ValueError(
-          f'initial_kl_coefficient is {initial_kl_coefficient}: give 0 or more.'
-      )
-    if kl_target is not None and kl_target <= 0:
-      raise ValueError(f'kl_target is {kl_target}: give a number above 0.')
+    checks.number('clip_ratio', clip_ratio, above=0)
+    checks.number('initial_kl_coefficient', initial_kl_coefficient, minimum=0)
+    checks.number('entropy_coefficient', entropy_coefficient)
+    if kl_target is not None:
+      checks.number('kl_target', kl_target, above=0)
     self._clip_ratio = clip_ratio
     self._kl_target = kl_target
     self._entropy_coefficient = entropy_coefficient
     self.kl_coefficients = tf.Variable(
-        [initial_kl_coefficient] * num_adaptation_steps,
-        trainable=False,
-        dtype=tf.float32,
-        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        name='kl_coefficients',
+      [initial_kl_coefficient] * num_adaptation_steps,
+      trainable=False,
+      dtype=tf.float32,
+      aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+      name='kl_coefficients',
     )
 
   def __call__(
-      self,
-      kl_coefficients: types.Tensor,
-      adapted: adaptation.Adapted,
-      support: Tuple[meta_batch.Stage, ...],
-      query_distribution: types.NestedDistribution,
-      query: meta_batch.Stage,
-  ) -> Tuple[types.Tensor, ObjectiveTerms]:
+    self,
+    kl_coefficients: types.Tensor,
+    adapted: adaptation.Adapted,
+    support: tuple[meta_batch.Stage, ...],
+    query_distribution: types.NestedDistribution,
+    query: meta_batch.Stage,
+  ) -> tuple[types.Tensor, ObjectiveTerms]:
     """Computes the outer loss of one task.
 
     Args:
@@ -105,19 +103,21 @@ class ProximalObjective(tf.Module):
       The loss, a scalar, and its `ObjectiveTerms`.
     """
     surrogate = surrogates.clipped_likelihood_ratio(
-        action_distributions.log_prob(query_distribution, query.action),
-        query.behaviour_log_prob,
-        query.advantage,
-        query.mask,
-        self._clip_ratio,
+      action_distributions.log_prob(query_distribution, query.action),
+      query.behaviour_log_prob,
+      query.advantage,
+      query.mask,
+      self._clip_ratio,
     )
     entropy = surrogates.masked_mean(
-        action_distributions.entropy(query_distribution), query.mask
+      action_distributions.entropy(query_distribution), query.mask
     )
-    inner_kl = tf.stack([
+    inner_kl = tf.stack(
+      [
         mean_kl(distribution, stage)
         for distribution, stage in zip(adapted.distributions, support)
-    ])
+      ]
+    )
     loss = -surrogate - self._entropy_coefficient * entropy
     loss += tf.reduce_sum(tf.cast(kl_coefficients, inner_kl.dtype) * inner_kl)
     kl = mean_kl(query_distribution, query)
@@ -137,15 +137,15 @@ class ProximalObjective(tf.Module):
     factor = tf.where(inner_kl < self._kl_target / 1.5, 0.5, factor)
     # Bounded, so that a long calm or a long storm can be undone.
     self.kl_coefficients.assign(
-        tf.clip_by_value(self.kl_coefficients * factor, 1e-10, 1e10)
+      tf.clip_by_value(self.kl_coefficients * factor, 1e-10, 1e10)
     )
 
 
 def mean_kl(
-    distribution: types.NestedDistribution, stage: meta_batch.Stage
+  distribution: types.NestedDistribution, stage: meta_batch.Stage
 ) -> types.Tensor:
   """Mean KL(behaviour || distribution) over one stage's valid frames, nats."""
   return surrogates.masked_mean(
-      action_distributions.kl_divergence(stage.behaviour, distribution),
-      stage.mask,
+    action_distributions.kl_divergence(stage.behaviour, distribution),
+    stage.mask,
   )

@@ -1,12 +1,16 @@
 """How the outer loss is minimised."""
 
-from typing import Callable, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import gin
 import tensorflow as tf
 from tf_agents.typing import types
 
-GradientFn = Callable[[], Tuple[types.NestedTensor, Sequence[types.Tensor]]]
+from maml_tf import checks
+
+GradientFn = Callable[[], tuple[types.NestedTensor, Sequence[types.Tensor]]]
 
 
 class UpdateInfo(NamedTuple):
@@ -28,11 +32,11 @@ class GradientUpdate(tf.Module):
   """Several optimizer steps on one meta-batch, each on a fresh gradient."""
 
   def __init__(
-      self,
-      optimizer: tf.keras.optimizers.Optimizer,
-      num_steps: int = 5,
-      max_gradient_norm: Optional[float] = None,
-      name: Optional[str] = None,
+    self,
+    optimizer: tf.keras.optimizers.Optimizer,
+    num_steps: int = 5,
+    max_gradient_norm: float | None = None,
+    name: str | None = None,
   ):
     """Sets the update.
 
@@ -47,15 +51,13 @@ class GradientUpdate(tf.Module):
       ValueError: A number is out of range.
     """
     super().__init__(name=name)
-    if num_steps < 1:
-      raise ValueError(f'num_steps is {num_steps}: give at least 1.')
-    if max_gradient_norm is not None and not max_gradient_norm > 0:
-      raise ValueError(
-          f'max_gradient_norm is {max_gradient_norm}: give a number above 0.'
-      )
+    checks.integer('num_steps', num_steps, 1)
+    if max_gradient_norm is not None:
+      checks.number('max_gradient_norm', max_gradient_norm, above=0)
     self._optimizer = optimizer
     self._num_steps = num_steps
     self._max_gradient_norm = max_gradient_norm
+    checks.number('learning_rate', float(self.learning_rate), above=0)
 
   @property
   def learning_rate(self) -> types.Tensor:
@@ -67,7 +69,7 @@ class GradientUpdate(tf.Module):
     self._optimizer.build(variables)
 
   def __call__(
-      self, variables: Sequence[tf.Variable], gradient_fn: GradientFn
+    self, variables: Sequence[tf.Variable], gradient_fn: GradientFn
   ) -> UpdateInfo:
     """Changes the variables.
 
@@ -84,10 +86,10 @@ class GradientUpdate(tf.Module):
       norm = tf.linalg.global_norm(gradients)
       if self._max_gradient_norm is not None:
         gradients, _ = tf.clip_by_global_norm(
-            gradients, self._max_gradient_norm, norm
+          gradients, self._max_gradient_norm, norm
         )
       # The gradients are reduced already: clipping must see the whole one.
       self._optimizer.apply_gradients(
-          zip(gradients, variables), skip_gradients_aggregation=True
+        zip(gradients, variables), skip_gradients_aggregation=True
       )
     return UpdateInfo(metrics, norm, self.learning_rate)

@@ -20,10 +20,10 @@ def masked_mean(values: types.Tensor, mask: types.Tensor) -> types.Tensor:
 
 @gin.configurable
 def likelihood_ratio(
-    log_prob: types.Tensor,
-    behaviour_log_prob: types.Tensor,
-    advantage: types.Tensor,
-    mask: types.Tensor,
+  log_prob: types.Tensor,
+  behaviour_log_prob: types.Tensor,
+  advantage: types.Tensor,
+  mask: types.Tensor,
 ) -> types.Tensor:
   """Mean of pi(a|s) / behaviour(a|s) * A, to be maximised.
 
@@ -45,11 +45,11 @@ def likelihood_ratio(
 
 
 def clipped_likelihood_ratio(
-    log_prob: types.Tensor,
-    behaviour_log_prob: types.Tensor,
-    advantage: types.Tensor,
-    mask: types.Tensor,
-    clip_ratio: float,
+  log_prob: types.Tensor,
+  behaviour_log_prob: types.Tensor,
+  advantage: types.Tensor,
+  mask: types.Tensor,
+  clip_ratio: float,
 ) -> types.Tensor:
   """Mean of min(r A, clip(r, 1 - c, 1 + c) A), to be maximised.
 
@@ -67,6 +67,4 @@ def clipped_likelihood_ratio(
   """
   ratio = tf.exp(log_prob - behaviour_log_prob)
   clipped = tf.clip_by_value(ratio, 1.0 - clip_ratio, 1.0 + clip_ratio)
-  return masked_mean(
-      tf.minimum(ratio * advantage, clipped * advantage), mask
-  )
+  return masked_mean(tf.minimum(ratio * advantage, clipped * advantage), mask)

@@ -1,15 +1,15 @@
 """A function of one task, lifted over all tasks."""
 
-from typing import Callable, Optional
+from collections.abc import Callable
 
 import tensorflow as tf
 from tf_agents.typing import types
 
 
 def map_tasks(
-    fn: Callable[[types.NestedTensor], types.NestedTensor],
-    tasks: types.NestedTensor,
-    chunk_size: Optional[int] = None,
+  fn: Callable[[types.NestedTensor], types.NestedTensor],
+  tasks: types.NestedTensor,
+  chunk_size: int | None = None,
 ) -> types.NestedTensor:
   """Vectorises `fn` over the leading axis, a chunk of tasks at a time.
 
@@ -30,21 +30,21 @@ def map_tasks(
     return tf.vectorized_map(fn, tasks)
   chunk = max(c for c in range(1, chunk_size + 1) if num_tasks % c == 0)
   chunks = tf.nest.map_structure(
-      lambda t: tf.reshape(t, [num_tasks // chunk, chunk, *t.shape[1:]]), tasks
+    lambda t: tf.reshape(t, [num_tasks // chunk, chunk, *t.shape[1:]]), tasks
   )
   signature = tf.nest.map_structure(
-      lambda t: tf.TensorSpec([chunk, *t.shape[2:]], t.dtype), chunks
+    lambda t: tf.TensorSpec([chunk, *t.shape[2:]], t.dtype), chunks
   )
   vectorized = tf.function(lambda c: tf.vectorized_map(fn, c))
   output = vectorized.get_concrete_function(signature).structured_outputs
   results = tf.map_fn(
-      vectorized,
-      chunks,
-      fn_output_signature=tf.nest.map_structure(
-          lambda t: tf.TensorSpec(t.shape, t.dtype), output
-      ),
-      parallel_iterations=2,
+    vectorized,
+    chunks,
+    fn_output_signature=tf.nest.map_structure(
+      lambda t: tf.TensorSpec(t.shape, t.dtype), output
+    ),
+    parallel_iterations=2,
   )
   return tf.nest.map_structure(
-      lambda t: tf.reshape(t, [num_tasks, *t.shape[2:]]), results
+    lambda t: tf.reshape(t, [num_tasks, *t.shape[2:]]), results
   )

@@ -1,0 +1,1 @@
+"""Environments whose rewards or dynamics a task sets."""

@@ -1,0 +1,99 @@
+"""Gin files found, parsed and recorded: what defines a run."""
+
+from collections.abc import Sequence
+import os
+
+import gin
+
+from maml_tf import checks
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__))
+# In a wheel the configs are inside the package, in a checkout beside it.
+CONFIG_DIRS = (
+  os.path.join(_PACKAGE, 'gin_configs'),
+  os.path.join(os.path.dirname(_PACKAGE), 'gin_configs'),
+)
+CONFIG_FILE = 'config.gin'
+
+# How long a run goes on and how often it is saved may change when it resumes.
+_MAY_CHANGE = (
+  'train_eval.num_iterations',
+  'train_eval.checkpoint_interval',
+)
+
+
+def shipped_configs() -> list[str]:
+  """Returns the names of the gin files that come with the package."""
+  return sorted(
+    {
+      name
+      for directory in CONFIG_DIRS
+      if os.path.isdir(directory)
+      for name in os.listdir(directory)
+      if name.endswith('.gin')
+    }
+  )
+
+
+def parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> None:
+  """Parses gin files, then bindings.
+
+  Args:
+    gin_files: Paths, or names of files that come with the package.
+    gin_bindings: Lines such as 'MamlAgent.inner_step_size = 0.1'.
+
+  Raises:
+    checks.UsageError: A file does not exist or does not parse, or a name or
+      parameter is unknown.
+  """
+  for directory in CONFIG_DIRS:
+    gin.add_config_file_search_path(directory)
+  for name in gin_files:
+    paths = [name, *(os.path.join(d, name) for d in CONFIG_DIRS)]
+    if not any(os.path.isfile(path) for path in paths):
+      raise checks.UsageError(
+        f'{name} does not exist: give a path, or one of '
+        + ', '.join(shipped_configs())
+      )
+  with checks.usage_errors():
+    gin.parse_config_files_and_bindings(gin_files, gin_bindings)
+
+
+def write_or_check(root_dir: str) -> None:
+  """Records the operative config in a new run, or compares it with the run's.
+
+  Args:
+    root_dir: The run's folder, made if it isn't there.
+
+  Raises:
+    checks.UsageError: The run there has another config; the message names a
+      difference.
+    OSError: The folder or file cannot be written.
+  """
+  path = os.path.join(root_dir, CONFIG_FILE)
+  config = gin.operative_config_str(max_line_length=10**6)
+  if os.path.exists(path):
+    with open(path, encoding='utf-8') as file:
+      there = _bindings(file.read())
+    here = _bindings(config)
+    for name in sorted(here.keys() | there.keys()):
+      if here.get(name) != there.get(name):
+        raise checks.UsageError(
+          f'{root_dir} holds a run with {name} = {there.get(name)}, not '
+          f'{here.get(name)}: give another --root_dir or that config'
+        )
+  os.makedirs(root_dir, exist_ok=True)
+  temporary = path + '.tmp'
+  with open(temporary, 'w', encoding='utf-8') as file:
+    file.write(config)
+  os.replace(temporary, path)
+
+
+def _bindings(config):
+  """The bindings of a config string that a resumed run must share."""
+  pairs = (
+    line.split(' = ', 1)
+    for line in config.splitlines()
+    if ' = ' in line and not line.startswith('#')
+  )
+  return {name: value for name, value in pairs if name not in _MAY_CHANGE}

@@ -1,0 +1,110 @@
+"""What a run writes and shows about itself, one row an iteration."""
+
+import csv
+import os
+import sys
+
+import tensorflow as tf
+import tqdm
+
+METRICS_FILE = 'metrics.csv'
+
+
+class RunLog:
+  """Appends each iteration's row to metrics.csv, TensorBoard and the terminal.
+
+  The file's columns are those of the first row. A run that resumes drops the
+  rows after its checkpoint, so that none is doubled.
+  """
+
+  def __init__(self, root_dir: str, first_iteration: int, num_iterations: int):
+    """Opens the files.
+
+    Args:
+      root_dir: The run's folder, which exists.
+      first_iteration: How many iterations are done already.
+      num_iterations: How many there will be in all.
+    """
+    self._path = os.path.join(root_dir, METRICS_FILE)
+    self._columns = _keep_rows(self._path, first_iteration)
+    self._file = open(self._path, 'a', newline='', encoding='utf-8')
+    self._summary_writer = tf.summary.create_file_writer(root_dir)
+    self._num_iterations = num_iterations
+    self._bar = None
+    if sys.stderr.isatty():
+      self._bar = tqdm.tqdm(
+        total=num_iterations,
+        initial=first_iteration,
+        dynamic_ncols=True,
+        unit='iteration',
+        smoothing=0.1,
+      )
+
+  def write(self, row: dict[str, float]) -> None:
+    """Records one iteration.
+
+    Args:
+      row: The metrics by name; 'iteration' counts from 1.
+    """
+    if not self._columns:
+      self._columns = list(row)
+      self._file.write(','.join(self._columns) + '\n')
+    # repr of a float reads back as the same float.
+    self._file.write(','.join(repr(row[c]) for c in self._columns) + '\n')
+    self._file.flush()
+    with self._summary_writer.as_default(step=row['iteration']):
+      for name, value in row.items():
+        tf.summary.scalar(name, value)
+    self._show(row)
+
+  def close(self) -> None:
+    """Flushes and closes what is open."""
+    self._file.close()
+    self._summary_writer.close()
+    if self._bar is not None:
+      self._bar.close()
+
+  def _show(self, row):
+    returns = ' -> '.join(
+      f'{row[name]:.1f}' for name in row if name.startswith('return_step_')
+    )
+    speed = f'{row["env_steps_per_second"]:,.0f} env steps/s'
+    if self._bar is not None:
+      self._bar.set_postfix_str(f'return {returns}, {speed}')
+      self._bar.update()
+      return
+    seconds = row['collect_seconds'] + row['update_seconds']
+    left = (self._num_iterations - row['iteration']) * seconds
+    print(
+      f'iteration {row["iteration"]}/{self._num_iterations}'
+      f'  return {returns}  {speed}  {_duration(left)} left',
+      file=sys.stderr,
+      flush=True,
+    )
+
+
+def _keep_rows(path: str, last_iteration: int) -> list[str]:
+  """Drops rows after an iteration; returns the columns, [] in a new file."""
+  if not os.path.exists(path):
+    return []
+  with open(path, newline='', encoding='utf-8') as file:
+    rows = list(csv.reader(file))
+  if not rows or not last_iteration:
+    os.remove(path)
+    return []
+  kept = [rows[0]] + [
+    row
+    for row in rows[1:]
+    if len(row) == len(rows[0]) and int(row[0]) <= last_iteration
+  ]
+  temporary = path + '.tmp'
+  with open(temporary, 'w', newline='', encoding='utf-8') as file:
+    csv.writer(file, lineterminator='\n').writerows(kept)
+  os.replace(temporary, path)
+  return rows[0]
+
+
+def _duration(seconds: float) -> str:
+  minutes, seconds = divmod(round(seconds), 60)
+  hours, minutes = divmod(minutes, 60)
+  return f'{hours}:{minutes:02}:{seconds:02}'

@@ -1,0 +1,83 @@
+"""Trains: python -m maml_tf.train --gin_file=cheetah.gin."""
+
+import datetime
+import os
+import shlex
+import sys
+
+from absl import app
+from absl import flags
+from absl import logging
+import tensorflow as tf
+
+from maml_tf import checks
+from maml_tf import experiment
+from maml_tf import interruption
+from maml_tf import run_config
+
+_GIN_FILE = flags.DEFINE_multi_string(
+  'gin_file', [], 'A path, or a config of the package, e.g. cheetah.gin.'
+)
+_GIN_BINDINGS = flags.DEFINE_multi_string(
+  'gin_bindings', [], "A setting, e.g. 'train_eval.num_iterations = 100'."
+)
+_ROOT_DIR = flags.DEFINE_string(
+  'root_dir', None, 'The run; resumed if it exists. Default: runs/NAME-TIME.'
+)
+_STRATEGY = flags.DEFINE_enum(
+  'strategy', 'default', ['default', 'mirrored'], 'What divides the tasks.'
+)
+
+
+def main(argv):
+  """Trains, and returns the exit code: 0, 2 for bad input, 130 if stopped."""
+  if len(argv) > 1:
+    return _say(f'{argv[1]} is not a flag: see --help', 2)
+  logging.set_verbosity(logging.WARNING)
+  root_dir = _ROOT_DIR.value or _new_root_dir()
+  try:
+    run_config.parse(_GIN_FILE.value, _GIN_BINDINGS.value)
+    print(f'The run is recorded in {root_dir}', file=sys.stderr, flush=True)
+    returns = experiment.train_eval(root_dir, strategy=_create_strategy())
+  except checks.UsageError as error:
+    return _say(error, 2)
+  except FloatingPointError as error:
+    return _say(f'{error} The last checkpoint is in {root_dir}.', 1)
+  except interruption.Interrupted as error:
+    return _say(f'{error}; to go on: {_resume_command(root_dir)}', 130)
+  path = ' -> '.join(f'{value:.1f}' for value in returns.mean(axis=(1, 2)))
+  return _say(f'return on {returns.shape[1]} held-out tasks: {path}', 0)
+
+
+def _new_root_dir():
+  """runs/ and the config's name and the time."""
+  names = [os.path.splitext(os.path.basename(f))[0] for f in _GIN_FILE.value]
+  time = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
+  return os.path.join('runs', '-'.join([*names, time]))
+
+
+def _create_strategy():
+  if _STRATEGY.value == 'mirrored':
+    return tf.distribute.MirroredStrategy()
+  return tf.distribute.get_strategy()
+
+
+def _resume_command(root_dir):
+  """The command that was given, with its root_dir."""
+  arguments = [f'--gin_file={shlex.quote(name)}' for name in _GIN_FILE.value]
+  arguments += [
+    f'--gin_bindings={shlex.quote(line)}' for line in _GIN_BINDINGS.value
+  ]
+  if _STRATEGY.value != 'default':
+    arguments.append(f'--strategy={_STRATEGY.value}')
+  arguments.append(f'--root_dir={shlex.quote(root_dir)}')
+  return ' '.join(['python -m maml_tf.train', *arguments])
+
+
+def _say(message, code):
+  print(f'train: {message}', file=sys.stderr, flush=True)
+  return code
+
+
+if __name__ == '__main__':
+  app.run(main)

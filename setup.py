@@ -1,0 +1,60 @@
+"""Packages maml_tf, its stack and its gin configs.
+
+tf-agents 0.19.0 is the newest release and decides the rest: it pins TFP 0.23,
+which goes with TensorFlow 2.15 (and so CPython below 3.12), and
+typing-extensions 4.5.0. Install everything in one pip command: a second one
+may lift the last pin, and SavedModels could then no longer be written.
+"""
+
+import pathlib
+
+import setuptools
+
+_HERE = pathlib.Path(__file__).parent
+
+_PACKAGES = setuptools.find_packages(include=['maml_tf', 'maml_tf.*'])
+
+setuptools.setup(
+  name='maml_tf',
+  version='0.1.0',
+  description='Meta-reinforcement learning (MAML) on TF-Agents.',
+  long_description=(_HERE / 'README.md').read_text(encoding='utf-8'),
+  long_description_content_type='text/markdown',
+  license='Apache-2.0',
+  # The configs stand at the top of a checkout and inside the package in a
+  # wheel, so that they are found from any directory.
+  packages=[*_PACKAGES, 'maml_tf.gin_configs'],
+  package_dir={'maml_tf.gin_configs': 'gin_configs'},
+  package_data={'maml_tf.gin_configs': ['*.gin']},
+  python_requires='>=3.10,<3.12',
+  install_requires=[
+    'absl-py>=1.4',
+    'gin-config>=0.5',
+    'gymnasium[mujoco]>=1.2,<2',
+    'matplotlib>=3.7',
+    # From 4.0 on MuJoCo needs CPython 3.11: on 3.10 pip takes the last 3.x.
+    'mujoco>=3.3,<5',
+    'numpy>=1.23.5,<2',
+    # TensorBoard 2.15 imports pkg_resources, which setuptools 82 removed.
+    'setuptools<82',
+    'tensorflow>=2.15,<2.16',
+    'tensorflow-probability>=0.23,<0.24',
+    'tf-agents==0.19.0',
+    'tqdm>=4.60',
+    'typing-extensions==4.5.0',
+  ],
+  extras_require={
+    'test': [
+      'hypothesis>=6.80',
+      'pytest>=8',
+      # Its formatting changes between minor versions.
+      'ruff>=0.17,<0.18',
+    ],
+  },
+  classifiers=[
+    'Intended Audience :: Science/Research',
+    'Programming Language :: Python :: 3.10',
+    'Programming Language :: Python :: 3.11',
+    'Topic :: Scientific/Engineering :: Artificial Intelligence',
+  ],
+)

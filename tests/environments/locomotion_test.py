@@ -1,0 +1,164 @@
+"""The half-cheetah's rewards, by hand, and its resets."""
+
+import numpy as np
+import pytest
+
+from maml_tf.environments import locomotion
+
+
+def _environment(cls, tasks, **kwargs):
+  environment = cls(
+    num_tasks=len(tasks), environments_per_task=2, horizon=10, **kwargs
+  )
+  environment.set_tasks(tasks)
+  environment.seed(0)
+  environment.reset()
+  return environment
+
+
+def _throw(environment, velocity):
+  """Puts all rows 5 m up, flying forward at `velocity` [m/s]."""
+  # In free flight nothing acts along the track: the velocity stays.
+  num_rows = environment.batch_size
+  qpos, qvel = np.zeros((num_rows, 9)), np.zeros((num_rows, 9))
+  qpos[:, 1] = 5.0
+  qvel[:, 0] = velocity
+  environment.physics.set_state(qpos, qvel)
+
+
+def test_direction_pays_velocity_in_its_direction():
+  environment = _environment(locomotion.HalfCheetahDirection, [1.0, -1.0])
+  _throw(environment, 2.0)
+  time_step = environment.step(np.zeros((4, 6), np.float32))
+  np.testing.assert_allclose(time_step.reward, [2, 2, -2, -2], atol=1e-6)
+  environment.close()
+
+
+def test_velocity_pays_minus_the_distance_to_its_target():
+  environment = _environment(locomotion.HalfCheetahVelocity, [0.5, 3.0, 2.0])
+  _throw(environment, 2.0)
+  time_step = environment.step(np.zeros((6, 6), np.float32))
+  # -|2 - 0.5|, -|2 - 3|, -|2 - 2|
+  np.testing.assert_allclose(
+    time_step.reward, [-1.5, -1.5, -1, -1, 0, 0], atol=1e-6
+  )
+  environment.close()
+
+
+@pytest.mark.parametrize(
+  'cls', [locomotion.HalfCheetahDirection, locomotion.HalfCheetahVelocity]
+)
+def test_the_cost_is_of_the_action_as_given_though_the_torque_is_clamped(cls):
+  environment = _environment(cls, [1.0])
+  _throw(environment, 0.0)
+  actions = np.stack([np.full(6, 1.0), np.full(6, -3.0)]).astype(np.float32)
+  actions[1, 0] = 0.5
+  environment.step(actions)
+  # 0.05 * 6 * 1^2 and 0.05 * (0.5^2 + 5 * 3^2)
+  np.testing.assert_allclose(
+    environment.reward_terms.control_cost, [0.3, 2.2625], rtol=1e-9
+  )
+
+  _throw(environment, 0.0)
+  actions = np.stack([np.full(6, 1.0), np.full(6, 3.0)]).astype(np.float32)
+  time_step = environment.step(actions)
+  np.testing.assert_array_equal(*environment.physics.state)
+  # Torques are equal, costs are 0.05 * 6 * 1 and 0.05 * 6 * 9.
+  np.testing.assert_allclose(
+    time_step.reward[0] - time_step.reward[1], 2.7 - 0.3, rtol=1e-5
+  )
+  environment.close()
+
+
+def test_the_weight_of_the_cost_is_an_argument():
+  environment = _environment(
+    locomotion.HalfCheetahDirection, [1.0], control_cost_weight=0.1
+  )
+  environment.step(np.full((2, 6), 2.0))
+  np.testing.assert_allclose(
+    environment.reward_terms.control_cost, [2.4, 2.4], rtol=1e-9
+  )
+  environment.close()
+
+
+def test_observes_positions_but_the_first_and_all_velocities():
+  environment = _environment(locomotion.HalfCheetahDirection, [1.0])
+  for _ in range(3):
+    observation = environment.step(np.ones((2, 6), np.float32)).observation
+    physics = environment.physics
+    assert observation.shape == (2, 17)
+    np.testing.assert_array_equal(
+      observation[:, :8], physics.qpos[:, 1:].astype(np.float32)
+    )
+    np.testing.assert_array_equal(
+      observation[:, 8:], physics.qvel.astype(np.float32)
+    )
+  environment.close()
+
+
+def test_starts_near_the_pose_of_the_model():
+  environment = locomotion.HalfCheetahVelocity(
+    num_tasks=2, environments_per_task=1000, reset_noise_scale=0.2
+  )
+  environment.seed(0)
+  environment.reset()
+  qpos, qvel = environment.physics.qpos, environment.physics.qvel
+  # The model's pose is all zeros. Uniform in [-0.2, 0.2]: standard deviation
+  # 0.4 / sqrt(12) = 0.1155; normal: 0.2. Of 18,000 numbers each.
+  assert np.abs(qpos).max() <= 0.2
+  assert np.abs(qpos).max() > 0.199
+  np.testing.assert_allclose(qpos.std(), 0.1155, atol=0.002)
+  np.testing.assert_allclose(qvel.std(), 0.2, atol=0.005)
+  assert np.abs(qvel).max() > 0.6
+  environment.close()
+
+
+def test_no_pose_ends_an_episode():
+  environment = _environment(locomotion.HalfCheetahDirection, [1.0])
+  qpos = np.zeros((2, 9))
+  qpos[:, 2] = np.pi  # On its back.
+  environment.physics.set_state(qpos, np.zeros((2, 9)))
+  for _ in range(9):
+    time_step = environment.step(np.ones((2, 6), np.float32))
+    np.testing.assert_array_equal(time_step.is_mid(), [True, True])
+  time_step = environment.step(np.ones((2, 6), np.float32))
+  np.testing.assert_array_equal(time_step.is_last(), [True, True])
+  np.testing.assert_array_equal(time_step.discount, [1, 1])
+  environment.close()
+
+
+def test_the_default_is_the_experiment_of_the_paper():
+  environment = locomotion.HalfCheetahDirection()
+  assert environment.num_tasks == 40
+  assert environment.environments_per_task == 20
+  assert environment.horizon == 100
+  np.testing.assert_array_equal(environment.action_spec().minimum, [-1] * 6)
+  np.testing.assert_array_equal(environment.action_spec().maximum, [1] * 6)
+  environment.close()
+
+
+def test_directions_are_drawn_alike_often():
+  environment = _environment(locomotion.HalfCheetahDirection, [1.0])
+  tasks = environment.sample_tasks(10000, np.random.default_rng(0))
+  np.testing.assert_array_equal(np.unique(tasks), [-1, 1])
+  # Five standard deviations of the mean: 5 / sqrt(10000).
+  assert abs(tasks.mean()) < 0.05
+  environment.close()
+
+
+def test_velocities_are_drawn_uniformly_up_to_two():
+  environment = _environment(locomotion.HalfCheetahVelocity, [1.0])
+  tasks = environment.sample_tasks(10000, np.random.default_rng(0))
+  counts, _ = np.histogram(tasks, bins=10, range=(0, 2))
+  assert counts.sum() == 10000
+  # Each tenth has 1000 of them, with a standard deviation of 30.
+  assert np.abs(counts - 1000).max() < 150
+  environment.close()
+
+
+def test_other_directions_are_refused():
+  environment = _environment(locomotion.HalfCheetahDirection, [1.0, -1.0])
+  for bad in ([1.0, 0.0], [0.5, 1.0], [1.0, -2.0]):
+    with pytest.raises(ValueError, match=r'give \+1 or -1'):
+      environment.set_tasks(bad)
+  environment.close()

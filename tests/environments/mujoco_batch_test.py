@@ -1,0 +1,257 @@
+"""MuJoCo stepped together is MuJoCo stepped one by one."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import textwrap
+
+import gymnasium
+import mujoco
+import numpy as np
+import pytest
+
+from maml_tf.environments import locomotion, mujoco_batch
+
+_PENDULUM = """
+<mujoco>
+  <option timestep="0.01"/>
+  <worldbody>
+    <body>
+      <joint name="hinge" type="hinge" axis="0 1 0"/>
+      <geom type="sphere" size="0.1" pos="0 0 -1" mass="{mass}"/>
+    </body>
+  </worldbody>
+  <actuator>
+    <motor joint="hinge" ctrllimited="true" ctrlrange="-1 1"/>
+  </actuator>
+</mujoco>
+"""
+
+
+@pytest.fixture
+def cheetah():
+  """A half-cheetah environment of 1,000 rows, and its model."""
+  environment = locomotion.HalfCheetahDirection(
+    num_tasks=1, environments_per_task=1000, horizon=1000
+  )
+  environment.set_tasks([1.0])
+  environment.seed(0)
+  yield environment
+  environment.close()
+
+
+def test_agrees_with_gymnasium_on_states_that_random_actions_reach(cheetah):
+  rng = np.random.default_rng(0)
+  cheetah.reset()
+  walk = mujoco_batch.MujocoBatch(
+    mujoco_batch.load_model(_cheetah_path()), num_rows=10, frame_skip=5
+  )
+  qpos, qvel = [], []
+  for _ in range(100):
+    qpos.append(walk.qpos)
+    qvel.append(walk.qvel)
+    walk.step(rng.normal(0, 1, (10, 6)))
+  walk.close()
+  qpos, qvel = np.concatenate(qpos), np.concatenate(qvel)
+  # A deviation of 2 puts 62 percent of the torques out of [-1, 1].
+  _assert_agrees_with_gymnasium(
+    cheetah, qpos, qvel, rng.normal(0, 2, (1000, 6))
+  )
+
+
+def test_agrees_with_gymnasium_on_arbitrary_states(cheetah):
+  rng = np.random.default_rng(1)
+  cheetah.reset()
+  # Bodies in the air, on the floor, half in it, at any angle.
+  qpos = rng.uniform(-0.5, 0.5, (1000, 9))
+  qpos[:, 2] = rng.uniform(-np.pi, np.pi, 1000)
+  qvel = rng.normal(0, 2, (1000, 9))
+  _assert_agrees_with_gymnasium(
+    cheetah, qpos, qvel, rng.uniform(-3, 3, (1000, 6))
+  )
+
+
+def _assert_agrees_with_gymnasium(environment, qpos, qvel, actions):
+  environment.physics.set_state(qpos, qvel)
+  reward = environment.step(actions).reward
+  terms = environment.reward_terms
+  single = gymnasium.make('HalfCheetah-v5', ctrl_cost_weight=0.05).unwrapped
+  for row in range(len(qpos)):
+    single.reset()
+    single.set_state(qpos[row], qvel[row])
+    _, single_reward, _, _, info = single.step(actions[row])
+    expected = [
+      *single.data.qpos,
+      *single.data.qvel,
+      info['x_velocity'],
+      info['reward_forward'],
+      info['reward_ctrl'],
+      single_reward,
+    ]
+    actual = [
+      *environment.physics.qpos[row],
+      *environment.physics.qvel[row],
+      terms.velocity[row],
+      terms.task_reward[row],
+      -terms.control_cost[row],
+      terms.task_reward[row] - terms.control_cost[row],
+    ]
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-9)
+    assert reward[row] == np.float32(actual[-1])
+
+
+def _cheetah_states(num_steps, rows, num_threads):
+  """The states [num_steps, K, nstate] of some of 12 rows, played together."""
+  model = mujoco_batch.load_model(_cheetah_path())
+  rng = np.random.default_rng(0)
+  qpos = rng.uniform(-0.1, 0.1, (12, model.nq))[rows]
+  qvel = rng.normal(0, 0.1, (12, model.nv))[rows]
+  controls = rng.normal(0, 1, (num_steps, 12, model.nu))[:, rows]
+  batch = mujoco_batch.MujocoBatch(
+    model, len(qpos), frame_skip=5, num_threads=num_threads
+  )
+  batch.set_state(qpos, qvel)
+  states = []
+  for t in range(num_steps):
+    batch.step(controls[t])
+    states.append(batch.state)
+  batch.close()
+  return np.stack(states)
+
+
+def _cheetah_path():
+  return locomotion.asset_path('half_cheetah.xml')
+
+
+def test_the_number_of_threads_changes_no_bit():
+  one = _cheetah_states(60, slice(None), num_threads=1)
+  for num_threads in (2, 3, 16, None):
+    several = _cheetah_states(60, slice(None), num_threads)
+    np.testing.assert_array_equal(several, one)
+
+
+def test_which_rows_stand_together_changes_no_bit():
+  whole = _cheetah_states(60, slice(None), num_threads=2)
+  for rows in (slice(0, 5), slice(5, 12), slice(3, 4), slice(None, None, -1)):
+    part = _cheetah_states(60, rows, num_threads=2)
+    np.testing.assert_array_equal(part, whole[:, rows])
+
+
+def test_holds_the_control_for_the_frames_that_it_skips():
+  model = mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=1))
+  data = mujoco.MjData(model)
+  batch = mujoco_batch.MujocoBatch(model, num_rows=2, frame_skip=3)
+  for control in (0.5, 7.0, -0.2):
+    data.ctrl[:] = control
+    mujoco.mj_step(model, data, 3)
+    batch.step(np.full((2, 1), control))
+  # Nine steps of 0.01 s.
+  np.testing.assert_allclose(batch.state[:, 0], [0.09, 0.09])
+  np.testing.assert_allclose(batch.qpos, np.tile(data.qpos, (2, 1)), atol=1e-12)
+  np.testing.assert_allclose(batch.qvel, np.tile(data.qvel, (2, 1)), atol=1e-12)
+  batch.close()
+
+
+def test_clamps_the_control_to_its_range():
+  model = mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=1))
+  batch = mujoco_batch.MujocoBatch(model, num_rows=3)
+  batch.step(np.array([[1.0], [50.0], [0.9]]))
+  np.testing.assert_array_equal(batch.qvel[0], batch.qvel[1])
+  assert batch.qvel[2] < batch.qvel[1]
+  batch.close()
+
+
+def test_every_row_may_have_a_model_of_its_own():
+  models = [
+    mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=mass))
+    for mass in (1, 2)
+  ]
+  batch = mujoco_batch.MujocoBatch(models)
+  batch.step(np.full((2, 1), 1.0))
+  # Gravity pulls straight down the rod; torque 1 turns the inertia about the
+  # hinge, m * (1 + 2/5 * 0.1^2), for 0.01 s.
+  inertia = np.array([[1.0], [2.0]]) * (1 + 0.4 * 0.01)
+  np.testing.assert_allclose(batch.qvel, 0.01 / inertia, rtol=1e-9)
+  batch.close()
+
+
+def test_models_of_other_structure_are_refused():
+  pendulum = mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=1))
+  cheetah = mujoco_batch.load_model(_cheetah_path())
+  with pytest.raises(ValueError, match='model 1 has sizes'):
+    mujoco_batch.MujocoBatch([pendulum, cheetah])
+  with pytest.raises(ValueError, match='num_rows is 3, but there are 2'):
+    mujoco_batch.MujocoBatch([pendulum, pendulum], num_rows=3)
+  with pytest.raises(ValueError, match='num_rows is missing'):
+    mujoco_batch.MujocoBatch(pendulum)
+
+
+def test_set_state_touches_the_named_rows_only():
+  model = mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=1))
+  batch = mujoco_batch.MujocoBatch(model, num_rows=3)
+  batch.step(np.ones((3, 1)))
+  before = batch.state
+  batch.set_state([[0.3], [0.4]], [[3.0], [4.0]], rows=np.array([0, 2]))
+  np.testing.assert_array_equal(batch.state[0], [0, 0.3, 3.0])
+  np.testing.assert_array_equal(batch.state[1], before[1])
+  np.testing.assert_array_equal(batch.state[2], [0, 0.4, 4.0])
+  batch.close()
+
+
+def test_snapshots_stay_as_they_are():
+  model = mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=1))
+  batch = mujoco_batch.MujocoBatch(model, num_rows=2)
+  qpos, copied = batch.qpos, batch.qpos.copy()
+  for _ in range(3):
+    batch.step(np.ones((2, 1)))
+  batch.set_state([[1.0], [1.0]], [[1.0], [1.0]])
+  np.testing.assert_array_equal(qpos, copied)
+  with pytest.raises(ValueError, match='read-only'):
+    batch.qpos[:] = 0
+  batch.close()
+
+
+def test_a_closed_batch_says_so():
+  model = mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=1))
+  batch = mujoco_batch.MujocoBatch(model, num_rows=1)
+  batch.close()
+  batch.close()
+  with pytest.raises(RuntimeError, match='closed'):
+    batch.step(np.zeros((1, 1)))
+
+
+def test_loading_is_silent_and_instability_is_logged_without_a_file(tmp_path):
+  script = textwrap.dedent("""
+    import sys
+    import numpy as np
+    from maml_tf.environments import mujoco_batch
+
+    def mark(text):
+      print(text, file=sys.stderr, flush=True)
+      print(text, flush=True)
+
+    mark('LOAD')
+    model = mujoco_batch.load_model(sys.argv[1])
+    batch = mujoco_batch.MujocoBatch(model, num_rows=2)
+    batch.step(np.zeros((2, model.nu)))
+    mark('BREAK')
+    batch.set_state(np.full((2, model.nq), np.nan), np.zeros((2, model.nv)))
+    batch.step(np.zeros((2, model.nu)))
+    mark('END')
+  """)
+  root = pathlib.Path(mujoco_batch.__file__).parents[2]
+  ran = subprocess.run(
+    [sys.executable, '-c', script, _cheetah_path()],
+    cwd=tmp_path,
+    env={**os.environ, 'PYTHONPATH': str(root)},
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  for stream in (ran.stdout, ran.stderr):
+    loading = stream.split('LOAD\n')[1].split('BREAK\n')[0]
+    assert loading == ''
+  breaking = ran.stderr.split('BREAK\n')[1].split('END\n')[0]
+  assert 'MuJoCo: Nan, Inf or huge value in QPOS' in breaking
+  assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,423 @@
+"""The contract that every task environment passes."""
+
+import gin
+import numpy as np
+import pytest
+from tf_agents.environments import tf_py_environment, utils
+from tf_agents.trajectories import time_step as ts
+
+from maml_tf.environments import locomotion, point_navigation
+from tests.environments import countdown_environment
+
+FIRST, MID, LAST = (
+  int(step_type)
+  for step_type in (ts.StepType.FIRST, ts.StepType.MID, ts.StepType.LAST)
+)
+
+ENVIRONMENTS = (
+  countdown_environment.CountdownEnvironment,
+  locomotion.HalfCheetahDirection,
+  locomotion.HalfCheetahVelocity,
+  point_navigation.PointNavigation,
+)
+
+
+@pytest.fixture(params=ENVIRONMENTS, ids=lambda cls: cls.__name__)
+def make(request):
+  """Makes environments of one class and closes them after the test."""
+  made = []
+
+  def make_one(num_tasks=2, environments_per_task=3, horizon=5):
+    made.append(
+      request.param(
+        num_tasks=num_tasks,
+        environments_per_task=environments_per_task,
+        horizon=horizon,
+      )
+    )
+    return made[-1]
+
+  yield make_one
+  for environment in made:
+    environment.close()
+
+
+def _actions(environment, num_steps, seed=0):
+  """Random actions [num_steps, N, A] within the spec."""
+  spec = environment.action_spec()
+  return (
+    np.random.default_rng(seed)
+    .uniform(
+      spec.minimum,
+      spec.maximum,
+      (num_steps, environment.batch_size) + spec.shape,
+    )
+    .astype(spec.dtype)
+  )
+
+
+def _play(environment, actions):
+  """Resets, steps with [T, N, A]; returns a TimeStep of arrays [T + 1, N]."""
+  time_steps = [environment.reset()]
+  time_steps += [environment.step(action) for action in actions]
+  return ts.TimeStep(
+    *(np.stack(field) for field in zip(*time_steps, strict=True))
+  )
+
+
+def _assert_equal(left, right):
+  for name, one, other in zip(ts.TimeStep._fields, left, right, strict=True):
+    np.testing.assert_array_equal(one, other, err_msg=name)
+
+
+def test_follows_its_specs(make):
+  utils.validate_py_environment(make(), episodes=20)
+
+
+def test_has_a_row_for_every_environment_of_every_task(make):
+  environment = make(num_tasks=2, environments_per_task=3, horizon=5)
+  assert environment.batched
+  assert environment.batch_size == 6
+  assert environment.num_tasks == 2
+  assert environment.environments_per_task == 3
+  assert environment.horizon == 5
+  assert len(environment.tasks) == 2
+
+
+def test_time_steps_have_the_types_that_tf_agents_expects(make):
+  environment = make()
+  first = environment.reset()
+  for time_step in (first, environment.step(_actions(environment, 1)[0])):
+    assert time_step.step_type.dtype == np.int32
+    assert time_step.reward.dtype == np.float32
+    assert time_step.discount.dtype == np.float32
+    assert time_step.observation.dtype == np.float32
+    assert time_step.observation.shape == (
+      (6,) + environment.observation_spec().shape
+    )
+
+
+def test_episodes_are_first_mid_last_and_restart(make):
+  environment = make(horizon=4)
+  played = _play(environment, _actions(environment, 23))
+  for row in range(environment.batch_size):
+    age = 0
+    for t in range(24):
+      step_type = played.step_type[t, row]
+      if age == 0:
+        assert step_type == FIRST
+        assert played.reward[t, row] == 0
+        assert played.discount[t, row] == 1
+      elif step_type == LAST:
+        assert age == 4 or played.discount[t, row] == 0
+      else:
+        assert step_type == MID
+        assert age < 4
+        assert played.discount[t, row] == 1
+      age = 0 if step_type == LAST else age + 1
+
+
+def test_is_cut_off_at_the_horizon_with_discount_one(make):
+  environment = make(horizon=3)
+  # Standing still ends no episode early; far goals and long countdowns.
+  environment.set_tasks(np.ones_like(environment.tasks) * _long(environment))
+  played = _play(environment, np.zeros_like(_actions(environment, 7)))
+  np.testing.assert_array_equal(
+    played.step_type[:, 0],
+    [FIRST, MID, MID, LAST, FIRST, MID, MID, LAST],
+  )
+  np.testing.assert_array_equal(played.discount, np.ones((8, 6)))
+
+
+def _long(environment):
+  return 99 if isinstance(environment, ENVIRONMENTS[0]) else 1
+
+
+def test_a_horizon_of_one_gives_first_and_last_only(make):
+  environment = make(horizon=1)
+  played = _play(environment, _actions(environment, 3))
+  np.testing.assert_array_equal(
+    played.step_type, np.tile([[FIRST], [LAST], [FIRST], [LAST]], 6)
+  )
+
+
+def test_the_first_step_of_a_new_environment_is_a_reset(make):
+  environment = make()
+  time_step = environment.step(_actions(environment, 1)[0])
+  np.testing.assert_array_equal(time_step.step_type, [FIRST] * 6)
+
+
+def test_an_ended_row_ignores_its_action(make):
+  environment = make(horizon=1)
+  environment.seed(3)
+  actions = _actions(environment, 2)
+  expected = _play(environment, actions)
+  environment.seed(3)
+  actions[1] = np.nan
+  _assert_equal(_play(environment, actions), expected)
+
+
+def test_the_same_seed_repeats_and_another_does_not(make):
+  environment, twin = make(), make()
+  twin.set_tasks(environment.tasks)
+  actions = _actions(environment, 14)
+  environment.seed(7)
+  twin.seed(7)
+  played = _play(environment, actions)
+  _assert_equal(_play(twin, actions), played)
+  environment.seed(7)
+  _assert_equal(_play(environment, actions), played)
+
+  environment.seed(8)
+  other = _play(environment, actions)
+  if not isinstance(environment, point_navigation.PointNavigation):
+    assert (other.observation[0] != played.observation[0]).any(axis=1).all()
+
+
+def test_an_integer_seed_stands_for_one_key_a_task(make):
+  environment, twin = make(), make()
+  environment.seed(7)
+  twin.seed([(7, 0), (7, 1)])
+  _assert_equal(environment.reset(), twin.reset())
+
+
+def test_unseeded_environments_differ(make):
+  environment, twin = make(), make()
+  if isinstance(environment, point_navigation.PointNavigation):
+    pytest.skip('every point starts at the origin')
+  assert (environment.reset().observation != twin.reset().observation).any()
+
+
+@pytest.mark.parametrize('keys', [(5, 6, 7, 8), ((1, 5), (1, 6), (2, 5), (9,))])
+def test_dividing_the_tasks_over_environments_changes_nothing(make, keys):
+  whole = make(num_tasks=4)
+  tasks = whole.sample_tasks(4, np.random.default_rng(1))
+  actions = _actions(whole, 17)
+  whole.set_tasks(tasks)
+  whole.seed(keys)
+  played = _play(whole, actions)
+
+  for start in (0, 2):
+    part = make(num_tasks=2)
+    part.set_tasks(tasks[start : start + 2])
+    part.seed(keys[start : start + 2])
+    rows = slice(start * 3, (start + 2) * 3)
+    expected = ts.TimeStep(*(field[:, rows] for field in played))
+    _assert_equal(_play(part, actions[:, rows]), expected)
+
+
+def test_setting_tasks_takes_effect_and_starts_every_row_anew(make):
+  environment = make()
+  actions = _actions(environment, 3)
+  environment.reset()
+  environment.step(actions[0])
+  tasks = environment.sample_tasks(2, np.random.default_rng(2))
+  environment.set_tasks(tasks)
+  np.testing.assert_array_equal(environment.tasks, tasks)
+  np.testing.assert_array_equal(environment.step(actions[1]).step_type, [0] * 6)
+  # One reset is enough: the next step goes on.
+  assert (environment.step(actions[2]).step_type != FIRST).all()
+
+
+def test_tasks_are_copies(make):
+  environment = make()
+  tasks = environment.sample_tasks(2, np.random.default_rng(2))
+  expected = tasks.copy()
+  environment.set_tasks(tasks)
+  tasks += 100
+  environment.tasks[:] = 200
+  np.testing.assert_array_equal(environment.tasks, expected)
+
+
+def test_impossible_tasks_are_refused_and_change_nothing(make):
+  environment = make()
+  tasks = environment.tasks
+  one_too_many = environment.sample_tasks(3, np.random.default_rng(0))
+  with pytest.raises(ValueError, match=r'shape \(3,.*give an array of shape'):
+    environment.set_tasks(one_too_many)
+  with pytest.raises(ValueError, match='shape'):
+    environment.set_tasks(tasks[..., np.newaxis])
+  with pytest.raises(ValueError, match='must be numbers'):
+    environment.set_tasks(['left', 'right'])
+  for bad in (np.nan, np.inf):
+    with pytest.raises(ValueError, match='finite'):
+      environment.set_tasks(tasks * bad)
+  np.testing.assert_array_equal(environment.tasks, tasks)
+
+
+@pytest.mark.parametrize('n', [0, 1, 5])
+def test_samples_any_number_of_tasks_and_touches_nothing(make, n):
+  environment = make()
+  before = environment.tasks
+  tasks = environment.sample_tasks(n, np.random.default_rng(0))
+  assert tasks.shape == (n,) + before.shape[1:]
+  assert tasks.dtype == np.float64
+  np.testing.assert_array_equal(environment.tasks, before)
+
+
+def test_sampling_repeats_with_the_generator_and_goes_on_with_it(make):
+  environment = make()
+  tasks = environment.sample_tasks(64, np.random.default_rng(0))
+  again = environment.sample_tasks(64, np.random.default_rng(0))
+  np.testing.assert_array_equal(tasks, again)
+
+  rng = np.random.default_rng(0)
+  singles = [environment.sample_tasks(1, rng)[0] for _ in range(64)]
+  assert len(np.unique(singles, axis=0)) == len(np.unique(tasks, axis=0))
+
+
+def test_sampled_tasks_can_be_set(make):
+  environment = make(num_tasks=50, environments_per_task=1)
+  environment.set_tasks(environment.sample_tasks(50, np.random.default_rng(0)))
+
+
+def test_arrays_handed_out_are_never_written_to_again(make):
+  environment = make(horizon=3)
+  actions = _actions(environment, 9)
+  kept, copies = [], []
+  for t in range(10):
+    time_step = environment.step(actions[t - 1]) if t else environment.reset()
+    for earlier in kept:
+      for field, earlier_field in zip(time_step, earlier, strict=True):
+        assert not np.shares_memory(field, earlier_field)
+    kept.append(time_step)
+    copies.append([field.copy() for field in time_step])
+  for time_step, copied in zip(kept, copies, strict=True):
+    _assert_equal(time_step, copied)
+
+
+def test_writing_to_what_was_handed_out_disturbs_nothing(make):
+  environment = make(horizon=3)
+  actions = _actions(environment, 9)
+  environment.seed(0)
+  expected = _play(environment, actions)
+  environment.seed(0)
+  environment.reset()
+  for t, action in enumerate(actions):
+    time_step = environment.step(action)
+    _assert_equal(time_step, [field[t + 1] for field in expected])
+    for field in time_step:
+      field[:] = 77
+
+
+def test_actions_of_another_shape_are_refused(make):
+  environment = make()
+  environment.reset()
+  with pytest.raises(ValueError, match='action has shape'):
+    environment.step(_actions(environment, 1)[0, :1])
+
+
+@pytest.mark.parametrize(
+  'name', ['num_tasks', 'environments_per_task', 'horizon']
+)
+@pytest.mark.parametrize('value', [0, -1, 2.0, '3', None, True])
+def test_sizes_are_positive_integers(make, name, value):
+  with pytest.raises(ValueError, match=f'{name} is {value!r}: give an integer'):
+    make(**{name: value})
+
+
+@pytest.mark.parametrize(
+  'seed', [(1,), (1, 2, 3), -1, (1, -2), (1, (2, 0.5)), 1.5, (1, 'b')]
+)
+def test_bad_seeds_are_refused(make, seed):
+  with pytest.raises(ValueError, match='seed'):
+    make().seed(seed)
+
+
+def test_runs_inside_a_tf_environment(make):
+  wrapped = make(horizon=1)
+  environment = tf_py_environment.TFPyEnvironment(wrapped)
+  assert environment.batch_size == 6
+  first = environment.reset()
+  last = environment.step(_actions(wrapped, 1)[0])
+  np.testing.assert_array_equal(first.step_type, [FIRST] * 6)
+  np.testing.assert_array_equal(last.step_type, [LAST] * 6)
+
+
+@pytest.mark.parametrize('cls', ENVIRONMENTS[1:], ids=lambda cls: cls.__name__)
+def test_gin_configures_it(cls):
+  gin.clear_config()
+  try:
+    gin.parse_config(f'{cls.__name__}.horizon = 7')
+    environment = cls(num_tasks=1, environments_per_task=1)
+    assert environment.horizon == 7
+    environment.close()
+  finally:
+    gin.clear_config()
+
+
+def test_rows_of_one_task_draw_in_row_order_from_its_stream_alone():
+  environment = countdown_environment.CountdownEnvironment(
+    num_tasks=2, environments_per_task=2
+  )
+  environment.set_tasks([2, 3])
+  environment.seed([10, 20])
+  first, second = (
+    np.random.Generator(np.random.Philox(np.random.SeedSequence((key,))))
+    .random(6)
+    .astype(np.float32)
+    for key in (10, 20)
+  )
+  played = _play(environment, np.ones((8, 4, 1)))
+  # Lengths 2 and 3, with the reset: task 0 starts at 0, 3, 6, task 1 at 0, 4,
+  # 8. Each start of a task takes the next two numbers of its stream.
+  for t, b, start in [
+    (0, 0, first[:2]),
+    (3, 0, first[2:4]),
+    (6, 0, first[4:]),
+    (0, 1, second[:2]),
+    (4, 1, second[2:4]),
+    (8, 1, second[4:]),
+  ]:
+    rows = slice(2 * b, 2 * b + 2)
+    np.testing.assert_array_equal(played.step_type[t, rows], [FIRST] * 2)
+    np.testing.assert_array_equal(played.observation[t, rows, 0], start)
+    np.testing.assert_array_equal(played.observation[t, rows, 1], [0, 0])
+
+
+def test_rows_restart_while_others_go_on():
+  environment = countdown_environment.CountdownEnvironment()
+  environment.set_tasks([1, 3])
+  played = _play(
+    environment, np.arange(1, 7).reshape(6, 1, 1) + np.zeros((2, 1))
+  )
+  np.testing.assert_array_equal(
+    played.step_type.T,
+    [
+      [FIRST, LAST, FIRST, LAST, FIRST, LAST, FIRST],
+      [FIRST, MID, MID, LAST, FIRST, MID, MID],
+    ],
+  )
+  # The reward is the action, but for rows that start.
+  np.testing.assert_array_equal(
+    played.reward.T, [[0, 1, 0, 3, 0, 5, 0], [0, 1, 2, 3, 0, 5, 6]]
+  )
+  np.testing.assert_array_equal(
+    played.discount.T, [[1, 0, 1, 0, 1, 0, 1], [1, 1, 1, 0, 1, 1, 1]]
+  )
+
+
+def test_rows_that_restart_are_stepped_with_zeros_whatever_the_action():
+  environment = countdown_environment.CountdownEnvironment()
+  environment.set_tasks([1, 3])
+  environment.reset()
+  environment.step([[4.0], [5.0]])
+  actions = np.array([[np.nan], [7.0]])
+  environment.step(actions)
+  np.testing.assert_array_equal(environment.last_action, [[0], [7]])
+  np.testing.assert_array_equal(actions, [[np.nan], [7]])
+
+
+def test_terminating_at_the_horizon_is_a_termination():
+  environment = countdown_environment.CountdownEnvironment(horizon=2)
+  environment.set_tasks([2, 3])
+  played = _play(environment, np.ones((2, 2, 1)))
+  np.testing.assert_array_equal(played.step_type[2], [LAST, LAST])
+  np.testing.assert_array_equal(played.discount[2], [0, 1])
+
+
+def test_rows_that_all_ended_are_reset_without_a_step():
+  environment = countdown_environment.CountdownEnvironment()
+  environment.set_tasks([1, 1])
+  _play(environment, np.ones((4, 2, 1)))
+  assert environment.advanced == 2
