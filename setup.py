@@ -45,6 +45,8 @@ setuptools.setup(
   ],
   extras_require={
     'test': [
+      # Later ones want newer typing-extensions; pip searches long to find out.
+      'exceptiongroup<1.3; python_version < "3.11"',
       'hypothesis>=6.80',
       'pytest>=8',
       # Its formatting changes between minor versions.

@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 from tf_agents.networks import network as network_lib
-from tf_agents.policies import policy_saver
 from tf_agents.specs import tensor_spec
 from tf_agents.train.utils import train_utils
 from tf_agents.utils import common
@@ -18,6 +17,7 @@ from maml_tf import checks
 from maml_tf import interruption
 from maml_tf import run_config
 from maml_tf import run_log
+from maml_tf import serving
 from maml_tf.collection import meta_collector
 from maml_tf.environments import task_environment
 from maml_tf.learning import actor_networks
@@ -140,9 +140,7 @@ def train_eval(
           raise interruption.Interrupted(iteration)
   finally:
     log.close()
-  policy_saver.PolicySaver(agent.policy, batch_size=None).save(
-    os.path.join(root_dir, 'saved_model')
-  )
+  serving.save_policy(agent.policy, os.path.join(root_dir, 'saved_model'))
   return collector.collect(_HELD_OUT).returns
 
 

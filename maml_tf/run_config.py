@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import os
+import re
 
 import gin
 
@@ -46,17 +47,22 @@ def parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> None:
     checks.UsageError: A file does not exist or does not parse, or a name or
       parameter is unknown.
   """
-  for directory in CONFIG_DIRS:
+  for directory in CONFIG_DIRS:  # For `include` in the files.
     gin.add_config_file_search_path(directory)
-  for name in gin_files:
-    paths = [name, *(os.path.join(d, name) for d in CONFIG_DIRS)]
-    if not any(os.path.isfile(path) for path in paths):
-      raise checks.UsageError(
-        f'{name} does not exist: give a path, or one of '
-        + ', '.join(shipped_configs())
-      )
+  paths = [_find(name) for name in gin_files]
   with checks.usage_errors():
-    gin.parse_config_files_and_bindings(gin_files, gin_bindings)
+    gin.parse_config_files_and_bindings(paths, gin_bindings)
+
+
+def _find(name: str) -> str:
+  """Returns the path of a gin file."""
+  for path in (name, *(os.path.join(d, name) for d in CONFIG_DIRS)):
+    if os.path.isfile(path):
+      return path
+  raise checks.UsageError(
+    f'{name} does not exist: give a path, or one of '
+    + ', '.join(shipped_configs())
+  )
 
 
 def write_or_check(root_dir: str) -> None:
@@ -71,7 +77,7 @@ def write_or_check(root_dir: str) -> None:
     OSError: The folder or file cannot be written.
   """
   path = os.path.join(root_dir, CONFIG_FILE)
-  config = gin.operative_config_str(max_line_length=10**6)
+  config = gin.operative_config_str()
   if os.path.exists(path):
     with open(path, encoding='utf-8') as file:
       there = _bindings(file.read())
@@ -91,9 +97,10 @@ def write_or_check(root_dir: str) -> None:
 
 def _bindings(config):
   """The bindings of a config string that a resumed run must share."""
+  # Gin wraps long values: behind a backslash, or inside brackets.
+  lines = [line for line in config.splitlines() if not line.startswith('#')]
+  text = re.sub(r'\\?\n\s+', ' ', '\n'.join(lines))
   pairs = (
-    line.split(' = ', 1)
-    for line in config.splitlines()
-    if ' = ' in line and not line.startswith('#')
+    re.split(r' =\s+', line, maxsplit=1) for line in text.splitlines() if ' =' in line
   )
   return {name: value for name, value in pairs if name not in _MAY_CHANGE}

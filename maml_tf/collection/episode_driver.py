@@ -44,8 +44,9 @@ class EpisodeDriver:
     self._environment = environment
     self._observers = tuple(observers)
     self._horizon = horizon
-    self._act = tf.function(policy.act, jit_compile=jit_compile)
-    self._idle_step = None
+    self._act = tf.function(
+      policy.act, autograph=False, jit_compile=jit_compile
+    )
     self.environment_seconds = 0.0
     self.policy_seconds = 0.0
 

@@ -5,6 +5,7 @@ inside the function that is vectorised over tasks (`task_meta_gradient`).
 """
 
 from collections.abc import Callable
+import functools
 from typing import NamedTuple
 
 import gin
@@ -143,12 +144,13 @@ class MamlAgent(tf_agent.TFAgent):
     self._discount = discount
     self._gae_lambda = gae_lambda
     self._task_chunk_size = task_chunk_size
-    self._prepare_fn = tf.function(self._prepare, jit_compile=jit_compile)
-    self._adapt_fn = tf.function(self._adapt_tasks, jit_compile=jit_compile)
-    self._meta_gradient_fn = tf.function(
-      self._meta_gradient, jit_compile=jit_compile
+    compiled = functools.partial(
+      tf.function, autograph=False, jit_compile=jit_compile
     )
-    self._inner_kl_fn = tf.function(self._inner_kl, jit_compile=jit_compile)
+    self._prepare_fn = compiled(self._prepare)
+    self._adapt_fn = compiled(self._adapt_tasks)
+    self._meta_gradient_fn = compiled(self._meta_gradient)
+    self._inner_kl_fn = compiled(self._inner_kl)
 
     policy, collect_policy = (
       adapted_policy.AdaptedPolicy(

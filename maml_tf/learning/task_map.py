@@ -35,7 +35,7 @@ def map_tasks(
   signature = tf.nest.map_structure(
     lambda t: tf.TensorSpec([chunk, *t.shape[2:]], t.dtype), chunks
   )
-  vectorized = tf.function(lambda c: tf.vectorized_map(fn, c))
+  vectorized = tf.function(lambda c: tf.vectorized_map(fn, c), autograph=False)
   output = vectorized.get_concrete_function(signature).structured_outputs
   results = tf.map_fn(
     vectorized,
