@@ -29,7 +29,12 @@ setuptools.setup(
   python_requires='>=3.10,<3.12',
   install_requires=[
     'absl-py>=1.4',
+    # On CPython 3.10 later ones (as exceptiongroup below) want newer
+    # typing-extensions, which pip finds out only after searching for minutes.
+    'cryptography<46; python_version < "3.11"',
     'gin-config>=0.5',
+    # Later ones want newer typing-extensions too, on every CPython.
+    'grpcio<1.75',
     'gymnasium[mujoco]>=1.2,<2',
     'matplotlib>=3.7',
     # From 4.0 on MuJoCo needs CPython 3.11: on 3.10 pip takes the last 3.x.
@@ -45,7 +50,6 @@ setuptools.setup(
   ],
   extras_require={
     'test': [
-      # Later ones want newer typing-extensions; pip searches long to find out.
       'exceptiongroup<1.3; python_version < "3.11"',
       'hypothesis>=6.80',
       'pytest>=8',

@@ -36,8 +36,8 @@ _HELD_OUT = 0
 @gin.configurable(denylist=['root_dir', 'strategy'])
 def train_eval(
   root_dir: str,
-  environment_class: Callable[..., task_environment.TaskEnvironment],
-  num_iterations: int,
+  environment_class: Callable[..., task_environment.TaskEnvironment] = None,
+  num_iterations: int = None,
   num_tasks: int = 40,
   episodes_per_task: int = 20,
   horizon: int = 100,
@@ -79,6 +79,11 @@ def train_eval(
   """
   strategy = strategy or tf.distribute.get_strategy()
   with checks.usage_errors():
+    if environment_class is None:
+      raise ValueError(
+        'train_eval.environment_class is not set: give a --gin_file, such as '
+        + ', '.join(run_config.shipped_configs())
+      )
     checks.integer('num_iterations', num_iterations, 1)
     checks.integer('num_tasks', num_tasks, 1)
     checks.integer('episodes_per_task', episodes_per_task, 1)

@@ -100,7 +100,6 @@ def _bindings(config):
   # Gin wraps long values: behind a backslash, or inside brackets.
   lines = [line for line in config.splitlines() if not line.startswith('#')]
   text = re.sub(r'\\?\n\s+', ' ', '\n'.join(lines))
-  pairs = (
-    re.split(r' =\s+', line, maxsplit=1) for line in text.splitlines() if ' =' in line
-  )
+  bindings = (line for line in text.splitlines() if ' =' in line)
+  pairs = (re.split(r' =\s+', line, maxsplit=1) for line in bindings)
   return {name: value for name, value in pairs if name not in _MAY_CHANGE}

@@ -30,6 +30,10 @@ class RunLog:
     self._file = open(self._path, 'a', newline='', encoding='utf-8')
     self._summary_writer = tf.summary.create_file_writer(root_dir)
     self._num_iterations = num_iterations
+    done = f', resumed after iteration {first_iteration}' * bool(
+      first_iteration
+    )
+    print(f'The run is in {root_dir}{done}', file=sys.stderr, flush=True)
     self._bar = None
     if sys.stderr.isatty():
       self._bar = tqdm.tqdm(

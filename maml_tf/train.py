@@ -37,7 +37,6 @@ def main(argv):
   root_dir = _ROOT_DIR.value or _new_root_dir()
   try:
     run_config.parse(_GIN_FILE.value, _GIN_BINDINGS.value)
-    print(f'The run is recorded in {root_dir}', file=sys.stderr, flush=True)
     returns = experiment.train_eval(root_dir, strategy=_create_strategy())
   except checks.UsageError as error:
     return _say(error, 2)

@@ -81,6 +81,11 @@ class MujocoBatch:
     return len(self._models)
 
   @property
+  def models(self):
+    """The rows' models, a list of N."""
+    return self._models
+
+  @property
   def num_threads(self):
     """The number of threads in the pool."""
     return self._num_threads

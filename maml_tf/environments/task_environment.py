@@ -12,6 +12,7 @@ import numpy as np
 from tf_agents.environments import py_environment
 from tf_agents.trajectories import time_step as ts
 
+from maml_tf import checks
 from maml_tf import random_streams
 
 
@@ -53,11 +54,11 @@ class TaskEnvironment(py_environment.PyEnvironment):
     self._observation_spec = observation_spec
     self._action_spec = action_spec
     self._task_shape = tuple(task_shape)
-    self._num_tasks = _positive_int('num_tasks', num_tasks)
-    self._environments_per_task = _positive_int(
-      'environments_per_task', environments_per_task
+    self._num_tasks = checks.integer('num_tasks', num_tasks, 1)
+    self._environments_per_task = checks.integer(
+      'environments_per_task', environments_per_task, 1
     )
-    self._horizon = _positive_int('horizon', horizon)
+    self._horizon = checks.integer('horizon', horizon, 1)
 
     self._tasks = None
     self._row_tasks = None
@@ -266,15 +267,6 @@ class TaskEnvironment(py_environment.PyEnvironment):
       for b in np.flatnonzero(counts)
     ]
     return self._reset_rows(rows, np.concatenate(starts))
-
-
-def _positive_int(name, value):
-  """Returns the value if it is an int of at least 1."""
-  if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-    raise ValueError(f'{name} is {value!r}: give an integer of at least 1')
-  if value < 1:
-    raise ValueError(f'{name} is {value}: give an integer of at least 1')
-  return int(value)
 
 
 def _checked_key(key):

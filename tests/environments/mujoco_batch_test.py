@@ -11,7 +11,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from maml_tf.environments import locomotion, mujoco_batch
+from maml_tf.environments import locomotion
+from maml_tf.environments import mujoco_batch
 
 _PENDULUM = """
 <mujoco>
@@ -31,7 +32,7 @@ _PENDULUM = """
 
 @pytest.fixture
 def cheetah():
-  """A half-cheetah environment of 1,000 rows, and its model."""
+  """A half-cheetah environment of 1,000 rows."""
   environment = locomotion.HalfCheetahDirection(
     num_tasks=1, environments_per_task=1000, horizon=1000
   )
@@ -202,6 +203,7 @@ def test_set_state_touches_the_named_rows_only():
 def test_snapshots_stay_as_they_are():
   model = mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=1))
   batch = mujoco_batch.MujocoBatch(model, num_rows=2)
+  batch.step(np.ones((2, 1)))
   qpos, copied = batch.qpos, batch.qpos.copy()
   for _ in range(3):
     batch.step(np.ones((2, 1)))

@@ -3,10 +3,12 @@
 import gin
 import numpy as np
 import pytest
-from tf_agents.environments import tf_py_environment, utils
+from tf_agents.environments import tf_py_environment
+from tf_agents.environments import utils
 from tf_agents.trajectories import time_step as ts
 
-from maml_tf.environments import locomotion, point_navigation
+from maml_tf.environments import locomotion
+from maml_tf.environments import point_navigation
 from tests.environments import countdown_environment
 
 FIRST, MID, LAST = (

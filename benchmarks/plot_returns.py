@@ -1,0 +1,81 @@
+"""Draws the returns before and after adaptation of one or more runs.
+
+python benchmarks/plot_returns.py --out=curves.png RUN/metrics.csv ...
+"""
+
+import argparse
+from collections.abc import Sequence
+import csv
+import pathlib
+
+import matplotlib
+import numpy as np
+
+matplotlib.use('Agg')
+from matplotlib import pyplot  # noqa: E402  After the choice of backend.
+
+
+def read_returns(path: str) -> tuple[np.ndarray, np.ndarray]:
+  """Returns env steps [I] and the returns after each step, [X + 1, I]."""
+  with open(path, newline='', encoding='utf-8') as file:
+    rows = list(csv.DictReader(file))
+  columns = [name for name in rows[0] if name.startswith('return_step_')]
+  env_steps = np.array([float(row['env_steps']) for row in rows])
+  returns = np.array([[float(row[c]) for row in rows] for c in columns])
+  return env_steps, returns
+
+
+def moving_mean(values: np.ndarray, width: int) -> np.ndarray:
+  """Mean over the last `width` values, fewer at the beginning; [I] -> [I]."""
+  sums = np.cumsum(np.insert(values, 0, 0.0))
+  ends = np.arange(1, len(values) + 1)
+  starts = np.maximum(ends - width, 0)
+  return (sums[ends] - sums[starts]) / (ends - starts)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Draws the picture and prints the last means."""
+  parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+  parser.add_argument('csv', nargs='+', help='metrics.csv of a run')
+  parser.add_argument('--out', required=True, help='the picture, a .png')
+  parser.add_argument('--title', default='')
+  parser.add_argument('--mean_over', type=int, default=10, help='iterations')
+  parser.add_argument(
+    '--reference', type=float, help='a return to draw as a line'
+  )
+  parser.add_argument('--reference_name', default='reference')
+  flags = parser.parse_args(argv)
+
+  figure, axes = pyplot.subplots(figsize=(8, 4.5), layout='constrained')
+  for index, path in enumerate(flags.csv):
+    env_steps, returns = read_returns(path)
+    name = pathlib.Path(path).stem
+    for step, values in enumerate(returns):
+      smooth = moving_mean(values, flags.mean_over)
+      before = step == 0
+      axes.plot(
+        env_steps / 1e6,
+        smooth,
+        color=f'C{index}',
+        linestyle=':' if before else '-',
+        label=f'{name}, ' + ('before' if before else f'after {step} step'),
+      )
+      print(
+        f'{name}: return after {step} steps, mean of the last '
+        f'{flags.mean_over} iterations at {env_steps[-1]:,.0f} env steps: '
+        f'{smooth[-1]:.1f}'
+      )
+  if flags.reference is not None:
+    axes.axhline(
+      flags.reference, color='grey', linewidth=1, label=flags.reference_name
+    )
+  axes.set_xlabel('env steps (millions)')
+  axes.set_ylabel(f'return, mean of {flags.mean_over} iterations')
+  axes.set_title(flags.title)
+  axes.grid(alpha=0.3)
+  axes.legend()
+  figure.savefig(flags.out, dpi=150)
+
+
+if __name__ == '__main__':
+  main()
