@@ -14,6 +14,15 @@ _HERE = pathlib.Path(__file__).parent
 
 _PACKAGES = setuptools.find_packages(include=['maml_tf', 'maml_tf.*'])
 
+# Libraries of our libraries whose later releases want newer typing-extensions.
+# pip would find that out by itself, after minutes of downloads.
+_OLD_ENOUGH_FOR_TYPING_EXTENSIONS = [
+  'cryptography<46; python_version < "3.11"',
+  'etils<1.14; python_version < "3.11"',
+  'exceptiongroup<1.3; python_version < "3.11"',
+  'grpcio<1.75',
+]
+
 setuptools.setup(
   name='maml_tf',
   version='0.1.0',
@@ -29,12 +38,7 @@ setuptools.setup(
   python_requires='>=3.10,<3.12',
   install_requires=[
     'absl-py>=1.4',
-    # On CPython 3.10 later ones (as exceptiongroup below) want newer
-    # typing-extensions, which pip finds out only after searching for minutes.
-    'cryptography<46; python_version < "3.11"',
     'gin-config>=0.5',
-    # Later ones want newer typing-extensions too, on every CPython.
-    'grpcio<1.75',
     'gymnasium[mujoco]>=1.2,<2',
     'matplotlib>=3.7',
     # From 4.0 on MuJoCo needs CPython 3.11: on 3.10 pip takes the last 3.x.
@@ -47,10 +51,10 @@ setuptools.setup(
     'tf-agents==0.19.0',
     'tqdm>=4.60',
     'typing-extensions==4.5.0',
+    *_OLD_ENOUGH_FOR_TYPING_EXTENSIONS,
   ],
   extras_require={
     'test': [
-      'exceptiongroup<1.3; python_version < "3.11"',
       'hypothesis>=6.80',
       'pytest>=8',
       # Its formatting changes between minor versions.

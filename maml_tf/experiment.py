@@ -127,7 +127,8 @@ def train_eval(
         loss_info = learner.run(collected.meta_batch)
         if not np.isfinite(loss_info.loss.numpy()):
           raise FloatingPointError(
-            f'The meta-loss of iteration {iteration} is {loss_info.loss}.'
+            f'the meta-loss of iteration {iteration} is {loss_info.loss}; the '
+            f'last checkpoint is in {root_dir}'
           )
         seconds = time.perf_counter() - start
         progress.advance(collected.env_steps, seconds)

@@ -41,9 +41,10 @@ def main(argv):
   except checks.UsageError as error:
     return _say(error, 2)
   except FloatingPointError as error:
-    return _say(f'{error} The last checkpoint is in {root_dir}.', 1)
+    return _say(error, 1)
   except interruption.Interrupted as error:
-    return _say(f'{error}; to go on: {_resume_command(root_dir)}', 130)
+    stopped = f'stopped after iteration {error.iteration}'
+    return _say(f'{stopped}; to go on: {_resume_command(root_dir)}', 130)
   path = ' -> '.join(f'{value:.1f}' for value in returns.mean(axis=(1, 2)))
   return _say(f'return on {returns.shape[1]} held-out tasks: {path}', 0)
 
@@ -74,7 +75,9 @@ def _resume_command(root_dir):
 
 
 def _say(message, code):
-  print(f'train: {message}', file=sys.stderr, flush=True)
+  # Gin appends lines that say where in its call stack an error passed.
+  line = str(message).partition('\n')[0]
+  print(f'train: {line}', file=sys.stderr, flush=True)
   return code
 
 

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 import math
 
 import gin
+import numpy as np
 import tensorflow as tf
 from tf_agents.networks import actor_distribution_network
 from tf_agents.networks import normal_projection_network
+from tf_agents.specs import tensor_spec
 from tf_agents.typing import types
 
 from maml_tf import checks
@@ -22,16 +24,18 @@ def create_actor_network(
 ) -> actor_distribution_network.ActorDistributionNetwork:
   """Creates an `ActorDistributionNetwork` with tanh layers.
 
-  Continuous actions: a diagonal Gaussian whose mean is a plain linear output
-  (not squashed to the action spec) and whose log standard deviation is one
-  trainable vector, the same in every state. Discrete actions: a Categorical.
+  Continuous actions: a diagonal Gaussian whose mean is a linear output (not
+  squashed to the action spec) and whose log standard deviation is one trainable
+  vector, the same in every state. Both are in units of half the action's range,
+  so that one inner step size suits small and large actions alike. Discrete
+  actions: a Categorical.
 
   Args:
     observation_spec: A nest of `TensorSpec`.
     action_spec: A nest of `BoundedTensorSpec`.
     fc_layer_params: Units of the layers.
-    initial_stddev: The standard deviation at the beginning, in the action's
-      unit.
+    initial_stddev: The standard deviation at the beginning, in units of half
+      the action's range.
     min_stddev: A floor: adaptation changes the standard deviation too, and must
       not collapse it.
 
@@ -45,12 +49,13 @@ def create_actor_network(
   checks.number('initial_stddev', initial_stddev, above=min_stddev)
 
   def projection(spec):
+    scale = _half_range(spec)
     return normal_projection_network.NormalProjectionNetwork(
       spec,
-      mean_transform=None,
+      mean_transform=lambda mean, _: scale * mean,
       std_bias_initializer_value=math.log(initial_stddev),
-      std_transform=lambda log_std: tf.exp(
-        tf.maximum(log_std, math.log(min_stddev))
+      std_transform=lambda log_std: (
+        scale * tf.exp(tf.maximum(log_std, math.log(min_stddev)))
       ),
     )
 
@@ -61,3 +66,11 @@ def create_actor_network(
     activation_fn=tf.keras.activations.tanh,
     continuous_projection_net=projection,
   )
+
+
+def _half_range(spec: tensor_spec.BoundedTensorSpec) -> np.ndarray:
+  """Half of each action dimension's range; 1 where it has no bounds."""
+  half = spec.maximum / 2 - spec.minimum / 2
+  # An action without bounds has the limits of its dtype.
+  unbounded = half > np.finfo(half.dtype).max / 4
+  return np.where(unbounded, np.ones_like(half), half)
