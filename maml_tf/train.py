@@ -1,5 +1,7 @@
 """Trains: python -m maml_tf.train --gin_file=cheetah.gin."""
 
+import maml_tf  # noqa: F401  # isort: skip  Before TensorFlow, which it quiets.
+
 import datetime
 import os
 import shlex

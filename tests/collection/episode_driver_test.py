@@ -1,0 +1,238 @@
+"""One whole episode of every row, against a loop over single environments."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tf_agents.trajectories import time_step as ts
+
+from maml_tf.collection import episode_buffer
+from maml_tf.collection import episode_driver
+from maml_tf.environments import point_navigation
+from tests import point_agent
+from tests.collection import scripted_policy
+
+FIRST, MID, LAST = (
+  int(step_type)
+  for step_type in (ts.StepType.FIRST, ts.StepType.MID, ts.StepType.LAST)
+)
+
+HORIZON = 4
+# Walking 0.1 a step to the right reaches goal 0 after one step and goal 1
+# after three; the last goal is beyond the horizon.
+GOALS = ([0.1, 0.0], [0.3, 0.0], [0.0, 0.5])
+NUM_EPISODES = 2
+
+
+def _environment(goals=GOALS, num_episodes=NUM_EPISODES, horizon=HORIZON):
+  environment = point_navigation.PointNavigation(
+    len(goals), num_episodes, horizon
+  )
+  environment.set_tasks(goals)
+  return environment
+
+
+def _actions(num_rows, horizon=HORIZON):
+  """To the right, and a little aside that the goals' radius forgives."""
+  aside = np.random.default_rng(0).uniform(-1e-3, 1e-3, (horizon, num_rows))
+  return np.stack([np.full_like(aside, 0.1), aside], -1).astype(np.float32)
+
+
+def _run(environment, actions, policy=None, horizon=HORIZON):
+  """Runs the driver; returns its frames, a list of `Trajectory`s [N, ...]."""
+  frames = []
+  driver = episode_driver.EpisodeDriver(
+    environment,
+    policy or scripted_policy.ScriptedPolicy(),
+    [frames.append],
+    horizon,
+  )
+  driver.run((), (actions,))
+  return frames
+
+
+def _single_episode(goal, actions):
+  """One episode in an environment of one row, as TF-Agents runs it."""
+  environment = _environment([goal], num_episodes=1)
+  time_step = environment.reset()
+  transitions = []
+  for action in actions:
+    next_time_step = environment.step(action[np.newaxis])
+    transitions.append((time_step, action, next_time_step))
+    time_step = next_time_step
+    if time_step.is_last():
+      break
+  return transitions, time_step
+
+
+def test_frames_are_those_of_a_loop_over_single_environments():
+  actions = _actions(len(GOALS) * NUM_EPISODES)
+  frames = _run(_environment(), actions)
+  assert len(frames) == HORIZON + 1
+
+  lengths = []
+  for row in range(len(GOALS) * NUM_EPISODES):
+    goal = GOALS[row // NUM_EPISODES]
+    transitions, last = _single_episode(goal, actions[:, row])
+    lengths.append(len(transitions))
+    for frame, (before, action, after) in zip(frames, transitions):
+      assert frame.step_type[row] == before.step_type[0]
+      np.testing.assert_array_equal(
+        frame.observation[row], before.observation[0]
+      )
+      np.testing.assert_array_equal(frame.action[row], action)
+      np.testing.assert_array_equal(
+        frame.policy_info[row], before.observation[0]
+      )
+      assert frame.next_step_type[row] == after.step_type[0]
+      assert frame.reward[row] == after.reward[0]
+      assert frame.discount[row] == after.discount[0]
+    # The frame after the last transition: a boundary, with what was seen last.
+    end = frames[len(transitions)]
+    assert end.step_type[row] == LAST
+    np.testing.assert_array_equal(end.observation[row], last.observation[0])
+    # Nothing of what the environment played on is valid.
+    for frame in frames[len(transitions) + 1 :]:
+      assert frame.step_type[row] == LAST
+      assert frame.next_step_type[row] == LAST
+      assert frame.reward[row] == 0
+  assert lengths == [1, 1, 3, 3, 4, 4]
+
+
+def test_every_environment_contributes_exactly_one_episode():
+  num_rows = len(GOALS) * NUM_EPISODES
+  frames = _run(_environment(), _actions(num_rows))
+  first = np.sum([frame.is_first() for frame in frames], axis=0)
+  np.testing.assert_array_equal(first, np.ones(num_rows))
+  # A next frame of another episode would follow a LAST frame.
+  boundary = np.stack([frame.is_boundary() for frame in frames])
+  assert np.all(np.diff(boundary.astype(int), axis=0) >= 0)
+  assert np.all(boundary[-1])
+
+
+def test_stops_when_all_are_done():
+  environment = _environment([[0.1, 0.0], [0.2, 0.0]], num_episodes=1)
+  frames = _run(environment, _actions(2))
+  # The longer episode has two transitions.
+  np.testing.assert_array_equal(
+    np.stack([frame.step_type for frame in frames], 1),
+    [[FIRST, LAST, LAST], [FIRST, MID, LAST]],
+  )
+
+
+def test_rewards_and_ends_by_hand():
+  environment = _environment([[0.2, 0.0], [0.0, 0.3]], num_episodes=1)
+  actions = np.tile(np.array([0.1, 0.0], np.float32), (HORIZON, 2, 1))
+  buffer = episode_buffer.EpisodeBuffer(
+    point_agent.create_agent(environment).collect_policy.collect_data_spec,
+    num_tasks=2,
+    episodes_per_task=1,
+    horizon=HORIZON,
+  )
+  policy = scripted_policy.ScriptedPolicy()
+  driver = episode_driver.EpisodeDriver(
+    environment,
+    policy,
+    [lambda frame: buffer(frame._replace(policy_info=_behaviour(frame)))],
+    HORIZON,
+  )
+  driver.run((), (actions,))
+  # Row 0 is at the goal after two steps: 0.1 away, then there. Row 1 walks off:
+  # to 0.1, 0.2, 0.3 and 0.4 at right angles to its goal.
+  np.testing.assert_allclose(
+    buffer.episode_returns(),
+    [
+      [-0.1 - 0.0],
+      [-sum(np.hypot(x, 0.3) for x in (0.1, 0.2, 0.3, 0.4))],
+    ],
+    atol=1e-6,
+  )
+  assert buffer.num_transitions() == 2 + 4
+  frames = buffer.read()
+  np.testing.assert_array_equal(
+    frames.step_type,
+    [[FIRST, MID, LAST, LAST, LAST], [FIRST, MID, MID, MID, LAST]],
+  )
+  # Row 0 terminates: discount 0 at its end. Row 1 is cut off: 1.
+  np.testing.assert_array_equal(
+    np.where(frames.is_boundary(), -1, frames.discount),
+    [[1, 0, -1, -1, -1], [1, 1, 1, 1, -1]],
+  )
+  np.testing.assert_allclose(frames.observation[0, 2], [0.2, 0], atol=1e-6)
+  np.testing.assert_allclose(frames.observation[1, 4], [0.4, 0], atol=1e-6)
+
+
+def _behaviour(frame):
+  """Anything of the right shape: a standard normal."""
+  return ({'loc': 0 * frame.action, 'scale_diag': 1 + 0 * frame.action},)
+
+
+def test_every_observer_sees_every_frame_in_order():
+  seen = []
+  driver = episode_driver.EpisodeDriver(
+    _environment(),
+    scripted_policy.ScriptedPolicy(),
+    [
+      lambda frame: seen.append(('a', frame)),
+      lambda frame: seen.append(('b', frame)),
+    ],
+    HORIZON,
+  )
+  driver.run((), (_actions(6),))
+  assert [name for name, _ in seen] == ['a', 'b'] * (HORIZON + 1)
+  for (_, one), (_, other) in zip(seen[::2], seen[1::2]):
+    assert one is other
+
+
+def test_a_second_run_begins_anew():
+  environment = _environment()
+  actions = _actions(6)
+  frames = []
+  driver = episode_driver.EpisodeDriver(
+    environment, scripted_policy.ScriptedPolicy(), [frames.append], HORIZON
+  )
+  driver.run((), (actions,))
+  first, frames[:] = list(frames), []
+  driver.run((), (actions,))
+  tf.nest.map_structure(np.testing.assert_array_equal, frames, first)
+
+
+@pytest.mark.parametrize('jit_compile', [False, True])
+def test_acts_with_the_policy_the_state_and_the_noise(jit_compile):
+  environment = _environment()
+  agent = point_agent.create_agent(environment)
+  state = point_agent.different_parameters(agent, len(GOALS))
+  noise = np.random.default_rng(0).normal(size=(HORIZON, 6, 2)).astype('f')
+  frames = []
+  driver = episode_driver.EpisodeDriver(
+    environment,
+    agent.collect_policy,
+    [frames.append],
+    HORIZON,
+    jit_compile=jit_compile,
+  )
+  driver.run(state, (noise,))
+  for t in range(HORIZON):
+    time_step = ts.TimeStep(
+      tf.constant(frames[t].step_type),
+      tf.zeros([6]),
+      tf.ones([6]),
+      tf.constant(frames[t].observation),
+    )
+    step = agent.collect_policy.act(time_step, state, (noise[t],))
+    np.testing.assert_allclose(frames[t].action, step.action, atol=1e-6)
+    tf.nest.map_structure(
+      lambda stored, given: np.testing.assert_allclose(
+        stored, given, atol=1e-6
+      ),
+      frames[t].policy_info,
+      step.info,
+    )
+
+
+def test_measures_where_the_time_goes():
+  driver = episode_driver.EpisodeDriver(
+    _environment(), scripted_policy.ScriptedPolicy(), [], HORIZON
+  )
+  driver.run((), (_actions(6),))
+  assert driver.environment_seconds > 0
+  assert driver.policy_seconds > 0

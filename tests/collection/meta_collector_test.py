@@ -1,0 +1,209 @@
+"""All stages of a meta-batch, repeatable and the same on any worker."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from maml_tf.collection import meta_collector
+from maml_tf.environments import point_navigation
+from tests import point_agent
+from tests.environments import countdown_environment
+
+NUM_TASKS, NUM_EPISODES, HORIZON, NUM_STEPS = 4, 2, 3, 2
+
+
+def _shift(experience, policy_state):
+  """Stands for an adaptation step: adds each task's mean reward."""
+  reward = tf.reduce_mean(experience.reward, axis=1)
+  return tuple(
+    p + tf.reshape(reward, [-1] + [1] * (p.shape.rank - 1))
+    for p in policy_state
+  )
+
+
+def _collector(
+  environment_class=countdown_environment.CountdownEnvironment,
+  num_tasks=NUM_TASKS,
+  adapt=_shift,
+  seed=0,
+  first_task_index=0,
+):
+  """A collector with an agent that always begins alike."""
+  environment = environment_class(num_tasks, NUM_EPISODES, HORIZON)
+  agent = point_agent.create_agent(environment)
+  return meta_collector.MetaCollector(
+    environment,
+    agent.collect_policy,
+    adapt,
+    NUM_STEPS,
+    seed,
+    first_task_index=first_task_index,
+  )
+
+
+@pytest.fixture(name='collected', scope='module')
+def collect():
+  return _collector().collect(3)
+
+
+def _stages(collected):
+  return (*collected.meta_batch.support, collected.meta_batch.query)
+
+
+def _assert_equal(one, other):
+  tf.nest.map_structure(
+    np.testing.assert_array_equal,
+    one._replace(seconds=()),
+    other._replace(seconds=()),
+  )
+
+
+def test_shapes(collected):
+  num_frames = NUM_EPISODES * (HORIZON + 1)
+  assert len(collected.meta_batch.support) == NUM_STEPS
+  for stage in _stages(collected):
+    assert stage.observation.shape == (NUM_TASKS, num_frames, 2)
+    assert stage.action.shape == (NUM_TASKS, num_frames, 1)
+    assert stage.step_type.shape == (NUM_TASKS, num_frames)
+  assert collected.tasks.shape == (NUM_TASKS,)
+  assert collected.returns.shape == (NUM_STEPS + 1, NUM_TASKS, NUM_EPISODES)
+  assert len(collected.policy_states) == NUM_STEPS + 1
+  assert set(collected.seconds) == {'physics', 'acting', 'adaptation', 'other'}
+  assert all(seconds >= 0 for seconds in collected.seconds.values())
+
+
+def test_env_steps_are_the_transitions_of_all_stages(collected):
+  # An episode lasts as long as its task says, in every stage.
+  lengths = np.minimum(collected.tasks, HORIZON)
+  assert collected.env_steps == (NUM_STEPS + 1) * NUM_EPISODES * lengths.sum()
+  assert len(set(lengths)) > 1
+
+
+def test_returns_are_those_of_the_frames(collected):
+  for returns, stage in zip(collected.returns, _stages(collected)):
+    # This environment pays the action.
+    paid = np.where(stage.is_boundary(), 0, stage.action[..., 0])
+    episodes = paid.reshape(NUM_TASKS, NUM_EPISODES, HORIZON + 1)
+    np.testing.assert_allclose(returns, episodes.sum(axis=2), rtol=1e-5)
+
+
+def test_policy_states_are_what_adaptation_made_of_each_stage(collected):
+  meta_parameters = _collector()._policy.get_initial_state(NUM_TASKS)
+  tf.nest.map_structure(
+    np.testing.assert_array_equal, collected.policy_states[0], meta_parameters
+  )
+  for stage in range(NUM_STEPS):
+    expected = _shift(
+      collected.meta_batch.support[stage], collected.policy_states[stage]
+    )
+    tf.nest.map_structure(
+      np.testing.assert_array_equal,
+      collected.policy_states[stage + 1],
+      expected,
+    )
+
+
+def test_each_stage_acts_with_its_own_state():
+  # A step of 1 on every parameter moves the mean by at least its own bias.
+  def add_one(experience, policy_state):
+    del experience
+    return tuple(p + 1 for p in policy_state)
+
+  collected = _collector(adapt=add_one).collect(0)
+  means = [
+    np.mean(s.policy_info[0]['loc'][~s.is_boundary()])
+    for s in _stages(collected)
+  ]
+  assert means[0] < means[1] < means[2]
+
+
+def test_the_same_iteration_is_collected_again_bit_for_bit(collected):
+  collector = _collector()
+  collector.collect(7)
+  _assert_equal(collector.collect(3), collected)
+
+
+def test_other_iterations_seeds_and_stages_draw_otherwise(collected):
+  first = collected.meta_batch.support[0]
+  for other in (_collector().collect(4), _collector(seed=1).collect(3)):
+    stage = other.meta_batch.support[0]
+    # The start that was drawn, and the noise in the action.
+    assert np.all(stage.observation[:, 0, 0] != first.observation[:, 0, 0])
+    assert np.all(stage.action[:, 0] != first.action[:, 0])
+  for stage in _stages(collected)[1:]:
+    assert np.all(stage.observation[:, 0, 0] != first.observation[:, 0, 0])
+  # Nor do tasks, or the episodes of one task, share what they draw.
+  starts = first.observation.numpy()[:, :: HORIZON + 1, 0]
+  assert np.unique(starts).size == NUM_TASKS * NUM_EPISODES
+
+
+def test_other_iterations_draw_other_tasks():
+  collector = _collector(point_navigation.PointNavigation)
+  one, other = collector.collect(1).tasks, collector.collect(2).tasks
+  assert np.all(one != other)
+
+
+@pytest.mark.parametrize(
+  'environment_class',
+  [
+    countdown_environment.CountdownEnvironment,
+    point_navigation.PointNavigation,
+  ],
+)
+def test_dividing_tasks_over_workers_changes_no_draw(environment_class):
+  whole = _collector(environment_class).collect(3)
+  parts = [
+    _collector(environment_class, 2, first_task_index=first).collect(3)
+    for first in (0, 2)
+  ]
+  np.testing.assert_array_equal(
+    np.concatenate([part.tasks for part in parts]), whole.tasks
+  )
+  tf.nest.map_structure(
+    lambda one, *others: np.testing.assert_array_equal(
+      np.concatenate(others), one
+    ),
+    whole.meta_batch.support[0],
+    *[part.meta_batch.support[0] for part in parts],
+  )
+  np.testing.assert_array_equal(
+    np.concatenate([part.returns[0] for part in parts]), whole.returns[0]
+  )
+  # Resets and noise of later stages too, where frames may differ in rounding.
+  for stage in range(NUM_STEPS + 1):
+    starts = [
+      np.concatenate([_stages(c)[stage].observation[:, 0] for c in group])
+      for group in ([whole], parts)
+    ]
+    np.testing.assert_array_equal(*starts)
+    noises = [
+      np.concatenate([_noise(_stages(c)[stage]) for c in group])
+      for group in ([whole], parts)
+    ]
+    np.testing.assert_allclose(*noises, atol=1e-4)
+
+
+def _noise(stage):
+  """What the actions were drawn from, 0 on boundaries."""
+  info = stage.policy_info[0]
+  noise = (stage.action - info['loc']) / info['scale_diag']
+  return np.where(stage.is_boundary()[..., tf.newaxis], 0, noise)
+
+
+def test_works_with_the_agents_own_adaptation():
+  environment = point_navigation.PointNavigation(2, NUM_EPISODES, HORIZON)
+  agent = point_agent.create_agent(environment)
+  collector = meta_collector.MetaCollector(
+    environment, agent.collect_policy, agent.adapt, 1, seed=0
+  )
+  collected = collector.collect(1)
+  adapted = agent.adapt(
+    collected.meta_batch.support[0], collected.policy_states[0]
+  )
+  tf.nest.map_structure(
+    np.testing.assert_array_equal, collected.policy_states[1], adapted
+  )
+  assert all(
+    np.all(np.any((a != m).numpy().reshape(2, -1), axis=1))
+    for a, m in zip(adapted, collected.policy_states[0])
+  )

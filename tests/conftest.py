@@ -1,0 +1,22 @@
+"""What holds for all tests: two logical CPUs, no config left by another."""
+
+import maml_tf  # noqa: F401  # isort: skip  Before TensorFlow, which it quiets.
+
+import gin
+import pytest
+import tensorflow as tf
+
+# Before TensorFlow starts, which the first operation does.
+_CPU = tf.config.list_physical_devices('CPU')[0]
+tf.config.set_logical_device_configuration(
+  _CPU, [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+
+@pytest.fixture(autouse=True)
+def fresh_config():
+  """Gives each test an empty gin config and Keras' usual float type."""
+  gin.clear_config()
+  yield
+  gin.clear_config()
+  tf.keras.backend.set_floatx('float32')

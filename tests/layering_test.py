@@ -1,0 +1,130 @@
+"""A module imports only from rows above its own."""
+
+import ast
+import pathlib
+
+import pytest
+
+import maml_tf
+
+_PACKAGE = pathlib.Path(maml_tf.__file__).parent
+
+# From above to below. A row may import the rows above it; inside a folder,
+# and inside a row of small modules, the imports must not go in a circle.
+ROWS = (
+  (
+    'quiet_imports',
+    'checks',
+    'random_streams',
+    'action_distributions',
+    'meta_batch',
+    'parameters',
+  ),
+  ('environments',),
+  ('collection',),
+  ('learning',),
+  (
+    'run_config',
+    'run_log',
+    'interruption',
+    'evaluation',
+    'task_adaptation',
+    'serving',
+  ),
+  ('experiment',),
+  ('train', 'evaluate', 'export', 'render'),
+)
+
+
+def _module_name(path):
+  parts = path.relative_to(_PACKAGE).with_suffix('').parts
+  return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
+
+
+def _sources():
+  """The package's modules: dotted names below maml_tf, and their syntax."""
+  return {
+    _module_name(path): ast.parse(path.read_text(encoding='utf-8'))
+    for path in sorted(_PACKAGE.rglob('*.py'))
+  }
+
+
+def _imports(tree, names):
+  """The dotted names below maml_tf that a module imports."""
+  found = set()
+  for node in ast.walk(tree):
+    if isinstance(node, ast.Import):
+      modules = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+      assert node.level == 0, 'relative import'
+      modules = [f'{node.module}.{alias.name}' for alias in node.names]
+    else:
+      continue
+    for module in modules:
+      if module.split('.')[0] != 'maml_tf':
+        continue
+      name = module.removeprefix('maml_tf').removeprefix('.')
+      # `from a.module import name` imports a.module.
+      found.add(name if name in names else name.rpartition('.')[0])
+  return found
+
+
+def _row(name):
+  """The number of a module's row."""
+  first = name.split('.')[0]
+  rows = [i for i, row in enumerate(ROWS) if first in row]
+  assert rows, f'{name} has no row: give it one in DESIGN.md and here'
+  return rows[0]
+
+
+SOURCES = _sources()
+# maml_tf/__init__.py hands on names of every row.
+MODULES = [name for name in SOURCES if name]
+
+
+@pytest.mark.parametrize('name', MODULES)
+def test_imports_come_from_the_rows_above(name):
+  for imported in _imports(SOURCES[name], SOURCES):
+    assert imported != '', f'{name} imports the whole package'
+    same_row = _row(imported) == _row(name)
+    assert _row(imported) < _row(name) or same_row, (
+      f'{name} imports {imported}, which stands below it'
+    )
+
+
+@pytest.mark.parametrize('name', MODULES)
+def test_no_import_stands_inside_a_function(name):
+  for function in ast.walk(SOURCES[name]):
+    if isinstance(function, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
+      hidden = [
+        ast.unparse(node)
+        for node in ast.walk(function)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+      ]
+      assert not hidden
+
+
+def test_imports_go_in_no_circle():
+  pending = {name: _imports(SOURCES[name], SOURCES) for name in MODULES}
+  while True:
+    free = [name for name, imports in pending.items() if not imports]
+    if not free:
+      break
+    for name in free:
+      del pending[name]
+    for imports in pending.values():
+      imports.difference_update(free)
+  assert not pending
+
+
+def test_the_small_modules_import_nothing_of_the_package():
+  for name in ROWS[0]:
+    assert not _imports(SOURCES[name], SOURCES), name
+
+
+def test_serving_needs_nothing_but_tensorflow_libraries():
+  # The other way round of the rows: what acts knows nothing of learning.
+  for name in MODULES:
+    if name.startswith(('environments', 'collection')):
+      imported = _imports(SOURCES[name], SOURCES)
+      assert not [i for i in imported if i.startswith('learning')], name

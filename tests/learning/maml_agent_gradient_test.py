@@ -1,0 +1,386 @@
+"""The meta-gradient against finite differences and exact expectations.
+
+In float64, on frames that other parameters have recorded, with episodes of
+different lengths and boundaries that hold no distribution.
+"""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tf_agents.networks import actor_distribution_network
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import time_step as ts
+from tf_agents.trajectories import trajectory
+
+from maml_tf import meta_batch
+from maml_tf.learning import adaptation
+from maml_tf.learning import advantages
+from maml_tf.learning import maml_agent
+from maml_tf.learning import meta_objectives
+from maml_tf.learning import meta_updates
+from tests.learning import double_precision_network
+from tests.learning import linear_gaussian_network
+from tests.learning import recorded_batches
+
+STEP_SIZE = 0.3
+CLIP_RATIO = 0.3
+KL_COEFFICIENT = 0.75  # The coefficients are float32: a number it holds.
+ENTROPY_COEFFICIENT = 0.1
+TOLERANCE = 1e-6
+ADAPT_PARAMETERS = adaptation.adapt_parameters
+
+
+@pytest.fixture(autouse=True)
+def double_precision():
+  tf.keras.backend.set_floatx('float64')
+  yield
+  tf.keras.backend.set_floatx('float32')
+
+
+# One adaptation step of a linear policy, two of a network.
+CASES = pytest.mark.parametrize(
+  'create_network, num_adaptation_steps',
+  [
+    (linear_gaussian_network.LinearGaussianNetwork, 1),
+    (double_precision_network.create_network, 2),
+  ],
+  ids=['linear', 'tanh'],
+)
+
+
+def _time_step_spec(observation_spec):
+  scalar = tf.TensorSpec((), tf.float64)
+  return ts.TimeStep(
+    tf.TensorSpec((), tf.int32), scalar, scalar, observation_spec
+  )
+
+
+def _create_agent(create_network, num_adaptation_steps, **kwargs):
+  """An agent all of whose specs are float64."""
+  tf.keras.utils.set_random_seed(1)
+  observation_spec = tf.TensorSpec((2,), tf.float64)
+  action_spec = tensor_spec.BoundedTensorSpec((2,), tf.float64, -1, 1)
+  return maml_agent.MamlAgent(
+    _time_step_spec(observation_spec),
+    action_spec,
+    create_network(observation_spec, action_spec),
+    # The gradient is how far one step of size 1 moves the parameters.
+    meta_update=meta_updates.GradientUpdate(
+      tf.keras.optimizers.SGD(1.0), num_steps=1
+    ),
+    num_adaptation_steps=num_adaptation_steps,
+    inner_step_size=STEP_SIZE,
+    meta_objective_class=functools.partial(
+      meta_objectives.ProximalObjective,
+      clip_ratio=CLIP_RATIO,
+      initial_kl_coefficient=KL_COEFFICIENT,
+      entropy_coefficient=ENTROPY_COEFFICIENT,
+    ),
+    train_step_counter=tf.Variable(0, dtype=tf.int64),
+    **kwargs,
+  )
+
+
+def _prepared(agent, batch):
+  """The batch as the losses read it: X support stages and the query."""
+  return tuple(agent._prepare_fn(s) for s in (*batch.support, batch.query))
+
+
+def _values(agent):
+  return [v.numpy() for v in agent.meta_parameters]
+
+
+def _flat(arrays):
+  return np.concatenate([np.reshape(a, -1) for a in arrays])
+
+
+def _finite_differences(loss, parameters, step=1e-5):
+  """The central differences of a function of a list of float64 arrays."""
+  gradient = []
+  for index, parameter in enumerate(parameters):
+    assert parameter.dtype == np.float64
+    for position in np.ndindex(parameter.shape):
+      sides = []
+      for sign in (1, -1):
+        moved = [p.copy() for p in parameters]
+        moved[index][position] += sign * step
+        sides.append(float(loss(moved)))
+      gradient.append((sides[0] - sides[1]) / (2 * step))
+  return np.array(gradient)
+
+
+def _error(gradient, expected):
+  return np.linalg.norm(gradient - expected) / np.linalg.norm(expected)
+
+
+def _task_gradients(agent, stages):
+  """Losses and flat gradients of all tasks, one after the other."""
+  task_meta_gradient = tf.function(agent.task_meta_gradient)
+  theta = tuple(tf.identity(v) for v in agent.meta_parameters)
+  coefficients = tf.fill([len(stages) - 1], KL_COEFFICIENT)
+  for index in range(stages[0].mask.shape[0]):
+    *support, query = recorded_batches.one_task(stages, index)
+    task_loss, gradients = task_meta_gradient(
+      theta, coefficients, tuple(support), query
+    )
+    yield task_loss, _flat(gradients)
+
+
+def _task_differences(agent, stages):
+  coefficients = tf.fill([len(stages) - 1], KL_COEFFICIENT)
+
+  @tf.function
+  def loss(theta):
+    return agent.task_loss(theta, coefficients, stages[:-1], stages[-1]).loss
+
+  return _finite_differences(
+    lambda values: loss(tuple(tf.constant(v) for v in values)), _values(agent)
+  )
+
+
+def _first_order(parameters, stages, *arguments):
+  """Adaptation whose steps are taken for constants, as in first-order MAML."""
+  distributions, losses = [], []
+  for stage in stages:
+    adapted = ADAPT_PARAMETERS(parameters, [stage], *arguments)
+    distributions += adapted.distributions
+    losses += adapted.losses
+    parameters = tuple(
+      p + tf.stop_gradient(new - p)
+      for p, new in zip(parameters, adapted.parameters)
+    )
+  return adaptation.Adapted(parameters, tuple(distributions), tuple(losses))
+
+
+@CASES
+def test_task_gradient(monkeypatch, create_network, num_adaptation_steps):
+  agent = _create_agent(create_network, num_adaptation_steps)
+  stages = _prepared(agent, recorded_batches.create(agent))
+  theta = _values(agent)
+  first_task = recorded_batches.one_task(stages, 0)
+  expected = _task_differences(agent, first_task)
+  (_, gradient), _ = _task_gradients(agent, stages)
+  assert _error(gradient, expected) <= TOLERANCE
+  assert np.abs(gradient).min() > 1e-4  # All parameters matter.
+
+  # The first-order gradient is a different one, of the same loss.
+  monkeypatch.setattr(adaptation, 'adapt_parameters', _first_order)
+  (task_loss, gradient), _ = _task_gradients(agent, stages)
+  assert _error(gradient, expected) > 1e4 * TOLERANCE
+  monkeypatch.undo()
+  (expected_loss, _), _ = _task_gradients(agent, stages)
+  np.testing.assert_allclose(task_loss.loss, expected_loss.loss, rtol=1e-12)
+  np.testing.assert_array_equal(_flat(theta), _flat(_values(agent)))
+
+
+@CASES
+def test_gradient_that_training_follows(create_network, num_adaptation_steps):
+  agent = _create_agent(create_network, num_adaptation_steps)
+  batch = recorded_batches.create(agent)
+  before = _values(agent)
+
+  def loss(values):
+    for variable, value in zip(agent.meta_parameters, values, strict=True):
+      variable.assign(value)
+    return agent.loss(batch).loss
+
+  expected = _finite_differences(loss, before)
+  loss(before)
+  loss_info = agent.train(batch)
+  gradient = _flat(before) - _flat(_values(agent))
+  assert _error(gradient, expected) <= TOLERANCE
+  np.testing.assert_allclose(
+    loss_info.extra.gradient_norm, np.linalg.norm(expected), rtol=1e-6
+  )
+
+
+@pytest.mark.parametrize('chunk_size', [None, 2])
+def test_tasks_together_equal_a_loop(chunk_size):
+  agent = _create_agent(
+    double_precision_network.create_network, 1, task_chunk_size=chunk_size
+  )
+  lengths = ((4, 5), (2, 1, 4), (11,), (1, 1, 1, 1))
+  batch = recorded_batches.create(agent, lengths=lengths)
+  stages = _prepared(agent, batch)
+  support, query = stages
+  theta = tuple(tf.identity(v) for v in agent.meta_parameters)
+  mean, gradients = agent._meta_gradient_fn(
+    theta, tf.constant([KL_COEFFICIENT]), (support,), query
+  )
+  losses, expected = zip(*_task_gradients(agent, stages), strict=True)
+  assert len(losses) == 4
+  np.testing.assert_allclose(
+    _flat(gradients), np.mean(expected, axis=0), rtol=1e-9, atol=1e-12
+  )
+  for mean_term, *terms in zip(
+    tf.nest.flatten(mean), *map(tf.nest.flatten, losses), strict=True
+  ):
+    np.testing.assert_allclose(mean_term, np.mean(terms, axis=0), rtol=1e-9)
+
+
+def _numpy_log_prob(parameters, observation, action):
+  """Log-probabilities [T] under the linear Gaussian; z [T, A]; scale [A]."""
+  kernel, bias, log_std = parameters
+  scale = np.exp(log_std)
+  z = (action - observation @ kernel - bias) / scale
+  log_prob = np.sum(-0.5 * z**2 - log_std - 0.5 * np.log(2 * np.pi), axis=1)
+  return log_prob, z, scale
+
+
+def _numpy_kl(parameters, stage):
+  """Mean KL(behaviour || linear Gaussian) over the valid frames."""
+  kernel, bias, log_std = parameters
+  loc, scale = stage['loc'], stage['scale']
+  kl = (
+    log_std
+    - np.log(scale)
+    + (scale**2 + (loc - stage['observation'] @ kernel - bias) ** 2)
+    / (2 * np.exp(2 * log_std))
+    - 0.5
+  )
+  return np.mean(np.sum(kl, axis=1))
+
+
+def _numpy_loss(parameters, stages):
+  """Adaptation and outer loss of one task, written out."""
+  *support, query = stages
+  total = 0.0
+  for stage in support:
+    total += KL_COEFFICIENT * _numpy_kl(parameters, stage)
+    log_prob, z, scale = _numpy_log_prob(
+      parameters, stage['observation'], stage['action']
+    )
+    weight = np.exp(log_prob - stage['log_prob']) * stage['advantage']
+    weight = weight[:, np.newaxis] / len(weight)
+    # d log pi / d mean = z / scale, d log pi / d log scale = z^2 - 1.
+    slope = weight * z / scale
+    gradient = (
+      stage['observation'].T @ slope,
+      slope.sum(axis=0),
+      np.sum(weight * (z**2 - 1), axis=0),
+    )
+    parameters = [p + STEP_SIZE * g for p, g in zip(parameters, gradient)]
+  log_prob, _, scale = _numpy_log_prob(
+    parameters, query['observation'], query['action']
+  )
+  ratio = np.exp(log_prob - query['log_prob'])
+  clipped = np.clip(ratio, 1 - CLIP_RATIO, 1 + CLIP_RATIO)
+  surrogate = np.minimum(
+    ratio * query['advantage'], clipped * query['advantage']
+  )
+  entropy = np.sum(np.log(scale) + 0.5 * np.log(2 * np.pi * np.e))
+  return total - np.mean(surrogate) - ENTROPY_COEFFICIENT * entropy, ratio
+
+
+def _numpy_stage(experience, stage, task):
+  """The valid frames of one task; log-probabilities from the stored moments."""
+  valid = stage.mask[task].numpy() > 0
+  (info,) = experience.policy_info
+  frames = {
+    'observation': experience.observation,
+    'action': experience.action,
+    'loc': info['loc'],
+    'scale': info['scale_diag'],
+    'advantage': stage.advantage,
+  }
+  frames = {k: v[task].numpy()[valid] for k, v in frames.items()}
+  z = (frames['action'] - frames['loc']) / frames['scale']
+  frames['log_prob'] = np.sum(
+    -0.5 * z**2 - np.log(frames['scale']) - 0.5 * np.log(2 * np.pi), axis=1
+  )
+  return frames
+
+
+@pytest.mark.parametrize('num_adaptation_steps', [1, 2])
+def test_loss_and_gradient_equal_those_written_out(num_adaptation_steps):
+  agent = _create_agent(
+    linear_gaussian_network.LinearGaussianNetwork, num_adaptation_steps
+  )
+  batch = recorded_batches.create(agent, distance=0.2)
+  prepared = _prepared(agent, batch)
+  clipped = 0
+  for task, (task_loss, gradient) in enumerate(
+    _task_gradients(agent, prepared)
+  ):
+    stages = [
+      _numpy_stage(experience, stage, task)
+      for experience, stage in zip(
+        (*batch.support, batch.query), prepared, strict=True
+      )
+    ]
+    loss, ratio = _numpy_loss(_values(agent), stages)
+    np.testing.assert_allclose(task_loss.loss, loss, rtol=1e-12)
+    expected = _finite_differences(
+      lambda values, stages=stages: _numpy_loss(values, stages)[0],
+      _values(agent),
+    )
+    assert _error(gradient, expected) <= TOLERANCE
+    clipped += np.mean(np.abs(ratio - 1) > CLIP_RATIO)
+  assert 0 < clipped < 2  # Both branches of the clipping are met.
+
+
+def test_exact_gradient_of_an_enumerated_bandit():
+  """Two actions that pay -1 and 1, both of them recorded once per context.
+
+  Recorded by a uniform policy, the mean of ratio * reward is the exact
+  expectation J = tanh(d / 2), d being the difference of the two logits.
+  """
+  observation_spec = tf.TensorSpec((1,), tf.float64)
+  action_spec = tensor_spec.BoundedTensorSpec((), tf.int32, 0, 1)
+  agent = maml_agent.MamlAgent(
+    _time_step_spec(observation_spec),
+    action_spec,
+    actor_distribution_network.ActorDistributionNetwork(
+      observation_spec, action_spec, fc_layer_params=None
+    ),
+    meta_update=meta_updates.GradientUpdate(
+      tf.keras.optimizers.SGD(1.0), num_steps=1
+    ),
+    inner_step_size=2.0,
+    meta_objective_class=functools.partial(
+      meta_objectives.ProximalObjective,
+      clip_ratio=1e6,
+      initial_kl_coefficient=0.0,
+      kl_target=None,
+    ),
+    baseline=advantages.NoBaseline(),
+    train_step_counter=tf.Variable(0, dtype=tf.int64),
+  )
+  kernel, bias = agent.meta_parameters
+  # Logits 0.3 and 0.3 + 0.8, in a context of 0 that gives the kernel no part.
+  kernel.assign(tf.zeros_like(kernel))
+  bias.assign([0.3, 1.1])
+  stage = trajectory.Trajectory(
+    step_type=tf.constant([[ts.StepType.FIRST, ts.StepType.FIRST]]),
+    observation=tf.zeros([1, 2, 1], tf.float64),
+    action=tf.constant([[0, 1]]),
+    policy_info=({'logits': tf.zeros([1, 2, 2], tf.float64)},),
+    next_step_type=tf.constant([[ts.StepType.LAST, ts.StepType.LAST]]),
+    reward=tf.constant([[-1.0, 1.0]], tf.float64),
+    discount=tf.zeros([1, 2], tf.float64),
+  )
+  loss_info = agent.train(meta_batch.MetaBatch((stage,), stage))
+
+  def slope(d):  # dJ / d(bias of action 1), minus that of action 0.
+    return 0.5 / np.cosh(d / 2) ** 2
+
+  def curvature(d):  # Its derivative in d.
+    return -0.5 * np.tanh(d / 2) / np.cosh(d / 2) ** 2
+
+  d = 0.8
+  # One step of 2 adds slope(d) * 2 to one bias, and takes it from the other.
+  adapted = d + 2 * 2 * slope(d)
+  np.testing.assert_allclose(
+    loss_info.extra.policy_loss, -np.tanh(adapted / 2), rtol=1e-6
+  )
+  np.testing.assert_allclose(
+    loss_info.extra.inner_loss, [-np.tanh(d / 2)], rtol=1e-6
+  )
+  gradient = slope(adapted) * (1 + 2 * 2 * curvature(d))
+  # Without the second derivative it would be more than twice as large.
+  assert abs(curvature(d)) * 4 > 0.5
+  np.testing.assert_allclose(
+    bias.numpy() - [0.3, 1.1], [-gradient, gradient], rtol=1e-6
+  )

@@ -1,0 +1,114 @@
+"""Optimizer steps by hand on functions whose gradients are plain."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from maml_tf.learning import meta_updates
+
+SGD = tf.keras.optimizers.SGD
+
+
+def _quadratic(variable):
+  """f = x^2; returns the function and the points at which it was asked."""
+  points = []
+
+  def gradient_fn():
+    points.append(float(variable))
+    return {'loss': variable**2}, [2 * variable]
+
+  return gradient_fn, points
+
+
+def test_each_step_takes_a_fresh_gradient():
+  variable = tf.Variable(4.0)
+  update = meta_updates.GradientUpdate(SGD(0.1), num_steps=3)
+  update.build([variable])
+  gradient_fn, points = _quadratic(variable)
+  info = update([variable], gradient_fn)
+  # x - 0.1 * 2 x = 0.8 x each time.
+  np.testing.assert_allclose(points, [4, 3.2, 2.56], rtol=1e-6)
+  np.testing.assert_allclose(variable, 2.048, rtol=1e-6)
+  # What is reported is of the last step, before it.
+  np.testing.assert_allclose(info.metrics['loss'], 2.56**2, rtol=1e-6)
+  np.testing.assert_allclose(info.gradient_norm, 2 * 2.56, rtol=1e-6)
+  np.testing.assert_allclose(info.learning_rate, 0.1, rtol=1e-6)
+
+
+def test_the_default_is_five_steps():
+  variable = tf.Variable(4.0)
+  gradient_fn, points = _quadratic(variable)
+  meta_updates.GradientUpdate(SGD(0.1))([variable], gradient_fn)
+  assert len(points) == 5
+
+
+def test_the_optimizer_keeps_its_state_between_calls():
+  variable = tf.Variable(0.0)
+  update = meta_updates.GradientUpdate(SGD(1.0, momentum=0.5), num_steps=1)
+  update.build([variable])
+  for _ in range(3):
+    update([variable], lambda: ((), [tf.constant(1.0)]))
+  # Steps of 1, 1.5 and 1.75.
+  np.testing.assert_allclose(variable, -4.25, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+  'max_norm, step',
+  # The gradient (3, (0, 4)) has norm 5.
+  [(1.0, 0.2), (5.0, 1.0), (7.0, 1.0), (None, 1.0)],
+)
+def test_clips_by_the_global_norm(max_norm, step):
+  variables = [tf.Variable(10.0), tf.Variable([10.0, 10.0])]
+  update = meta_updates.GradientUpdate(
+    SGD(1.0), num_steps=1, max_gradient_norm=max_norm
+  )
+  info = update(
+    variables, lambda: ((), [tf.constant(3.0), tf.constant([0.0, 4.0])])
+  )
+  np.testing.assert_allclose(variables[0], 10 - 3 * step, rtol=1e-6)
+  np.testing.assert_allclose(variables[1], [10, 10 - 4 * step], rtol=1e-6)
+  # Before clipping.
+  np.testing.assert_allclose(info.gradient_norm, 5, rtol=1e-6)
+
+
+def test_inside_a_function():
+  variable = tf.Variable(4.0)
+  update = meta_updates.GradientUpdate(SGD(0.1), num_steps=2)
+  update.build([variable])
+  run = tf.function(
+    lambda: update([variable], lambda: (variable**2, [2 * variable]))
+  )
+  info = run()
+  np.testing.assert_allclose(variable, 2.56, rtol=1e-6)
+  np.testing.assert_allclose(info.metrics, 3.2**2, rtol=1e-6)
+
+
+def test_a_schedule_of_learning_rates():
+  variable = tf.Variable(0.0)
+  schedule = tf.keras.optimizers.schedules.PiecewiseConstantDecay(
+    [0, 1], [1.0, 0.1, 0.01]
+  )
+  update = meta_updates.GradientUpdate(SGD(schedule), num_steps=3)
+  update.build([variable])
+  update([variable], lambda: ((), [tf.constant(1.0)]))
+  np.testing.assert_allclose(variable, -1.11, rtol=1e-6)
+
+
+@pytest.mark.parametrize('num_steps', [0, -1, 2.5, '3', None, True])
+def test_bad_number_of_steps(num_steps):
+  with pytest.raises(ValueError, match='num_steps'):
+    meta_updates.GradientUpdate(SGD(0.1), num_steps=num_steps)
+
+
+@pytest.mark.parametrize('rate', [0.0, -0.1, math.nan, math.inf])
+def test_bad_learning_rate(rate):
+  with pytest.raises(ValueError, match='learning_rate'):
+    meta_updates.GradientUpdate(SGD(rate))
+
+
+@pytest.mark.parametrize('norm', [0.0, -1.0, math.nan, math.inf, '1'])
+def test_bad_maximal_norm(norm):
+  with pytest.raises(ValueError, match='max_gradient_norm'):
+    meta_updates.GradientUpdate(SGD(0.1), max_gradient_norm=norm)

@@ -1,0 +1,131 @@
+"""Surrogates by hand, and the derivatives that adaptation relies on."""
+
+import numpy as np
+import tensorflow as tf
+
+from maml_tf.learning import surrogates
+
+RATIO = np.float32([1.5, 0.5, 1.5, 0.5, 1.1, 40])
+ADVANTAGE = np.float32([2, 2, -2, -2, 3, 1000])
+MASK = np.float32([1, 1, 1, 1, 1, 0])
+BEHAVIOUR_LOG_PROB = np.float32([-1, -2, -3, -0.5, 0.5, 0])
+
+
+def _log_prob():
+  return tf.constant(BEHAVIOUR_LOG_PROB + np.log(RATIO))
+
+
+def _arguments():
+  return _log_prob(), BEHAVIOUR_LOG_PROB, ADVANTAGE, MASK
+
+
+def test_masked_mean():
+  # (1 + 2) / 2, whatever the masked 100.
+  mean = surrogates.masked_mean(
+    tf.constant([1.0, 100, 2]), tf.constant([1.0, 0, 1])
+  )
+  np.testing.assert_array_equal(mean, 1.5)
+  nothing = surrogates.masked_mean(tf.constant([7.0, 9]), tf.zeros(2))
+  np.testing.assert_array_equal(nothing, 0)
+
+
+def test_likelihood_ratio():
+  # (1.5 * 2 + 0.5 * 2 - 1.5 * 2 - 0.5 * 2 + 1.1 * 3) / 5
+  np.testing.assert_allclose(
+    surrogates.likelihood_ratio(*_arguments()), 0.66, rtol=1e-5
+  )
+
+
+def test_clipped_likelihood_ratio():
+  # Clipped to 1.2: 2.4; the lower bound does not clip a gain: 1;
+  # the upper bound does not clip a loss: -3; clipped to 0.8: -1.6; inside: 3.3.
+  # Together 2.1.
+  np.testing.assert_allclose(
+    surrogates.clipped_likelihood_ratio(*_arguments(), 0.2), 0.42, rtol=1e-5
+  )
+  # Nothing is clipped.
+  np.testing.assert_allclose(
+    surrogates.clipped_likelihood_ratio(*_arguments(), 0.6), 0.66, rtol=1e-5
+  )
+
+
+def test_gradients():
+  log_prob = _log_prob()
+  with tf.GradientTape(persistent=True) as tape:
+    tape.watch(log_prob)
+    plain = surrogates.likelihood_ratio(log_prob, *_arguments()[1:])
+    clipped = surrogates.clipped_likelihood_ratio(
+      log_prob, *_arguments()[1:], 0.2
+    )
+  # d ratio / d log_prob = ratio: ratio * A / 5.
+  np.testing.assert_allclose(
+    tape.gradient(plain, log_prob),
+    np.array([3, 1, -3, -1, 3.3, 0]) / 5,
+    rtol=1e-5,
+  )
+  # What is clipped gives none.
+  np.testing.assert_allclose(
+    tape.gradient(clipped, log_prob),
+    np.array([0, 1, -3, 0, 3.3, 0]) / 5,
+    rtol=1e-5,
+  )
+
+
+def test_gradient_on_policy_is_the_policy_gradient():
+  log_prob = tf.constant(BEHAVIOUR_LOG_PROB)
+  with tf.GradientTape(persistent=True) as tape:
+    tape.watch(log_prob)
+    plain = surrogates.likelihood_ratio(log_prob, *_arguments()[1:])
+    clipped = surrogates.clipped_likelihood_ratio(
+      log_prob, *_arguments()[1:], 0.2
+    )
+  # grad log pi * A: at ratio 1 nothing is clipped.
+  for surrogate in (plain, clipped):
+    np.testing.assert_allclose(
+      tape.gradient(surrogate, log_prob), ADVANTAGE * MASK / 5, rtol=1e-6
+    )
+    # The surrogate itself is the mean advantage, 3 / 5.
+    np.testing.assert_allclose(surrogate, 0.6, rtol=1e-6)
+
+
+def test_second_derivative_keeps_the_hessian_term():
+  # pi_theta(a) ~ b(a) exp(theta f(a)), so at theta = 0 the policy is b = (1/2,
+  # 1/4, 1/4), and the four frames (0, 0, 1, 2) are its exact expectation.
+  actions = [0, 0, 1, 2]
+  b = np.array([0.5, 0.25, 0.25])
+  f = np.array([0.0, 1.0, 3.0])
+  advantage = np.array([1.0, -2.0, 4.0])
+  # J = E[A] and f - E f = d log pi / d theta: J'' = E[A ((f - E f)^2 - Var f)].
+  # With E f = 1, f - E f = (-1, 0, 2), Var f = 1.5 and E A = 1 that is
+  # 0.5 * 1 * 1 + 0.25 * -2 * 0 + 0.25 * 4 * 4 - 1 * 1.5.
+  exact = 3.0
+
+  def log_prob(theta):
+    logits = tf.constant(np.log(b)) + theta * f
+    return tf.gather(tf.nn.log_softmax(logits), actions)
+
+  def derivatives(surrogate):
+    theta = tf.constant(0.0, tf.float64)
+    with tf.GradientTape() as outer:
+      outer.watch(theta)
+      with tf.GradientTape() as inner:
+        inner.watch(theta)
+        value = surrogate(
+          log_prob(theta),
+          tf.constant(np.log(b)[actions]),
+          tf.constant(advantage[actions]),
+          tf.ones(4, tf.float64),
+        )
+      first = inner.gradient(value, theta)
+    return first.numpy(), outer.gradient(first, theta).numpy()
+
+  first, second = derivatives(surrogates.likelihood_ratio)
+  # J' = E[A (f - E f)] = 0.5 * 1 * -1 + 0.25 * 4 * 2 = 1.5.
+  np.testing.assert_allclose(first, 1.5, rtol=1e-12)
+  np.testing.assert_allclose(second, exact, rtol=1e-12)
+  # log pi * A has the same gradient but only - E[A] Var f of the curvature.
+  first, second = derivatives(
+    lambda lp, _, a, mask: surrogates.masked_mean(lp * a, mask)
+  )
+  np.testing.assert_allclose(first, 1.5, rtol=1e-12)
+  np.testing.assert_allclose(second, -1.5, rtol=1e-12)
