@@ -1,6 +1,7 @@
 """The whole run, top to bottom: build, resume, collect, learn, record."""
 
 from collections.abc import Callable
+import contextlib
 import os
 import time
 
@@ -77,7 +78,6 @@ def train_eval(
     interruption.Interrupted: The user asked to stop; the run is saved.
     FloatingPointError: The meta-loss is not finite; the last checkpoint stays.
   """
-  strategy = strategy or tf.distribute.get_strategy()
   with checks.usage_errors():
     if environment_class is None:
       raise ValueError(
@@ -96,6 +96,7 @@ def train_eval(
       environments_per_task=episodes_per_task,
       horizon=horizon,
     )
+    strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope():
       agent = _create_agent(agent_class, actor_network_fn, environment)
       progress = _Progress()
@@ -116,36 +117,16 @@ def train_eval(
     train_step=agent.train_step_counter,
     progress=progress,
   )
-  first_iteration = int(agent.train_step_counter.numpy())
-  log = run_log.RunLog(root_dir, first_iteration, num_iterations)
-  try:
-    with interruption.deferred() as interrupt:
-      for iteration in range(first_iteration + 1, num_iterations + 1):
-        start = time.perf_counter()
-        collected = collector.collect(iteration)
-        collect_seconds = time.perf_counter() - start
-        loss_info = learner.run(collected.meta_batch)
-        if not np.isfinite(loss_info.loss.numpy()):
-          raise FloatingPointError(
-            f'the meta-loss of iteration {iteration} is {loss_info.loss}; the '
-            f'last checkpoint is in {root_dir}'
-          )
-        seconds = time.perf_counter() - start
-        progress.advance(collected.env_steps, seconds)
-        log.write(
-          _row(
-            iteration, progress, collected, loss_info, collect_seconds, seconds
-          )
-        )
-        is_last = iteration == num_iterations
-        if (
-          is_last or interrupt.requested or not iteration % checkpoint_interval
-        ):
-          checkpointer.save(agent.train_step_counter)
-        if interrupt.requested and not is_last:
-          raise interruption.Interrupted(iteration)
-  finally:
-    log.close()
+  first_iteration = int(agent.train_step_counter.numpy()) + 1
+  log = run_log.RunLog(root_dir, first_iteration - 1, num_iterations)
+  with contextlib.closing(log), interruption.deferred() as interrupt:
+    for iteration in range(first_iteration, num_iterations + 1):
+      log.write(_run_iteration(iteration, collector, learner, progress))
+      stop = interrupt.requested or iteration == num_iterations
+      if stop or iteration % checkpoint_interval == 0:
+        checkpointer.save(agent.train_step_counter)
+      if interrupt.requested:
+        raise interruption.Interrupted(iteration)
   serving.save_policy(agent.policy, os.path.join(root_dir, 'saved_model'))
   return collector.collect(_HELD_OUT).returns
 
@@ -171,6 +152,29 @@ def _create_agent(agent_class, actor_network_fn, environment):
     action_spec,
     actor_network=actor_network_fn(time_step_spec.observation, action_spec),
     train_step_counter=train_utils.create_train_step(),
+  )
+
+
+def _run_iteration(
+  iteration: int,
+  collector: meta_collector.MetaCollector,
+  learner: meta_learner.MetaLearner,
+  progress: _Progress,
+) -> dict[str, float]:
+  """Collects, learns, and returns a row of metrics."""
+  start = time.perf_counter()
+  collected = collector.collect(iteration)
+  collect_seconds = time.perf_counter() - start
+  loss_info = learner.run(collected.meta_batch)
+  if not np.isfinite(loss_info.loss.numpy()):
+    raise FloatingPointError(
+      f'the meta-loss of iteration {iteration} is {loss_info.loss}: the run'
+      ' goes on from its last checkpoint; try smaller step sizes'
+    )
+  seconds = time.perf_counter() - start
+  progress.advance(collected.env_steps, seconds)
+  return _row(
+    iteration, progress, collected, loss_info, collect_seconds, seconds
   )
 
 

@@ -47,6 +47,8 @@ def main(argv):
   except interruption.Interrupted as error:
     stopped = f'stopped after iteration {error.iteration}'
     return _say(f'{stopped}; to go on: {_resume_command(root_dir)}', 130)
+  except KeyboardInterrupt:
+    return _say(f'stopped at once; to go on: {_resume_command(root_dir)}', 130)
   path = ' -> '.join(f'{value:.1f}' for value in returns.mean(axis=(1, 2)))
   return _say(f'return on {returns.shape[1]} held-out tasks: {path}', 0)
 
