@@ -20,3 +20,13 @@ def fresh_config():
   yield
   gin.clear_config()
   tf.keras.backend.set_floatx('float32')
+
+
+@pytest.fixture(scope='session')
+def two_replicas():
+  """The strategy of two replicas on this machine.
+
+  All tests share it: a second one in the same process would use the numbers of
+  the first one's collective operations, for other shapes.
+  """
+  return tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])

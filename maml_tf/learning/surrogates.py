@@ -9,13 +9,14 @@ def masked_mean(values: types.Tensor, mask: types.Tensor) -> types.Tensor:
   """Mean of the valid frames.
 
   Args:
-    values: A tensor [T], finite everywhere.
+    values: A tensor [T].
     mask: A tensor [T]: 1 where valid.
 
   Returns:
     A scalar; 0 if no frame is valid.
   """
-  return tf.reduce_sum(values * mask) / tf.maximum(tf.reduce_sum(mask), 1.0)
+  total = tf.reduce_sum(tf.where(mask > 0, values, 0.0))
+  return total / tf.maximum(tf.reduce_sum(mask), 1.0)
 
 
 @gin.configurable
@@ -40,7 +41,7 @@ def likelihood_ratio(
   Returns:
     A scalar.
   """
-  ratio = tf.exp(log_prob - behaviour_log_prob)
+  ratio = _ratio(log_prob, behaviour_log_prob, mask)
   return masked_mean(ratio * advantage, mask)
 
 
@@ -65,6 +66,16 @@ def clipped_likelihood_ratio(
   Returns:
     A scalar.
   """
-  ratio = tf.exp(log_prob - behaviour_log_prob)
+  ratio = _ratio(log_prob, behaviour_log_prob, mask)
   clipped = tf.clip_by_value(ratio, 1.0 - clip_ratio, 1.0 + clip_ratio)
   return masked_mean(tf.minimum(ratio * advantage, clipped * advantage), mask)
+
+
+def _ratio(log_prob, behaviour_log_prob, mask):
+  """pi / behaviour on valid frames, 1 on the others.
+
+  What a boundary holds is no sample of its behaviour: its ratio may overflow,
+  and an infinite value would spoil even a derivative that is multiplied by 0.
+  """
+  log_ratio = tf.where(mask > 0, log_prob - behaviour_log_prob, 0.0)
+  return tf.exp(log_ratio)

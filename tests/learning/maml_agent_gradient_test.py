@@ -19,10 +19,10 @@ from maml_tf.learning import adaptation
 from maml_tf.learning import advantages
 from maml_tf.learning import maml_agent
 from maml_tf.learning import meta_objectives
-from maml_tf.learning import meta_updates
 from tests.learning import double_precision_network
 from tests.learning import linear_gaussian_network
 from tests.learning import recorded_batches
+from tests.learning import small_agent
 
 STEP_SIZE = 0.3
 CLIP_RATIO = 0.3
@@ -67,9 +67,7 @@ def _create_agent(create_network, num_adaptation_steps, **kwargs):
     action_spec,
     create_network(observation_spec, action_spec),
     # The gradient is how far one step of size 1 moves the parameters.
-    meta_update=meta_updates.GradientUpdate(
-      tf.keras.optimizers.SGD(1.0), num_steps=1
-    ),
+    meta_update=small_agent.sgd(1.0),
     num_adaptation_steps=num_adaptation_steps,
     inner_step_size=STEP_SIZE,
     meta_objective_class=functools.partial(
@@ -81,15 +79,6 @@ def _create_agent(create_network, num_adaptation_steps, **kwargs):
     train_step_counter=tf.Variable(0, dtype=tf.int64),
     **kwargs,
   )
-
-
-def _prepared(agent, batch):
-  """The batch as the losses read it: X support stages and the query."""
-  return tuple(agent._prepare_fn(s) for s in (*batch.support, batch.query))
-
-
-def _values(agent):
-  return [v.numpy() for v in agent.meta_parameters]
 
 
 def _flat(arrays):
@@ -136,7 +125,8 @@ def _task_differences(agent, stages):
     return agent.task_loss(theta, coefficients, stages[:-1], stages[-1]).loss
 
   return _finite_differences(
-    lambda values: loss(tuple(tf.constant(v) for v in values)), _values(agent)
+    lambda values: loss(tuple(tf.constant(v) for v in values)),
+    small_agent.values(agent),
   )
 
 
@@ -157,8 +147,8 @@ def _first_order(parameters, stages, *arguments):
 @CASES
 def test_task_gradient(monkeypatch, create_network, num_adaptation_steps):
   agent = _create_agent(create_network, num_adaptation_steps)
-  stages = _prepared(agent, recorded_batches.create(agent))
-  theta = _values(agent)
+  stages = small_agent.prepared(agent, recorded_batches.create(agent))
+  theta = small_agent.values(agent)
   first_task = recorded_batches.one_task(stages, 0)
   expected = _task_differences(agent, first_task)
   (_, gradient), _ = _task_gradients(agent, stages)
@@ -172,14 +162,14 @@ def test_task_gradient(monkeypatch, create_network, num_adaptation_steps):
   monkeypatch.undo()
   (expected_loss, _), _ = _task_gradients(agent, stages)
   np.testing.assert_allclose(task_loss.loss, expected_loss.loss, rtol=1e-12)
-  np.testing.assert_array_equal(_flat(theta), _flat(_values(agent)))
+  np.testing.assert_array_equal(_flat(theta), _flat(small_agent.values(agent)))
 
 
 @CASES
 def test_gradient_that_training_follows(create_network, num_adaptation_steps):
   agent = _create_agent(create_network, num_adaptation_steps)
   batch = recorded_batches.create(agent)
-  before = _values(agent)
+  before = small_agent.values(agent)
 
   def loss(values):
     for variable, value in zip(agent.meta_parameters, values, strict=True):
@@ -189,7 +179,7 @@ def test_gradient_that_training_follows(create_network, num_adaptation_steps):
   expected = _finite_differences(loss, before)
   loss(before)
   loss_info = agent.train(batch)
-  gradient = _flat(before) - _flat(_values(agent))
+  gradient = _flat(before) - _flat(small_agent.values(agent))
   assert _error(gradient, expected) <= TOLERANCE
   np.testing.assert_allclose(
     loss_info.extra.gradient_norm, np.linalg.norm(expected), rtol=1e-6
@@ -203,7 +193,7 @@ def test_tasks_together_equal_a_loop(chunk_size):
   )
   lengths = ((4, 5), (2, 1, 4), (11,), (1, 1, 1, 1))
   batch = recorded_batches.create(agent, lengths=lengths)
-  stages = _prepared(agent, batch)
+  stages = small_agent.prepared(agent, batch)
   support, query = stages
   theta = tuple(tf.identity(v) for v in agent.meta_parameters)
   mean, gradients = agent._meta_gradient_fn(
@@ -299,7 +289,7 @@ def test_loss_and_gradient_equal_those_written_out(num_adaptation_steps):
     linear_gaussian_network.LinearGaussianNetwork, num_adaptation_steps
   )
   batch = recorded_batches.create(agent, distance=0.2)
-  prepared = _prepared(agent, batch)
+  prepared = small_agent.prepared(agent, batch)
   clipped = 0
   for task, (task_loss, gradient) in enumerate(
     _task_gradients(agent, prepared)
@@ -310,11 +300,11 @@ def test_loss_and_gradient_equal_those_written_out(num_adaptation_steps):
         (*batch.support, batch.query), prepared, strict=True
       )
     ]
-    loss, ratio = _numpy_loss(_values(agent), stages)
+    loss, ratio = _numpy_loss(small_agent.values(agent), stages)
     np.testing.assert_allclose(task_loss.loss, loss, rtol=1e-12)
     expected = _finite_differences(
       lambda values, stages=stages: _numpy_loss(values, stages)[0],
-      _values(agent),
+      small_agent.values(agent),
     )
     assert _error(gradient, expected) <= TOLERANCE
     clipped += np.mean(np.abs(ratio - 1) > CLIP_RATIO)
@@ -335,9 +325,7 @@ def test_exact_gradient_of_an_enumerated_bandit():
     actor_distribution_network.ActorDistributionNetwork(
       observation_spec, action_spec, fc_layer_params=None
     ),
-    meta_update=meta_updates.GradientUpdate(
-      tf.keras.optimizers.SGD(1.0), num_steps=1
-    ),
+    meta_update=small_agent.sgd(1.0),
     inner_step_size=2.0,
     meta_objective_class=functools.partial(
       meta_objectives.ProximalObjective,

@@ -8,9 +8,9 @@ from tf_agents.trajectories import trajectory
 from maml_tf import meta_batch
 
 FIRST, MID, LAST = ts.StepType.FIRST, ts.StepType.MID, ts.StepType.LAST
-# Episode lengths of two tasks: T = 12 frames, of which the first has one
-# boundary at the end of each episode and the second three of padding besides.
-LENGTHS = ((4, 5, 0), (2, 1, 4))
+# Transitions of the episodes of two tasks. Each episode has a boundary at its
+# end; what is left of T = 12 frames, one and two of them, is padding.
+LENGTHS = ((4, 5), (2, 1, 4))
 
 
 def near(agent, num_tasks, seed, distance=0.1):
@@ -110,10 +110,9 @@ def _step_types(lengths, num_frames):
     for number, length in enumerate(episodes):
       end = start + length
       step_type[task, start:end] = MID
+      step_type[task, start] = FIRST
       next_step_type[task, start : end - 1] = MID
-      if length:
-        step_type[task, start] = FIRST
-        terminates[task, end - 1] = number % 2
+      terminates[task, end - 1] = number % 2
       start = end + 1  # The frame that holds the final observation.
   return step_type, next_step_type, terminates
 
