@@ -72,10 +72,11 @@ def clipped_likelihood_ratio(
 
 
 def _ratio(log_prob, behaviour_log_prob, mask):
-  """pi / behaviour on valid frames, 1 on the others.
+  """pi / behaviour on valid frames, 1 on the others; at most exp(20).
 
-  What a boundary holds is no sample of its behaviour: its ratio may overflow,
-  and an infinite value would spoil even a derivative that is multiplied by 0.
+  A ratio that overflows spoils every derivative, also one that is multiplied by
+  0. What a boundary holds is no sample of its behaviour and may do so; on a
+  valid frame a ratio of exp(20) means that the policy has left its data.
   """
   log_ratio = tf.where(mask > 0, log_prob - behaviour_log_prob, 0.0)
-  return tf.exp(log_ratio)
+  return tf.exp(tf.minimum(log_ratio, 20.0))
