@@ -1,5 +1,6 @@
 """Action distributions as tensors: stored, rebuilt, drawn from given noise."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -36,15 +37,20 @@ class ActionDistributions:
     """Remembers the structure of the distributions.
 
     Args:
-      example: What the network returns for a batch of observations [1, ...].
+      example: What the network returns for a batch of observations.
+
+    Raises:
+      ValueError: A distribution cannot be drawn from noise, or has a parameter
+        without the batch axis.
     """
     self._templates = tf.nest.map_structure(
       distribution_utils.get_parameters, example
     )
     self._flat_templates = tf.nest.flatten(self._templates)
     self._noise_specs = [_noise_spec(d) for d in tf.nest.flatten(example)]
-    self._tensor_specs = tf.nest.map_structure(
-      lambda t: tf.TensorSpec(t.shape[1:], t.dtype), self.to_tensors(example)
+    self._tensor_specs = tuple(
+      tf.nest.map_structure(functools.partial(_without_batch, d), tensors)
+      for d, tensors in zip(tf.nest.flatten(example), self.to_tensors(example))
     )
 
   @property
@@ -128,16 +134,16 @@ class ActionDistributions:
     Returns:
       One tensor for each of `noise_specs`.
     """
-    if seed is not None:
-      generator = tf.random.Generator.from_seed(seed)
-    tiny = np.finfo(np.float32).tiny
+    if seed is None:
+      seed = generator.make_seeds()[:, 0]
+    seed = tf.cast(seed, tf.int64)
+    if seed.shape.rank == 0:
+      seed = tf.stack([seed, 0])
     return tuple(
-      generator.normal([num, *spec.shape])
-      if spec.kind == 'normal'
-      else -tf.math.log(
-        -tf.math.log(generator.uniform([num, *spec.shape], minval=tiny))
+      _stateless_noise(
+        spec, num, tf.random.experimental.stateless_fold_in(seed, part)
       )
-      for spec in self._noise_specs
+      for part, spec in enumerate(self._noise_specs)
     )
 
 
@@ -199,6 +205,19 @@ def _elementwise(value):
   return value
 
 
+def _without_batch(
+  distribution: tfd.Distribution, tensor: types.Tensor
+) -> tf.TensorSpec:
+  """The spec of one of the distribution's parameters at one time step."""
+  if tensor.shape.rank == 0 or tensor.shape[0] != distribution.batch_shape[0]:
+    raise ValueError(
+      'The action distribution has a parameter of shape'
+      f' {tuple(tensor.shape)} that all time steps share: give it the batch'
+      ' axis of the observations.'
+    )
+  return tf.TensorSpec(tensor.shape[1:], tensor.dtype)
+
+
 def _noise_spec(distribution: tfd.Distribution) -> NoiseSpec:
   """Returns what one distribution, of batch shape [1, ...], is drawn from."""
   if isinstance(distribution, (tfd.Normal, tfd.MultivariateNormalDiag)):
@@ -214,6 +233,18 @@ def _noise_spec(distribution: tfd.Distribution) -> NoiseSpec:
     f' transformations of them, not from {type(distribution).__name__}: use'
     ' another projection network.'
   )
+
+
+def _stateless_noise(
+  spec: NoiseSpec, num: types.Int, seed: types.Tensor
+) -> types.Tensor:
+  """Draws float32 noise [num, *shape]."""
+  shape = [num, *spec.shape]
+  if spec.kind == 'normal':
+    return tf.random.stateless_normal(shape, seed)
+  tiny = np.finfo(np.float32).tiny
+  uniform = tf.random.stateless_uniform(shape, seed, minval=tiny)
+  return -tf.math.log(-tf.math.log(uniform))
 
 
 def _sample(

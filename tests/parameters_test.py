@@ -24,6 +24,20 @@ class ListedWeights(tf.keras.layers.Layer):
     return inputs * self._weights_in_a_list[0]
 
 
+class BorrowedWeights(tf.keras.layers.Layer):
+  """Multiplies by another layer's kernel."""
+
+  def __init__(self, lender):
+    super().__init__()
+    self._lender = lender
+
+  def build(self, input_shape):
+    self.borrowed = self._lender.kernel
+
+  def call(self, inputs):
+    return inputs @ self.borrowed
+
+
 def _tanh_network():
   return actor_networks.create_actor_network(
     tf.TensorSpec((3,), tf.float32), ACTION_SPEC, fc_layer_params=(4,)
@@ -156,6 +170,21 @@ def test_a_layer_used_twice_is_replaced_in_both_places():
   )
   # 2 * (2 * 3 + 1) + 1
   np.testing.assert_array_equal(output, [[15]])
+
+
+def test_a_variable_of_two_layers_is_replaced_in_both():
+  lender = tf.keras.layers.Dense(1)
+  network = sequential.Sequential(
+    [lender, BorrowedWeights(lender)],
+    input_spec=tf.TensorSpec((1,), tf.float32),
+  )
+  parameterized = parameters_lib.ParameterizedNetwork(network)
+  assert len(parameterized.variables_tuple) == 2
+  output, _ = parameterized(
+    (tf.constant([[2.0]]), tf.constant([1.0])), tf.constant([[3.0]])
+  )
+  # 2 * (2 * 3 + 1)
+  np.testing.assert_array_equal(output, [[14]])
 
 
 def test_a_layer_shared_by_two_networks_is_replaced_in_one_call_only():

@@ -15,7 +15,7 @@ class AdaptedPolicy(tf_policy.TFPolicy):
 
   The policy state is a tuple of parameter tensors, leaves [B, ...]. A time step
   carries N = B * E observations, grouped by task (B = N: one each). Without a
-  state the policy acts with its initial parameters.
+  state `action` acts with its initial parameters.
   """
 
   def __init__(
@@ -105,14 +105,9 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     return self._network.variables_tuple
 
   def _distribution(self, time_step, policy_state):
-    if policy_state:
-      tensors = self._per_task_distributions(time_step, policy_state)
-    else:
-      tensors = self._evaluate(
-        self._get_initial_state(None),
-        time_step.observation,
-        time_step.step_type,
-      )
+    if not policy_state:
+      policy_state = self._get_initial_state(1)
+    tensors = self._per_task_distributions(time_step, policy_state)
     info = tensors if self._emit_behaviour else ()
     return policy_step.PolicyStep(
       self._distributions.from_tensors(tensors), policy_state, info

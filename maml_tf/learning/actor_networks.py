@@ -27,8 +27,8 @@ def create_actor_network(
   Continuous actions: a diagonal Gaussian whose mean is a linear output (not
   squashed to the action spec) and whose log standard deviation is one trainable
   vector, the same in every state. Both are in units of half the action's range,
-  so that one inner step size suits small and large actions alike. Discrete
-  actions: a Categorical.
+  the mean from its middle, so that one inner step size suits small and large
+  actions alike. Discrete actions: a Categorical.
 
   Args:
     observation_spec: A nest of `TensorSpec`.
@@ -49,10 +49,10 @@ def create_actor_network(
   checks.number('initial_stddev', initial_stddev, above=min_stddev)
 
   def projection(spec):
-    scale = _half_range(spec)
+    middle, scale = _middle_and_half_range(spec)
     return normal_projection_network.NormalProjectionNetwork(
       spec,
-      mean_transform=lambda mean, _: scale * mean,
+      mean_transform=lambda mean, _: middle + scale * mean,
       std_bias_initializer_value=math.log(initial_stddev),
       std_transform=lambda log_std: (
         scale * tf.exp(tf.maximum(log_std, math.log(min_stddev)))
@@ -68,9 +68,13 @@ def create_actor_network(
   )
 
 
-def _half_range(spec: tensor_spec.BoundedTensorSpec) -> np.ndarray:
-  """Half of each action dimension's range; 1 where it has no bounds."""
-  half = spec.maximum / 2 - spec.minimum / 2
+def _middle_and_half_range(
+  spec: tensor_spec.BoundedTensorSpec,
+) -> tuple[np.ndarray, np.ndarray]:
+  """Each action dimension's middle and half range; 0 and 1 without bounds."""
+  dtype = spec.dtype.as_numpy_dtype
+  half = np.asarray(spec.maximum / 2 - spec.minimum / 2, dtype)
   # An action without bounds has the limits of its dtype.
-  unbounded = half > np.finfo(half.dtype).max / 4
-  return np.where(unbounded, np.ones_like(half), half)
+  bounded = half < np.finfo(dtype).max / 4
+  middle = np.where(bounded, spec.minimum, 0) + np.where(bounded, half, 0)
+  return middle.astype(dtype), np.where(bounded, half, 1).astype(dtype)

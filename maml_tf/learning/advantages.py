@@ -13,6 +13,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 from tf_agents.typing import types
 
+from maml_tf import checks
 from maml_tf import meta_batch
 
 
@@ -56,8 +57,8 @@ class LinearFeatureBaseline:
       ridge: Regularisation, relative to the mean square of the features.
       clip: Observations are clipped to [-clip, clip].
     """
-    self._ridge = ridge
-    self._clip = clip
+    self._ridge = checks.number('ridge', ridge, above=0)
+    self._clip = checks.number('clip', clip, above=0)
 
   def fit_predict(self, observation, position, returns, mask):
     features = self._features(observation, position)

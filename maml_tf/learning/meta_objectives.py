@@ -135,9 +135,10 @@ class ProximalObjective(tf.Module):
     inner_kl = tf.cast(inner_kl, tf.float32)
     factor = tf.where(inner_kl > 1.5 * self._kl_target, 2.0, 1.0)
     factor = tf.where(inner_kl < self._kl_target / 1.5, 0.5, factor)
-    # Bounded, so that a long calm or a long storm can be undone.
+    # Bounded, so that a long calm or a long storm can be undone; 0 stays 0.
+    coefficients = tf.clip_by_value(self.kl_coefficients * factor, 1e-10, 1e10)
     self.kl_coefficients.assign(
-      tf.clip_by_value(self.kl_coefficients * factor, 1e-10, 1e10)
+      tf.where(self.kl_coefficients > 0, coefficients, 0.0)
     )
 
 

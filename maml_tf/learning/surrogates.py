@@ -41,7 +41,7 @@ def likelihood_ratio(
   Returns:
     A scalar.
   """
-  ratio = _ratio(log_prob, behaviour_log_prob, mask)
+  ratio = _ratio(log_prob, behaviour_log_prob)
   return masked_mean(ratio * advantage, mask)
 
 
@@ -66,17 +66,16 @@ def clipped_likelihood_ratio(
   Returns:
     A scalar.
   """
-  ratio = _ratio(log_prob, behaviour_log_prob, mask)
+  ratio = _ratio(log_prob, behaviour_log_prob)
   clipped = tf.clip_by_value(ratio, 1.0 - clip_ratio, 1.0 + clip_ratio)
   return masked_mean(tf.minimum(ratio * advantage, clipped * advantage), mask)
 
 
-def _ratio(log_prob, behaviour_log_prob, mask):
-  """pi / behaviour on valid frames, 1 on the others; at most exp(20).
+def _ratio(log_prob, behaviour_log_prob):
+  """pi / behaviour, at most exp(20).
 
   A ratio that overflows spoils every derivative, also one that is multiplied by
   0. What a boundary holds is no sample of its behaviour and may do so; on a
   valid frame a ratio of exp(20) means that the policy has left its data.
   """
-  log_ratio = tf.where(mask > 0, log_prob - behaviour_log_prob, 0.0)
-  return tf.exp(tf.minimum(log_ratio, 20.0))
+  return tf.exp(tf.minimum(log_prob - behaviour_log_prob, 20.0))

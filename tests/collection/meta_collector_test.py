@@ -13,8 +13,8 @@ NUM_TASKS, NUM_EPISODES, HORIZON, NUM_STEPS = 4, 2, 3, 2
 
 
 def _shift(experience, policy_state):
-  """Stands for an adaptation step: adds each task's mean reward."""
-  reward = tf.reduce_mean(experience.reward, axis=1)
+  """Stands for an adaptation step: adds each task's mean reward, squashed."""
+  reward = tf.tanh(tf.reduce_mean(experience.reward, axis=1))
   return tuple(
     p + tf.reshape(reward, [-1] + [1] * (p.shape.rank - 1))
     for p in policy_state

@@ -1,5 +1,7 @@
 """Surrogates by hand, and the derivatives that adaptation relies on."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -20,9 +22,9 @@ def _arguments():
 
 
 def test_masked_mean():
-  # (1 + 2) / 2, whatever the masked 100.
+  # (1 + 2) / 2, whatever is masked.
   mean = surrogates.masked_mean(
-    tf.constant([1.0, 100, 2]), tf.constant([1.0, 0, 1])
+    tf.constant([1.0, 100, 2, np.inf, np.nan]), tf.constant([1.0, 0, 1, 0, 0])
   )
   np.testing.assert_array_equal(mean, 1.5)
   nothing = surrogates.masked_mean(tf.constant([7.0, 9]), tf.zeros(2))
@@ -69,6 +71,43 @@ def test_gradients():
     np.array([0, 1, -3, 0, 3.3, 0]) / 5,
     rtol=1e-5,
   )
+
+
+def test_masked_frames_cannot_overflow():
+  # exp(1000) is no float, and neither are these log-probabilities.
+  log_prob = tf.constant([0.0, 1000, np.inf, 0, np.nan])
+  behaviour_log_prob = tf.constant([0.0, 0, 0, -np.inf, 0])
+  advantage = tf.constant([2.0, 0, 0, 0, 0])
+  mask = tf.constant([1.0, 0, 0, 0, 0])
+  for surrogate in (
+    surrogates.likelihood_ratio,
+    functools.partial(surrogates.clipped_likelihood_ratio, clip_ratio=0.2),
+  ):
+    with tf.GradientTape() as outer:
+      outer.watch(log_prob)
+      with tf.GradientTape() as inner:
+        inner.watch(log_prob)
+        value = surrogate(log_prob, behaviour_log_prob, advantage, mask)
+      gradient = inner.gradient(value, log_prob)
+    np.testing.assert_allclose(value, 2, rtol=1e-6)
+    np.testing.assert_allclose(gradient, [2, 0, 0, 0, 0], rtol=1e-6)
+    np.testing.assert_allclose(
+      outer.gradient(gradient, log_prob), [2, 0, 0, 0, 0], rtol=1e-6
+    )
+
+
+def test_a_policy_far_from_its_data_is_finite():
+  log_prob = tf.constant([1000.0, -1000.0])
+  for surrogate in (
+    surrogates.likelihood_ratio,
+    functools.partial(surrogates.clipped_likelihood_ratio, clip_ratio=0.2),
+  ):
+    for advantage in (tf.constant([1.0, 1.0]), tf.constant([0.0, -1.0])):
+      with tf.GradientTape() as tape:
+        tape.watch(log_prob)
+        value = surrogate(log_prob, tf.zeros(2), advantage, tf.ones(2))
+      assert np.isfinite(value)
+      assert np.isfinite(tape.gradient(value, log_prob)).all()
 
 
 def test_gradient_on_policy_is_the_policy_gradient():

@@ -1,0 +1,315 @@
+"""Whole runs: repeatable, resumable, interruptible, and what they record."""
+
+import csv
+import os
+import signal
+from typing import NamedTuple
+
+import gin
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from maml_tf import checks
+from maml_tf import experiment
+from maml_tf import interruption
+from maml_tf import run_config
+from tests.environments import eventful_navigation
+
+TINY = (
+  'train_eval.environment_class = @EventfulNavigation',
+  'train_eval.num_iterations = 4',
+  'train_eval.num_tasks = 2',
+  'train_eval.episodes_per_task = 2',
+  'train_eval.horizon = 5',
+  'train_eval.checkpoint_interval = 2',
+  'create_actor_network.fc_layer_params = (8,)',
+  'MamlAgent.meta_update = @GradientUpdate()',
+  'GradientUpdate.optimizer = @tf.keras.optimizers.Adam()',
+  'GradientUpdate.num_steps = 2',
+  'tf.keras.optimizers.Adam.learning_rate = 0.01',
+)
+
+# What RLlib's MAML reports, and the columns that hold it here. X is 1.
+RLLIB_METRICS = {
+  'episode_reward_mean': ['return_step_0'],
+  'episode_reward_min': ['return_min_step_0'],
+  'episode_reward_max': ['return_max_step_0'],
+  'episode_reward_mean_adapt_N': ['return_step_1'],
+  'episode_reward_min_adapt_N': ['return_min_step_1'],
+  'episode_reward_max_adapt_N': ['return_max_step_1'],
+  'adaptation_delta': ['adaptation_delta'],
+  'cur_kl_coeff': ['kl_coefficient_step_0'],
+  'cur_lr': ['learning_rate'],
+  'total_loss': ['meta_loss'],
+  'policy_loss': ['policy_loss'],
+  'vf_loss': ['vf_loss'],
+  'kl': ['kl'],
+  'inner_kl': ['inner_kl_step_0'],
+  'entropy': ['entropy'],
+  'worker_loss': ['inner_loss_step_0'],
+  'num_steps_sampled': ['env_steps'],
+  'num_steps_trained': ['env_steps'],
+  'training_iteration': ['iteration'],
+  'time_total_s': ['wall_seconds'],
+  'sample_time_ms': ['collect_seconds'],
+  'learn_time_ms': ['update_seconds'],
+  'sample_throughput': ['env_steps_per_second'],
+}
+
+
+class Run(NamedTuple):
+  """What a run leaves.
+
+  Attributes:
+    returns: On held-out tasks, what `train_eval` returns.
+    rows: Of metrics.csv, without what a clock measured.
+    variables: Of the last checkpoint, by name, without the clock's.
+  """
+
+  returns: np.ndarray
+  rows: list[dict[str, str]]
+  variables: dict[str, np.ndarray]
+
+
+def _train(root_dir, *bindings, strategy=None):
+  """Trains as the command line would, in this process."""
+  gin.clear_config()
+  run_config.parse([], [*TINY, *bindings])
+  returns = experiment.train_eval(str(root_dir), strategy=strategy)
+  return Run(returns, _rows(root_dir), _variables(root_dir))
+
+
+def _rows(root_dir):
+  with open(root_dir / 'metrics.csv', newline='', encoding='utf-8') as file:
+    return [
+      {name: value for name, value in row.items() if 'second' not in name}
+      for row in csv.DictReader(file)
+    ]
+
+
+def _checkpoint(root_dir):
+  return tf.train.latest_checkpoint(str(root_dir / 'checkpoints'))
+
+
+def _variables(root_dir):
+  reader = tf.train.load_checkpoint(_checkpoint(root_dir))
+  return {
+    name: reader.get_tensor(name)
+    for name in reader.get_variable_to_shape_map()
+    # How often it was saved depends on where the run was cut.
+    if not any(
+      part in name
+      for part in ('seconds', 'save_counter', '_CHECKPOINTABLE_OBJECT_GRAPH')
+    )
+  }
+
+
+def _assert_same(one, other):
+  assert one.rows == other.rows
+  assert one.variables.keys() == other.variables.keys()
+  for name, value in one.variables.items():
+    np.testing.assert_array_equal(value, other.variables[name], err_msg=name)
+  np.testing.assert_array_equal(one.returns, other.returns)
+
+
+@pytest.fixture(name='root_dir', scope='module')
+def make_root_dir(tmp_path_factory):
+  return tmp_path_factory.mktemp('runs') / 'uninterrupted'
+
+
+@pytest.fixture(name='uninterrupted', scope='module')
+def train_uninterrupted(root_dir):
+  return _train(root_dir)
+
+
+@pytest.fixture
+def events(monkeypatch):
+  """What happens in the next runs: a dict, iteration to function."""
+  happening = {}
+  monkeypatch.setattr(
+    eventful_navigation.EventfulNavigation, 'events', happening
+  )
+  return happening
+
+
+def _turn_rewards_nan(environment):
+  environment.reward_scale = np.nan
+
+
+def _interrupt(environment):
+  del environment
+  os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_leaves_what_it_promises(uninterrupted, root_dir):
+  names = {path.name for path in root_dir.iterdir()}
+  events = {name for name in names if name.startswith('events.out.tfevents')}
+  assert len(events) == 1
+  assert names - events == {
+    'config.gin',
+    'metrics.csv',
+    'checkpoints',
+    'saved_model',
+  }
+  assert [row['iteration'] for row in uninterrupted.rows] == list('1234')
+  assert uninterrupted.returns.shape == (2, 2, 2)
+  assert np.all(np.isfinite(uninterrupted.returns))
+  config = (root_dir / 'config.gin').read_text(encoding='utf-8')
+  for binding in TINY:
+    assert f'{binding.removeprefix("tf.keras.optimizers.")}\n' in config
+
+
+def test_numbers_of_a_row_fit_together(uninterrupted):
+  for i, row in enumerate(uninterrupted.rows, 1):
+    number = {name: float(value) for name, value in row.items()}
+    # Two stages of 2 tasks, 2 episodes; at most 5 steps an episode.
+    assert 0 < number['env_steps'] <= i * 2 * 2 * 2 * 5
+    for step in range(2):
+      assert (
+        number[f'return_min_step_{step}']
+        < number[f'return_step_{step}']
+        < number[f'return_max_step_{step}']
+      )
+    assert number['adaptation_delta'] == pytest.approx(
+      number['return_step_1'] - number['return_step_0']
+    )
+    assert number['learning_rate'] == np.float32(0.01)
+    # The loss is its parts: no entropy bonus is configured. Its inner KL is of
+    # the last optimizer step, the column's is of after the update.
+    assert number['meta_loss'] == pytest.approx(number['policy_loss'], abs=1e-3)
+
+
+def test_checkpoints_hold_all_that_training_changes(uninterrupted):
+  names = ' '.join(uninterrupted.variables)
+  for part in ('kl_coefficients', '_optimizer', 'train_step', 'env_steps'):
+    assert part in names
+  # Parameters and Adam's two moments: five variables each.
+  shapes = [v.shape for v in uninterrupted.variables.values()]
+  assert shapes.count((2, 8)) >= 3
+  steps = {
+    name: value
+    for name, value in uninterrupted.variables.items()
+    if name.startswith('train_step')
+  }
+  assert list(steps.values()) == [4]
+
+
+def test_rllib_reports_nothing_that_has_no_column(uninterrupted, root_dir):
+  with open(root_dir / 'metrics.csv', encoding='utf-8') as file:
+    columns = next(csv.reader(file))
+  for name, ours in RLLIB_METRICS.items():
+    assert set(ours) <= set(columns), name
+  assert len(columns) == len(set(columns))
+
+
+def test_one_seed_is_one_run(uninterrupted, tmp_path):
+  _assert_same(_train(tmp_path / 'again'), uninterrupted)
+
+
+def test_another_seed_is_another_run(uninterrupted, tmp_path):
+  other = _train(tmp_path, 'train_eval.seed = 1', 'train_eval.num_iterations=1')
+  for name in ('return_step_0', 'meta_loss', 'gradient_norm'):
+    assert other.rows[0][name] != uninterrupted.rows[0][name]
+  assert np.all(other.returns != uninterrupted.returns)
+
+
+def test_a_run_that_goes_on_equals_one_that_never_stopped(
+  uninterrupted, tmp_path
+):
+  first = _train(tmp_path, 'train_eval.num_iterations = 2')
+  assert first.rows == uninterrupted.rows[:2]
+  _assert_same(_train(tmp_path), uninterrupted)
+  assert (tmp_path / 'config.gin').read_text(encoding='utf-8').count(
+    'train_eval.num_iterations = 4\n'
+  ) == 1
+
+
+def test_a_run_that_is_done_is_not_trained_on(uninterrupted, root_dir):
+  before = (root_dir / 'metrics.csv').read_bytes()
+  _assert_same(_train(root_dir), uninterrupted)
+  assert (root_dir / 'metrics.csv').read_bytes() == before
+
+
+def test_nan_stops_the_run_and_keeps_the_last_checkpoint(
+  uninterrupted, tmp_path, events
+):
+  events[4] = _turn_rewards_nan
+  with pytest.raises(FloatingPointError, match='meta-loss of iteration 4'):
+    _train(tmp_path)
+  # The rows go on to iteration 3, the checkpoint is iteration 2's.
+  assert _rows(tmp_path) == uninterrupted.rows[:3]
+  variables = _variables(tmp_path)
+  (step,) = (v for k, v in variables.items() if k.startswith('train_step'))
+  assert step == 2
+  assert all(np.all(np.isfinite(value)) for value in variables.values())
+  assert not (tmp_path / 'saved_model').exists()
+
+  # Once the environment is mended the run goes on as if nothing had been.
+  events.clear()
+  _assert_same(_train(tmp_path), uninterrupted)
+
+
+def test_sigint_saves_and_the_run_resumes(
+  uninterrupted, tmp_path, events, capfd
+):
+  events[3] = _interrupt
+  with pytest.raises(interruption.Interrupted) as stopped:
+    _train(tmp_path)
+  assert stopped.value.iteration == 3
+  assert 'Once more to stop at once' in capfd.readouterr().err
+  assert _rows(tmp_path) == uninterrupted.rows[:3]
+  assert _checkpoint(tmp_path).endswith('-3')
+  assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+  events.clear()
+  _assert_same(_train(tmp_path), uninterrupted)
+
+
+def test_sigint_in_the_last_iteration_loses_nothing(
+  uninterrupted, tmp_path, events
+):
+  events[4] = _interrupt
+  with pytest.raises(interruption.Interrupted):
+    _train(tmp_path)
+  events.clear()
+  _assert_same(_train(tmp_path), uninterrupted)
+  assert (tmp_path / 'saved_model').exists()
+
+
+def test_a_run_on_two_replicas_is_the_same_run(
+  uninterrupted, tmp_path, two_replicas
+):
+  run = _train(tmp_path, 'train_eval.num_iterations = 2', strategy=two_replicas)
+  for row, expected in zip(run.rows, uninterrupted.rows[:2], strict=True):
+    for name, value in expected.items():
+      assert float(row[name]) == pytest.approx(
+        float(value), rel=1e-4, abs=1e-6
+      ), name
+  # It can be gone on with on one replica.
+  alone = _train(tmp_path)
+  assert [row['iteration'] for row in alone.rows] == list('1234')
+  np.testing.assert_allclose(alone.returns, uninterrupted.returns, rtol=1e-3)
+
+
+def test_tasks_that_replicas_cannot_share_are_refused(tmp_path, two_replicas):
+  root_dir = tmp_path / 'run'
+  with pytest.raises(checks.UsageError, match='3 tasks cannot be divided'):
+    _train(root_dir, 'train_eval.num_tasks = 3', strategy=two_replicas)
+  assert not root_dir.exists()
+
+
+@pytest.mark.parametrize(
+  ('binding', 'message'),
+  [
+    ('train_eval.num_tasks = 3', 'num_tasks = 2, not 3'),
+    ('MamlAgent.inner_step_size = 0.2', 'inner_step_size = 0.1, not 0.2'),
+  ],
+)
+def test_another_config_in_the_same_folder_is_refused(
+  binding, message, uninterrupted, root_dir
+):
+  before = {p: p.stat().st_mtime_ns for p in root_dir.rglob('*')}
+  with pytest.raises(checks.UsageError, match=message):
+    _train(root_dir, binding)
+  assert {p: p.stat().st_mtime_ns for p in root_dir.rglob('*')} == before

@@ -1,0 +1,36 @@
+"""Every shipped config builds and runs one tiny iteration."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from maml_tf import experiment
+from maml_tf import run_config
+
+# What takes time is made small; the rest is the config's own.
+SMALL = (
+  'train_eval.num_iterations = 1',
+  'train_eval.num_tasks = 2',
+  'train_eval.episodes_per_task = 2',
+  'train_eval.horizon = 5',
+  'GradientUpdate.num_steps = 1',
+  'create_actor_network.fc_layer_params = (8,)',
+)
+
+
+def test_some_configs_ship():
+  assert {'cheetah.gin', 'point.gin'} <= set(run_config.shipped_configs())
+
+
+@pytest.mark.parametrize('name', run_config.shipped_configs())
+def test_runs_one_iteration(name, tmp_path):
+  run_config.parse([name], SMALL)
+  returns = experiment.train_eval(str(tmp_path))
+  assert returns.shape[1:] == (2, 2)
+  assert np.all(np.isfinite(returns))
+  with open(tmp_path / 'metrics.csv', encoding='utf-8') as file:
+    (row,) = csv.DictReader(file)
+  assert all(np.isfinite(float(value)) for value in row.values())
+  # Two tasks, two episodes a stage; 5 steps at most.
+  assert 0 < int(row['env_steps']) <= len(returns) * 2 * 2 * 5
