@@ -80,7 +80,7 @@ def measure_iterations(
   iterations: int,
 ) -> tuple[float, dict[str, float]]:
   """Env steps per second of meta-iterations, and mean seconds by part."""
-  tf.random.set_seed(0)
+  tf.keras.utils.set_random_seed(0)
   time_step_spec = tensor_spec.from_spec(environment.time_step_spec())
   action_spec = tensor_spec.from_spec(environment.action_spec())
   agent = maml_tf.MamlAgent(

@@ -90,7 +90,8 @@ def train_eval(
     checks.integer('horizon', horizon, 1)
     checks.integer('seed', seed, 0)
     checks.integer('checkpoint_interval', checkpoint_interval, 1)
-    tf.random.set_seed(seed)
+    # Keras draws initial weights from Python's random numbers.
+    tf.keras.utils.set_random_seed(seed)
     environment = environment_class(
       num_tasks=num_tasks,
       environments_per_task=episodes_per_task,

@@ -132,6 +132,7 @@ def test_other_iterations_seeds_and_stages_draw_otherwise(collected):
     assert np.all(stage.action[:, 0] != first.action[:, 0])
   for stage in _stages(collected)[1:]:
     assert np.all(stage.observation[:, 0, 0] != first.observation[:, 0, 0])
+    assert np.all(np.abs(_noise(stage) - _noise(first))[:, 0] > 1e-3)
   # Nor do tasks, or the episodes of one task, share what they draw.
   starts = first.observation.numpy()[:, :: HORIZON + 1, 0]
   assert np.unique(starts).size == NUM_TASKS * NUM_EPISODES
