@@ -69,7 +69,13 @@ def usage_errors() -> Iterator[None]:
   """Turns the errors of parsing and building into one-line `UsageError`s."""
   try:
     yield
-  except (ValueError, TypeError, OSError) as error:
+  except (
+    ValueError,
+    TypeError,
+    OSError,
+    SyntaxError,
+    ImportError,
+  ) as error:
     lines = [line.strip() for line in str(error).splitlines()]
     # Gin appends where in its call stack it was.
     raise UsageError(

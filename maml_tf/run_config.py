@@ -1,9 +1,11 @@
 """Gin files found, parsed and recorded: what defines a run."""
 
 from collections.abc import Sequence
+import functools
 import os
 import re
 
+from absl import logging
 import gin
 
 from maml_tf import checks
@@ -47,11 +49,23 @@ def parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> None:
     checks.UsageError: A file does not exist or does not parse, or a name or
       parameter is unknown.
   """
-  for directory in CONFIG_DIRS:  # For `include` in the files.
-    gin.add_config_file_search_path(directory)
   paths = [_find(name) for name in gin_files]
-  with checks.usage_errors():
-    gin.parse_config_files_and_bindings(paths, gin_bindings)
+  _add_search_paths()
+  verbosity = logging.get_verbosity()
+  # Gin logs an error for each folder where an included file is not.
+  logging.set_verbosity(logging.FATAL)
+  try:
+    with checks.usage_errors():
+      gin.parse_config_files_and_bindings(paths, gin_bindings)
+  finally:
+    logging.set_verbosity(verbosity)
+
+
+@functools.cache
+def _add_search_paths() -> None:
+  """Makes the packaged files known to `include`, once a process."""
+  for directory in CONFIG_DIRS:
+    gin.add_config_file_search_path(directory)
 
 
 def _find(name: str) -> str:
@@ -99,7 +113,7 @@ def _bindings(config):
   """The bindings of a config string that a resumed run must share."""
   # Gin wraps long values: behind a backslash, or inside brackets.
   lines = [line for line in config.splitlines() if not line.startswith('#')]
-  text = re.sub(r'\\?\n\s+', ' ', '\n'.join(lines))
+  text = re.sub(r'\\?\n[ \t]+', ' ', '\n'.join(lines))
   bindings = (line for line in text.splitlines() if ' =' in line)
   pairs = (re.split(r' =\s+', line, maxsplit=1) for line in bindings)
   return {name: value for name, value in pairs if name not in _MAY_CHANGE}

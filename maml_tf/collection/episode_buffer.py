@@ -73,7 +73,7 @@ class EpisodeBuffer:
     self._size += 1
 
   def episode_returns(self) -> np.ndarray:
-    """Returns the undiscounted return of every episode, float32 [B, E]."""
+    """Returns the undiscounted return of every episode, float64 [B, E]."""
     valid = self._frames.step_type != ts.StepType.LAST
     returns = np.sum(self._frames.reward * valid, axis=1, dtype=np.float64)
     return returns.reshape(self._num_tasks, self._episodes_per_task)

@@ -45,6 +45,8 @@ def create_actor_network(
   Raises:
     ValueError: A number is out of range.
   """
+  for units in fc_layer_params:
+    checks.integer('fc_layer_params', units, 1)
   checks.number('min_stddev', min_stddev, above=0)
   checks.number('initial_stddev', initial_stddev, above=min_stddev)
 

@@ -121,6 +121,15 @@ class MamlAgent(tf_agent.TFAgent):
     checks.number('inner_step_size', inner_step_size, above=0)
     checks.number('discount', discount, minimum=0, maximum=1)
     checks.number('gae_lambda', gae_lambda, minimum=0, maximum=1)
+    if not callable(surrogate):
+      raise ValueError(
+        f'surrogate is {surrogate!r}: give a function, such as likelihood_ratio'
+      )
+    if baseline is not None and not hasattr(baseline, 'fit_predict'):
+      raise ValueError(
+        f'baseline is {baseline!r}: give a baseline, such as '
+        'LinearFeatureBaseline()'
+      )
     if task_chunk_size is not None:
       checks.integer('task_chunk_size', task_chunk_size, 1)
     if actor_network.state_spec:

@@ -54,6 +54,8 @@ class GradientUpdate(tf.Module):
     checks.integer('num_steps', num_steps, 1)
     if max_gradient_norm is not None:
       checks.number('max_gradient_norm', max_gradient_norm, above=0)
+    if not isinstance(optimizer, tf.keras.optimizers.Optimizer):
+      raise ValueError(f'optimizer is {optimizer!r}: give a Keras optimizer')
     self._optimizer = optimizer
     self._num_steps = num_steps
     self._max_gradient_norm = max_gradient_norm
