@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 import functools
+import logging
 import os
 import re
 
-from absl import logging
 import gin
 
 from maml_tf import checks
@@ -51,14 +51,14 @@ def parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> None:
   """
   paths = [_find(name) for name in gin_files]
   _add_search_paths()
-  verbosity = logging.get_verbosity()
+  disabled = logging.root.manager.disable
   # Gin logs an error for each folder where an included file is not.
-  logging.set_verbosity(logging.FATAL)
+  logging.disable(logging.ERROR)
   try:
     with checks.usage_errors():
       gin.parse_config_files_and_bindings(paths, gin_bindings)
   finally:
-    logging.set_verbosity(verbosity)
+    logging.disable(disabled)
 
 
 @functools.cache
