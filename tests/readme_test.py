@@ -23,6 +23,6 @@ def test_the_python_block_trains_and_prints_nothing_else(tmp_path):
   )
   assert done.returncode == 0, done.stderr
   # Three iterations, each with the returns before and after adaptation.
-  line = r'\[ *-?[\d.]+ +-?[\d.]+\] -?[\d.e-]+\n'
+  line = r'\[ *-?[\d.]+ +-?[\d.]+ *\] -?[\d.e-]+\n'
   assert re.fullmatch(f'({line}){{3}}', done.stdout)
   assert not done.stderr
