@@ -2,9 +2,14 @@
 
 import maml_tf  # noqa: F401  # isort: skip  Before TensorFlow, which it quiets.
 
+import signal
+
 import gin
 import pytest
 import tensorflow as tf
+
+# A shell that starts the tests in the background has them ignore SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before TensorFlow starts, which the first operation does.
 _CPU = tf.config.list_physical_devices('CPU')[0]
