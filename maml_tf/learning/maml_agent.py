@@ -354,6 +354,7 @@ class MamlAgent(tf_agent.TFAgent):
     experience: meta_batch.MetaBatch,
     weights: types.Tensor | None = None,
   ) -> tf_agent.LossInfo:
+    _check_weights(weights)
     support, query = self._prepare_batch(experience)
     coefficients = tf.identity(self._objective.kl_coefficients)
 
@@ -377,6 +378,7 @@ class MamlAgent(tf_agent.TFAgent):
     weights: types.Tensor | None = None,
     training: bool = False,
   ) -> tf_agent.LossInfo:
+    _check_weights(weights)
     support, query = self._prepare_batch(experience)
     coefficients = tf.identity(self._objective.kl_coefficients)
     theta = tuple(tf.identity(v) for v in self.meta_parameters)
@@ -413,6 +415,11 @@ class MamlAgent(tf_agent.TFAgent):
         learning_rate=info.learning_rate,
       ),
     )
+
+
+def _check_weights(weights):
+  if weights is not None:
+    raise ValueError('weights are not supported: every task counts alike.')
 
 
 def _example_output(network, time_step_spec):

@@ -330,6 +330,16 @@ def test_wrong_number_of_stages(number):
   np.testing.assert_array_equal(agent.train_step_counter, 0)
 
 
+def test_weights_are_refused_rather_than_ignored():
+  agent = small_agent.create_agent(num_adaptation_steps=1)
+  _, query = recorded_batches.create(agent)
+  batch = meta_batch.MetaBatch((query,), query)
+  for call in (agent.train, agent.loss):
+    with pytest.raises(ValueError, match='weights are not supported'):
+      call(batch, weights=tf.ones([2]))
+  np.testing.assert_array_equal(agent.train_step_counter, 0)
+
+
 def test_recurrent_network_is_refused():
   network = actor_distribution_rnn_network.ActorDistributionRnnNetwork(
     small_agent.OBSERVATION_SPEC,
