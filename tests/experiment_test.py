@@ -24,6 +24,7 @@ TINY = (
   'train_eval.horizon = 5',
   'train_eval.checkpoint_interval = 2',
   'create_actor_network.fc_layer_params = (8,)',
+  'MamlAgent.normalize_observations = True',
   'MamlAgent.meta_update = @GradientUpdate()',
   'GradientUpdate.optimizer = @tf.keras.optimizers.Adam()',
   'GradientUpdate.num_steps = 2',

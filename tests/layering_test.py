@@ -18,6 +18,7 @@ ROWS = (
     'random_streams',
     'action_distributions',
     'meta_batch',
+    'observation_normalizer',
     'parameters',
   ),
   ('environments',),

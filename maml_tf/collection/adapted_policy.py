@@ -7,6 +7,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
 from maml_tf import action_distributions
+from maml_tf import observation_normalizer as observation_normalizer_lib
 from maml_tf import parameters as parameters_lib
 
 
@@ -25,6 +26,9 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     network: parameters_lib.ParameterizedNetwork,
     distributions: action_distributions.ActionDistributions,
     initial_parameters: tuple[types.Tensor, ...],
+    observation_normalizer: (
+      observation_normalizer_lib.ObservationNormalizer | None
+    ) = None,
     emit_behaviour: bool = False,
     deterministic: bool = False,
     name: str | None = None,
@@ -39,6 +43,8 @@ class AdaptedPolicy(tf_policy.TFPolicy):
       initial_parameters: The initial state, one tensor or variable for each
         parameter, without the leading B: the meta-parameters, or the adapted
         parameters of one task.
+      observation_normalizer: What the observations go through before the
+        network sees them. None: nothing.
       emit_behaviour: Whether `policy_info` holds the parameters of the
         distribution that the action was drawn from, as training needs it.
       deterministic: Whether to act by the distribution's mode.
@@ -58,6 +64,7 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     self._network = network
     self._distributions = distributions
     self._initial_parameters = tuple(initial_parameters)
+    self._observation_normalizer = observation_normalizer
     self._emit_behaviour = emit_behaviour
     self._deterministic = deterministic
     # Follows tf.random.set_seed; only callers that pass no noise draw from it.
@@ -102,7 +109,10 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     )
 
   def _variables(self):
-    return self._network.variables_tuple
+    normalizer = self._observation_normalizer
+    return self._network.variables_tuple + (
+      normalizer.variables if normalizer else ()
+    )
 
   def _distribution(self, time_step, policy_state):
     if not policy_state:
@@ -117,9 +127,12 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     """Evaluates the network, parameters [B, ...], observations [N, ...]."""
     num_tasks = _size(policy_state[0])
     per_task = _size(time_step.step_type) // num_tasks
+    observation = time_step.observation
+    if self._observation_normalizer:
+      observation = self._observation_normalizer.normalize(observation)
     observation, step_type = tf.nest.map_structure(
       lambda t: _reshape(t, [num_tasks, per_task], skip=1),
-      (time_step.observation, time_step.step_type),
+      (observation, time_step.step_type),
     )
     tensors = tf.vectorized_map(
       lambda task: self._evaluate(*task),

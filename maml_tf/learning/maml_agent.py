@@ -19,6 +19,7 @@ from tf_agents.typing import types
 from maml_tf import action_distributions
 from maml_tf import checks
 from maml_tf import meta_batch
+from maml_tf import observation_normalizer
 from maml_tf import parameters as parameters_lib
 from maml_tf.collection import adapted_policy
 from maml_tf.learning import adaptation
@@ -88,6 +89,7 @@ class MamlAgent(tf_agent.TFAgent):
     baseline: advantages.Baseline | None = None,
     discount: float = 0.99,
     gae_lambda: float = 1.0,
+    normalize_observations: bool = False,
     task_chunk_size: int | None = 4,
     jit_compile: bool = False,
     train_step_counter: tf.Variable | None = None,
@@ -108,6 +110,8 @@ class MamlAgent(tf_agent.TFAgent):
       baseline: Of the advantages. None: `LinearFeatureBaseline`.
       discount: gamma.
       gae_lambda: lambda.
+      normalize_observations: Whether network and baseline see observations
+        normalised by the mean and variance of all that were trained on.
       task_chunk_size: How many tasks are vectorised together, see `task_map`.
       jit_compile: Whether XLA compiles the functions that loop over tasks.
       train_step_counter: Counts calls of `train`. None: the global step.
@@ -152,11 +156,16 @@ class MamlAgent(tf_agent.TFAgent):
     self._baseline = baseline or advantages.LinearFeatureBaseline()
     self._discount = discount
     self._gae_lambda = gae_lambda
+    self._normalizer = (
+      observation_normalizer.ObservationNormalizer(time_step_spec.observation)
+      if normalize_observations
+      else None
+    )
     self._task_chunk_size = task_chunk_size
     compiled = functools.partial(
       tf.function, autograph=False, jit_compile=jit_compile
     )
-    self._prepare_fn = compiled(self._prepare)
+    self._prepare_stage_fn = compiled(self._prepare_stage)
     self._adapt_fn = compiled(self._adapt_tasks)
     self._meta_gradient_fn = compiled(self._meta_gradient)
     self._inner_kl_fn = compiled(self._inner_kl)
@@ -168,6 +177,7 @@ class MamlAgent(tf_agent.TFAgent):
         self._network,
         self._distributions,
         self._network.variables_tuple,
+        observation_normalizer=self._normalizer,
         emit_behaviour=emit_behaviour,
       )
       for emit_behaviour in (False, True)
@@ -209,7 +219,7 @@ class MamlAgent(tf_agent.TFAgent):
     Returns:
       The new policy state, leaves [B, ...].
     """
-    return self._adapt_fn(policy_state, self._prepare_fn(experience))
+    return self._adapt_fn(policy_state, self._prepare(experience))
 
   def adapted_policy(
     self, parameters: adaptation.Parameters, deterministic: bool = False
@@ -226,11 +236,23 @@ class MamlAgent(tf_agent.TFAgent):
       self._network,
       self._distributions,
       parameters,
+      observation_normalizer=self._normalizer,
       deterministic=deterministic,
     )
 
   def _prepare(self, experience: trajectory.Trajectory) -> meta_batch.Stage:
     """Computes what the losses need of a stage, [B, T, ...]."""
+    # XLA cannot read variables itself where there are several replicas.
+    statistics = self._normalizer.statistics() if self._normalizer else None
+    return self._prepare_stage_fn(experience, statistics)
+
+  def _prepare_stage(self, experience, statistics):
+    if statistics is not None:
+      experience = experience._replace(
+        observation=self._normalizer.normalize(
+          experience.observation, statistics
+        )
+      )
     advantage, error = advantages.estimate(
       experience, self._baseline, self._discount, self._gae_lambda
     )
@@ -369,6 +391,8 @@ class MamlAgent(tf_agent.TFAgent):
     theta = tuple(tf.identity(v) for v in self.meta_parameters)
     inner_kl = _replica_mean(self._inner_kl_fn(theta, support))
     self._objective.update_kl_coefficients(inner_kl)
+    if self._normalizer:
+      self._normalizer.update(*_valid_observations(experience))
     self.train_step_counter.assign_add(1)
     return self._loss_info(query, coefficients, inner_kl, info)
 
@@ -396,8 +420,8 @@ class MamlAgent(tf_agent.TFAgent):
         f'The meta-batch has {len(experience.support)} support stages, the'
         f' agent takes {self._num_adaptation_steps} adaptation steps.'
       )
-    support = tuple(self._prepare_fn(stage) for stage in experience.support)
-    return support, self._prepare_fn(experience.query)
+    support = tuple(self._prepare(stage) for stage in experience.support)
+    return support, self._prepare(experience.query)
 
   def _loss_info(self, query, coefficients, inner_kl, info):
     task_loss = info.metrics
@@ -415,6 +439,17 @@ class MamlAgent(tf_agent.TFAgent):
         learning_rate=info.learning_rate,
       ),
     )
+
+
+def _valid_observations(experience):
+  """The observations of all stages [B, T', ...] and their mask."""
+  stages = (*experience.support, experience.query)
+  observation = tf.nest.map_structure(
+    lambda *tensors: tf.concat(tensors, axis=1),
+    *(stage.observation for stage in stages),
+  )
+  masks = [meta_batch.valid_mask(stage) for stage in stages]
+  return observation, tf.concat(masks, axis=1)
 
 
 def _check_weights(weights):

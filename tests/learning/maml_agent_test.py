@@ -39,7 +39,7 @@ def _to_float64(experience):
   )
 
 
-def _collect(dtype):
+def _collect(dtype, normalize_observations):
   """An agent of two adaptation steps, and what it collected with points."""
   environment_class = {
     tf.float32: point_navigation.PointNavigation,
@@ -60,7 +60,14 @@ def _collect(dtype):
     ),
     num_adaptation_steps=2,
     inner_step_size=0.3,
+    normalize_observations=normalize_observations,
   )
+  if normalize_observations:
+    generator = np.random.default_rng(0)
+    agent._normalizer.update(
+      tf.constant(generator.normal(0.1, 0.3, (2, 50, 2)), dtype),
+      tf.ones([2, 50]),
+    )
   cast = _to_float64 if dtype == tf.float64 else lambda experience: experience
   collected = meta_collector.MetaCollector(
     environment,
@@ -80,12 +87,15 @@ def _floatx():
   tf.keras.backend.set_floatx('float32')
 
 
+@pytest.mark.parametrize('normalize_observations', [False, True])
 @pytest.mark.parametrize(
   'dtype, tolerance', [(tf.float32, 1e-4), (tf.float64, 1e-10)]
 )
-def test_update_starts_from_what_was_collected(floatx, dtype, tolerance):
+def test_update_starts_from_what_was_collected(
+  floatx, dtype, tolerance, normalize_observations
+):
   floatx(dtype.name)
-  agent, collected, batch = _collect(dtype)
+  agent, collected, batch = _collect(dtype, normalize_observations)
   prepared = small_agent.prepared(agent, batch)
   moved = 0
   for task in range(3):
@@ -116,12 +126,45 @@ def test_update_starts_from_what_was_collected(floatx, dtype, tolerance):
   assert moved > 0.01  # Adaptation did something.
 
 
+def test_normalized_observations():
+  agent, plain = (
+    small_agent.create_agent(normalize_observations=normalize)
+    for normalize in (True, False)
+  )
+  batch = recorded_batches.create(agent)
+  # The first meta-batch is learned from as it was collected.
+  tf.nest.map_structure(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+    agent.train(batch),
+    plain.train(batch),
+  )
+  stages = (*batch.support, batch.query)
+  frames = np.concatenate(
+    [s.observation[~s.is_boundary()].numpy() for s in stages]
+  )
+  expected = (batch.query.observation - frames.mean(0)) / frames.std(0)
+  prepared = agent._prepare(batch.query)
+  np.testing.assert_allclose(prepared.observation, expected, rtol=1e-3)
+  # The policy sees what the losses see.
+  time_step = ts.restart(batch.query.observation[0], batch_size=12)
+  policy = agent.collect_policy
+  state = policy.get_initial_state(1)
+  distribution = policy.distribution(time_step, state).action
+  np.testing.assert_allclose(
+    distribution.mean(),
+    agent._distribution(
+      agent.meta_parameters, recorded_batches.one_task(prepared, 0)
+    ).mean(),
+    atol=1e-6,
+  )
+
+
 def test_adapt_is_one_step_for_every_task():
   agent = small_agent.create_agent(inner_step_size=0.5)
   state = recorded_batches.near(agent, 2, seed=0)
   experience = recorded_batches.record(agent, state, seed=1)
   adapted = agent.adapt(experience, state)
-  stage = agent._prepare_fn(experience)
+  stage = agent._prepare(experience)
   for task in range(2):
     stages = agent._with_behaviour(recorded_batches.one_task((stage,), task))
     parameters = tuple(p[task] for p in state)
@@ -165,7 +208,7 @@ def test_a_step_compiles_once_and_equals_the_graph():
     for agent in agents:
       agent.train(batch)
       for function in (
-        agent._prepare_fn,
+        agent._prepare_stage_fn,
         agent._meta_gradient_fn,
         agent._inner_kl_fn,
       ):

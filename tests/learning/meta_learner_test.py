@@ -32,7 +32,9 @@ def record_meta_batches():
 def _learner(strategy=None, **kwargs):
   strategy = strategy or tf.distribute.get_strategy()
   with strategy.scope():
-    agent = point_agent.create_agent(task_chunk_size=2, **kwargs)
+    agent = point_agent.create_agent(
+      task_chunk_size=2, normalize_observations=True, **kwargs
+    )
   return meta_learner.MetaLearner(agent, strategy)
 
 

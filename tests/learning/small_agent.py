@@ -48,4 +48,4 @@ def values(agent):
 
 def prepared(agent, batch):
   """A meta-batch as the losses read it: X support stages and the query."""
-  return tuple(agent._prepare_fn(s) for s in (*batch.support, batch.query))
+  return tuple(agent._prepare(s) for s in (*batch.support, batch.query))
