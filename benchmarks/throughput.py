@@ -26,6 +26,7 @@ from tf_agents.specs import tensor_spec
 from maml_tf.environments import locomotion
 from maml_tf.environments import mujoco_batch
 from maml_tf.learning import actor_networks
+from maml_tf.learning import adaptation
 from maml_tf.learning import meta_updates
 
 _FRAME_SKIP = 5
@@ -92,7 +93,7 @@ def measure_iterations(
     meta_updates.GradientUpdate(
       tf.keras.optimizers.Adam(1e-3), num_steps=optimizer_steps
     ),
-    num_adaptation_steps=adaptation_steps,
+    inner_loop=adaptation.InnerLoop(adaptation_steps),
   )
   collector = maml_tf.MetaCollector(
     environment, agent.collect_policy, agent.adapt, adaptation_steps, seed=0

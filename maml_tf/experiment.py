@@ -24,6 +24,7 @@ from maml_tf.environments import task_environment
 from maml_tf.learning import actor_networks
 from maml_tf.learning import maml_agent
 from maml_tf.learning import meta_learner
+from maml_tf.learning import value_networks  # noqa: F401  For gin.
 
 gin.external_configurable(
   tf.keras.optimizers.Adam, module='tf.keras.optimizers'
@@ -45,6 +46,7 @@ def train_eval(
   actor_network_fn: Callable[
     ..., network_lib.DistributionNetwork
   ] = actor_networks.create_actor_network,
+  value_network_fn: Callable[..., network_lib.Network] | None = None,
   agent_class: Callable[..., maml_agent.MamlAgent] = maml_agent.MamlAgent,
   seed: int = 0,
   checkpoint_interval: int = 10,
@@ -62,6 +64,8 @@ def train_eval(
     horizon: The most steps of an episode.
     actor_network_fn: Makes the policy network, given the specs of observations
       and actions.
+    value_network_fn: Makes the value network, given the specs of observations
+      and the policy network. None: the agent's baseline predicts.
     agent_class: Makes the agent, given the specs of time steps and actions, the
       network and the step counter.
     seed: Of everything random.
@@ -99,7 +103,9 @@ def train_eval(
     )
     strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope():
-      agent = _create_agent(agent_class, actor_network_fn, environment)
+      agent = _create_agent(
+        agent_class, actor_network_fn, value_network_fn, environment
+      )
       progress = _Progress()
     learner = meta_learner.MetaLearner(agent, strategy)
     learner.check_num_tasks(num_tasks)
@@ -145,13 +151,20 @@ class _Progress(tf.Module):
     self.wall_seconds.assign_add(seconds)
 
 
-def _create_agent(agent_class, actor_network_fn, environment):
+def _create_agent(agent_class, actor_network_fn, value_network_fn, environment):
   time_step_spec = tensor_spec.from_spec(environment.time_step_spec())
   action_spec = tensor_spec.from_spec(environment.action_spec())
+  observation_spec = time_step_spec.observation
+  actor_network = actor_network_fn(observation_spec, action_spec)
   return agent_class(
     time_step_spec,
     action_spec,
-    actor_network=actor_network_fn(time_step_spec.observation, action_spec),
+    actor_network=actor_network,
+    value_network=(
+      value_network_fn(observation_spec, actor_network)
+      if value_network_fn
+      else None
+    ),
     train_step_counter=train_utils.create_train_step(),
   )
 

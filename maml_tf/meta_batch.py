@@ -49,6 +49,11 @@ class Stage(NamedTuple):
     behaviour_log_prob: A tensor [B, T]: log-probability of `action` under
       `behaviour`, summed over action dimensions.
     advantage: A tensor [B, T], standardised over each task's valid frames.
+    value: A tensor [B, T]: what the baseline predicted for the frame.
+    value_target: A tensor [B, T]: the value plus the advantage before it was
+      standardised.
+    episode_return: A tensor [B]: mean undiscounted return of the episodes; of a
+      query stage, standardised over all tasks.
     baseline_error: A tensor [B]: mean squared error of the baseline.
     mask: A tensor [B, T] of the advantage's dtype: 1 on valid frames, 0 on
       boundaries.
@@ -60,6 +65,9 @@ class Stage(NamedTuple):
   behaviour: types.NestedTensor
   behaviour_log_prob: types.Tensor
   advantage: types.Tensor
+  value: types.Tensor
+  value_target: types.Tensor
+  episode_return: types.Tensor
   baseline_error: types.Tensor
   mask: types.Tensor
 

@@ -20,11 +20,18 @@ class ParameterizedNetwork(tf.Module):
   network from several threads at once.
   """
 
-  def __init__(self, network: network_lib.Network):
-    """Finds where the network keeps its trainable variables.
+  def __init__(
+    self,
+    network: network_lib.Network,
+    value_network: network_lib.Network | None = None,
+  ):
+    """Finds where the networks keep their trainable variables.
 
     Args:
-      network: A TF-Agents `Network`. Its variables are created if they aren't.
+      network: A TF-Agents `Network`, the policy's. Its variables are created if
+        they aren't.
+      value_network: Another one, whose parameters are adapted along with the
+        policy's; it may share layers with it. None: there is none.
 
     Raises:
       ValueError: A trainable variable is not an attribute of any layer (a layer
@@ -32,9 +39,15 @@ class ParameterizedNetwork(tf.Module):
         silently use the variable. The message names it.
     """
     super().__init__(name=network.name)
-    network.create_variables()
     self._network = network
-    self._slots = _find_slots(network)
+    self._value_network = value_network
+    networks = [network] if value_network is None else [network, value_network]
+    for each in networks:
+      each.create_variables()
+    variables = [v for each in networks for v in each.trainable_variables]
+    # A layer that the networks share has its variables in both.
+    self._variables_tuple = tuple({id(v): v for v in variables}.values())
+    self._slots = _find_slots(networks, self._variables_tuple)
 
   @property
   def network(self) -> network_lib.Network:
@@ -43,8 +56,8 @@ class ParameterizedNetwork(tf.Module):
 
   @property
   def variables_tuple(self) -> tuple[tf.Variable, ...]:
-    """The network's trainable variables: the structure of its parameters."""
-    return tuple(self._network.trainable_variables)
+    """The trainable variables: the structure of the parameters."""
+    return self._variables_tuple
 
   @property
   def spec(self) -> tuple[tf.TensorSpec, ...]:
@@ -72,13 +85,22 @@ class ParameterizedNetwork(tf.Module):
     Raises:
       ValueError: The number of parameters is not the network's.
     """
+    return self._call(self._network, parameters, *args, **kwargs)
+
+  def value(
+    self, parameters: tuple[types.Tensor, ...], *args, **kwargs
+  ) -> types.Tensor:
+    """Evaluates the value network; arguments as in `__call__`."""
+    return self._call(self._value_network, parameters, *args, **kwargs)[0]
+
+  def _call(self, network, parameters, *args, **kwargs):
     if len(parameters) != len(self._slots):
       raise ValueError(
         f'{self._network.name} has {len(self._slots)} parameters, got '
         f'{len(parameters)}.'
       )
     with self._swapped(parameters):
-      return self._network(*args, **kwargs)
+      return network(*args, **kwargs)
 
   @contextlib.contextmanager
   def _swapped(self, parameters):
@@ -95,21 +117,21 @@ class ParameterizedNetwork(tf.Module):
 
 
 def _find_slots(
-  network: network_lib.Network,
+  networks: list[network_lib.Network], variables: tuple[tf.Variable, ...]
 ) -> list[list[tuple[tf.Module, str]]]:
   """Returns, per trainable variable, the (layer, attribute) pairs it is at."""
-  slots = {id(v): [] for v in network.trainable_variables}
-  for layer in (network, *network.submodules):
-    for attribute, value in vars(layer).items():
-      if id(value) in slots:
-        slots[id(value)].append((layer, attribute))
-  unreachable = [
-    v.name for v in network.trainable_variables if not slots[id(v)]
-  ]
+  slots = {id(v): {} for v in variables}
+  for network in networks:
+    for layer in (network, *network.submodules):
+      for attribute, value in vars(layer).items():
+        if id(value) in slots:
+          slots[id(value)][id(layer), attribute] = (layer, attribute)
+  unreachable = [v.name for v in variables if not slots[id(v)]]
   if unreachable:
+    names = ', '.join(network.name for network in networks)
     raise ValueError(
-      f'Network {network.name} keeps {", ".join(unreachable)} where it cannot'
+      f'Network {names} keeps {", ".join(unreachable)} where it cannot'
       ' be replaced by adapted parameters: make each variable an attribute of'
       ' its layer (not an item of a list or dict).'
     )
-  return [slots[id(v)] for v in network.trainable_variables]
+  return [list(slots[id(v)].values()) for v in variables]

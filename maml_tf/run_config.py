@@ -43,7 +43,7 @@ def parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> None:
 
   Args:
     gin_files: Paths, or names of files that come with the package.
-    gin_bindings: Lines such as 'MamlAgent.inner_step_size = 0.1'.
+    gin_bindings: Lines such as 'InnerLoop.step_size = 0.1'.
 
   Raises:
     checks.UsageError: A file does not exist or does not parse, or a name or

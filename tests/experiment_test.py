@@ -304,7 +304,7 @@ def test_tasks_that_replicas_cannot_share_are_refused(tmp_path, two_replicas):
   ('binding', 'message'),
   [
     ('train_eval.num_tasks = 3', 'num_tasks = 2, not 3'),
-    ('MamlAgent.inner_step_size = 0.2', 'inner_step_size = 0.1, not 0.2'),
+    ('InnerLoop.step_size = 0.2', 'step_size = 0.1, not 0.2'),
   ],
 )
 def test_another_config_in_the_same_folder_is_refused(

@@ -7,6 +7,7 @@ import pytest
 
 from maml_tf import experiment
 from maml_tf import run_config
+from tests import configs
 
 # What takes time is made small; the rest is the config's own.
 SMALL = (
@@ -16,21 +17,27 @@ SMALL = (
   'train_eval.horizon = 5',
   'GradientUpdate.num_steps = 1',
   'create_actor_network.fc_layer_params = (8,)',
+  'create_value_network.fc_layer_params = (8,)',
 )
 
 
-def test_some_configs_ship():
-  assert {'cheetah.gin', 'point.gin'} <= set(run_config.shipped_configs())
+def test_what_ships():
+  assert {*configs.EXPERIMENTS, *configs.ALGORITHMS} == set(
+    run_config.shipped_configs()
+  )
 
 
 @pytest.mark.parametrize('name', run_config.shipped_configs())
 def test_runs_one_iteration(name, tmp_path):
-  run_config.parse([name], SMALL)
+  # An algorithm needs an experiment.
+  run_config.parse(
+    [name] if name in configs.EXPERIMENTS else ['point.gin', name], SMALL
+  )
   returns = experiment.train_eval(str(tmp_path))
   assert returns.shape[1:] == (2, 2)
   assert np.all(np.isfinite(returns))
   with open(tmp_path / 'metrics.csv', encoding='utf-8') as file:
     (row,) = csv.DictReader(file)
   assert all(np.isfinite(float(value)) for value in row.values())
-  # Two tasks, two episodes a stage; 5 steps at most.
+  # Two tasks, two episodes a stage, 5 steps at most.
   assert 0 < int(row['env_steps']) <= len(returns) * 2 * 2 * 5

@@ -121,15 +121,15 @@ def test_a_folder_is_no_file(tmp_path):
   ('line', 'named'),
   [
     ('MamlAgent.inner_step_sise = 0.1', 'inner_step_sise'),
-    ('MamlAgnet.inner_step_size = 0.1', 'MamlAgnet'),
+    ('InnerLop.step_size = 0.1', 'InnerLop'),
     ('train_eval.root_dir = "x"', 'root_dir'),
     ('import maml_tf.nowhere', 'maml_tf.nowhere'),
     ("include 'nowhere.gin'", 'nowhere.gin'),
     # No Python literals: all that is known is where.
-    ('MamlAgent.inner_step_size = ', 'line 2'),
-    ('MamlAgent.inner_step_size = nan', 'line 2'),
-    ('MamlAgent.inner_step_size = "a', 'line 2'),
-    ('MamlAgent.inner_step_size', 'line 2'),
+    ('InnerLoop.step_size = ', 'line 2'),
+    ('InnerLoop.step_size = nan', 'line 2'),
+    ('InnerLoop.step_size = "a', 'line 2'),
+    ('InnerLoop.step_size', 'line 2'),
   ],
 )
 @pytest.mark.parametrize('in_file', [False, True])

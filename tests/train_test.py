@@ -96,16 +96,16 @@ def test_an_argument_that_is_no_flag(capfd):
   [
     # Names.
     ('MamlAgent.inner_step_sise = 0.1', 'inner_step_sise'),
-    ('MamlAgnet.inner_step_size = 0.1', 'MamlAgnet'),
+    ('InnerLop.step_size = 0.1', 'InnerLop'),
     ('train_eval.root_dir = "elsewhere"', 'root_dir'),
     ('train_eval.environment_class = @PointNavigatoin', 'PointNavigatoin'),
     # No gin at all.
-    ('MamlAgent.inner_step_size', ''),
-    ('MamlAgent.inner_step_size = ', ''),
-    ('MamlAgent.inner_step_size = nan', ''),
+    ('InnerLoop.step_size', ''),
+    ('InnerLoop.step_size = ', ''),
+    ('InnerLoop.step_size = nan', ''),
     ('import maml_tf.environments.ant', 'maml_tf.environments.ant'),
     # Wrong types.
-    ("MamlAgent.inner_step_size = 'a'", "inner_step_size is 'a'"),
+    ("InnerLoop.step_size = 'a'", "step_size is 'a'"),
     ("train_eval.num_tasks = 'x'", "num_tasks is 'x'"),
     ('train_eval.num_tasks = 2.5', 'num_tasks is 2.5'),
     ('train_eval.num_tasks = True', 'num_tasks is True'),
@@ -125,14 +125,14 @@ def test_an_argument_that_is_no_flag(capfd):
     ('train_eval.seed = -1', 'seed is -1'),
     ('create_actor_network.fc_layer_params = (0,)', 'fc_layer_params'),
     ('create_actor_network.fc_layer_params = (-8,)', ''),
-    ('MamlAgent.num_adaptation_steps = 0', 'num_adaptation_steps is 0'),
+    ('InnerLoop.num_steps = 0', 'num_steps is 0'),
     ('GradientUpdate.num_steps = 0', 'num_steps is 0'),
     # Impossible numbers; 1e999 is how gin says infinity.
     ('tf.keras.optimizers.Adam.learning_rate = -1e-3', 'learning_rate is -0.0'),
     ('tf.keras.optimizers.Adam.learning_rate = 0', 'learning_rate is 0.0'),
     ('tf.keras.optimizers.Adam.learning_rate = 1e999', 'learning_rate is inf'),
-    ('MamlAgent.inner_step_size = -0.1', 'inner_step_size is -0.1'),
-    ('MamlAgent.inner_step_size = 1e999', 'inner_step_size is inf'),
+    ('InnerLoop.step_size = -0.1', 'step_size is -0.1'),
+    ('InnerLoop.step_size = 1e999', 'step_size is inf'),
     ('MamlAgent.discount = 1.5', 'discount is 1.5'),
     ('create_actor_network.initial_stddev = 0', 'initial_stddev is 0'),
     ('LinearFeatureBaseline.ridge = -1', 'ridge is -1'),
@@ -163,9 +163,9 @@ def test_nan_that_python_code_bound(name, capfd):
 
 
 def test_a_macro_that_is_infinite(capfd):
-  bindings = ('rate = 1e999', 'MamlAgent.inner_step_size = %rate')
+  bindings = ('rate = 1e999', 'InnerLoop.step_size = %rate')
   assert _main(*bindings) == 2
-  assert 'inner_step_size is inf' in _one_line(capfd)
+  assert 'step_size is inf' in _one_line(capfd)
   assert not _files()
 
 
@@ -195,9 +195,9 @@ def test_a_run_says_where_it_is_and_what_it_reached(capfd):
   # The same folder with another config, as a new process would.
   gin.clear_config()
   before = {path: path.stat().st_mtime_ns for path in root_dir.rglob('*')}
-  assert _main('MamlAgent.inner_step_size = 0.7', root_dir=str(root_dir)) == 2
+  assert _main('InnerLoop.step_size = 0.7', root_dir=str(root_dir)) == 2
   line = _one_line(capfd)
-  assert f'{root_dir} holds a run with MamlAgent.inner_step_size = ' in line
+  assert f'{root_dir} holds a run with InnerLoop.step_size = ' in line
   assert 'not 0.7: give another --root_dir or that config' in line
   after = {path: path.stat().st_mtime_ns for path in root_dir.rglob('*')}
   assert after == before

@@ -16,7 +16,7 @@ from maml_tf.collection import episode_driver
 from maml_tf.environments import task_environment
 
 AdaptFn = Callable[
-  [trajectory.Trajectory, tuple[types.Tensor, ...]],
+  [trajectory.Trajectory, tuple[types.Tensor, ...], int],
   tuple[types.Tensor, ...],
 ]
 
@@ -65,8 +65,8 @@ class MetaCollector:
       environment: B tasks with E environments each.
       policy: The policy that collects; its initial state is the
         meta-parameters.
-      adapt: (trajectory [B, T], policy state [B, ...]) -> policy state: one
-        adaptation step.
+      adapt: (trajectory [B, T], policy state [B, ...], step) -> policy state:
+        one adaptation step, the first of which is 0.
       num_adaptation_steps: X.
       seed: The run's seed.
       first_task_index: The place of this environment's first task in the whole
@@ -114,7 +114,7 @@ class MetaCollector:
     for stage in range(self._num_adaptation_steps + 1):
       if stage:
         adaptation_start = time.perf_counter()
-        policy_state = self._adapt(stages[-1], policy_state)
+        policy_state = self._adapt(stages[-1], policy_state, stage - 1)
         # Reading a value waits for the computation: the time is its own.
         policy_state[0].numpy()
         adaptation_seconds += time.perf_counter() - adaptation_start

@@ -21,6 +21,7 @@ def create_actor_network(
   fc_layer_params: Sequence[int] = (64, 64),
   initial_stddev: float = 1.0,
   min_stddev: float = 1e-3,
+  context_size: int = 0,
 ) -> actor_distribution_network.ActorDistributionNetwork:
   """Creates an `ActorDistributionNetwork` with tanh layers.
 
@@ -38,6 +39,10 @@ def create_actor_network(
       the action's range.
     min_stddev: A floor: adaptation changes the standard deviation too, and must
       not collapse it.
+    context_size: How many numbers of a learned context vector are appended to
+      the observation, which must be a single vector then. CAVIA
+      (arXiv:1810.03642) adapts them alone: InnerLoop.adapts =
+      @names_match(), names_match.pattern = 'context'.
 
   Returns:
     The network.
@@ -47,6 +52,12 @@ def create_actor_network(
   """
   for units in fc_layer_params:
     checks.integer('fc_layer_params', units, 1)
+  checks.integer('context_size', context_size, 0)
+  if context_size and not isinstance(observation_spec, tf.TensorSpec):
+    raise ValueError(
+      'context_size needs an observation that is a single vector, not '
+      f'{observation_spec}'
+    )
   checks.number('min_stddev', min_stddev, above=0)
   checks.number('initial_stddev', initial_stddev, above=min_stddev)
 
@@ -64,10 +75,31 @@ def create_actor_network(
   return actor_distribution_network.ActorDistributionNetwork(
     observation_spec,
     action_spec,
+    preprocessing_layers=ContextVector(context_size) if context_size else None,
     fc_layer_params=tuple(fc_layer_params),
     activation_fn=tf.keras.activations.tanh,
     continuous_projection_net=projection,
   )
+
+
+class ContextVector(tf.keras.layers.Layer):
+  """Appends a learned vector, zeros at the beginning, to its input."""
+
+  def __init__(self, size: int, **kwargs):
+    """Sets how many numbers it has."""
+    super().__init__(**kwargs)
+    self._size = size
+
+  def build(self, input_shape):
+    self.context = self.add_weight('context', [self._size], initializer='zeros')
+    super().build(input_shape)
+
+  def call(self, inputs):
+    shape = tf.concat([tf.shape(inputs)[:-1], [self._size]], axis=0)
+    return tf.concat([inputs, tf.broadcast_to(self.context, shape)], axis=-1)
+
+  def get_config(self):
+    return {**super().get_config(), 'size': self._size}
 
 
 def _middle_and_half_range(

@@ -7,19 +7,36 @@ same function. Paper: MAML, arXiv:1703.03400.
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import re
 from typing import NamedTuple
 
+import gin
 import tensorflow as tf
 from tf_agents.typing import types
 
 from maml_tf import action_distributions
+from maml_tf import checks
 from maml_tf import meta_batch
+from maml_tf.learning import step_sizes as step_sizes_lib
+from maml_tf.learning import surrogates
 
 Parameters = tuple[types.Tensor, ...]
-DistributionFn = Callable[
-  [Parameters, meta_batch.Stage], types.NestedDistribution
-]
-Surrogate = Callable[..., types.Tensor]
+Surrogate = Callable[[types.Tensor, meta_batch.Stage], types.Tensor]
+
+
+class Evaluation(NamedTuple):
+  """What the networks say of one task's stage.
+
+  Attributes:
+    distribution: The action distributions, [T].
+    value_loss: A scalar; 0 without a value network.
+  """
+
+  distribution: types.NestedDistribution
+  value_loss: types.Tensor | float = 0.0
+
+
+EvaluateFn = Callable[[Parameters, meta_batch.Stage], Evaluation]
 
 
 class Adapted(NamedTuple):
@@ -37,43 +54,184 @@ class Adapted(NamedTuple):
   losses: tuple[types.Tensor, ...]
 
 
-def adapt_parameters(
-  parameters: Parameters,
-  stages: Sequence[meta_batch.Stage],
-  distribution_fn: DistributionFn,
-  surrogate: Surrogate,
-  step_size: float,
-) -> Adapted:
-  """Takes one gradient step on each stage's own data.
-
-  phi_{s+1} = phi_s + step_size * grad surrogate(phi_s; stage s)
-
-  It is differentiable in `parameters`: inside an outer `tf.GradientTape` the
-  steps' own derivatives are part of the gradient.
+@gin.configurable
+def names_match(pattern: str) -> Callable[[tf.Variable], bool]:
+  """Returns a predicate: whether a variable's name holds a regular expression.
 
   Args:
-    parameters: Tensors of one task, phi_0.
-    stages: One `Stage` for each step, leaves [T, ...].
-    distribution_fn: (parameters, stage) -> action distributions [T].
-    surrogate: What a step ascends, see `surrogates`.
-    step_size: The inner step size.
-
-  Returns:
-    An `Adapted`.
+    pattern: Such as 'ProjectionNetwork', the head of TF-Agents' networks.
   """
-  distributions, losses = [], []
-  for stage in stages:
-    with tf.GradientTape() as tape:
-      tape.watch(parameters)
-      distribution = distribution_fn(parameters, stage)
-      log_prob = action_distributions.log_prob(distribution, stage.action)
-      loss = -surrogate(
-        log_prob, stage.behaviour_log_prob, stage.advantage, stage.mask
+  return lambda variable: re.search(pattern, variable.name) is not None
+
+
+@gin.configurable
+class InnerLoop(tf.Module):
+  """Takes one gradient step on each stage's own data.
+
+    phi_{s+1} = phi_s - step size * grad loss(phi_s; stage s)
+    loss = -surrogate - entropy coefficient * entropy + value loss
+
+  It is differentiable in phi_0 and in the step sizes: inside an outer
+  `tf.GradientTape` the steps' own derivatives are part of the gradient.
+  """
+
+  def __init__(
+    self,
+    num_steps: int = 1,
+    step_size: float | step_sizes_lib.StepSizes = 0.1,
+    surrogate: Surrogate = surrogates.likelihood_ratio,
+    adapts: Callable[[tf.Variable], bool] | None = None,
+    first_order: bool = False,
+    max_gradient_norm: float | None = None,
+    entropy_coefficient: float = 0.0,
+    name: str | None = None,
+  ):
+    """Sets the steps.
+
+    Args:
+      num_steps: X.
+      step_size: A number, or `StepSizes` that are learned.
+      surrogate: What a step ascends, see `surrogates`.
+      adapts: Whether a variable adapts: the head alone is ANIL (1909.09157), a
+        context vector alone CAVIA (1810.03642). None: all do.
+      first_order: Whether the meta-gradient takes the inner gradients for
+        constants: FOMAML.
+      max_gradient_norm: The gradient of each task is scaled to at most this
+        global norm. None: never.
+      entropy_coefficient: Weight of the entropy bonus.
+      name: The name of the module.
+
+    Raises:
+      ValueError: An argument is impossible.
+    """
+    super().__init__(name=name)
+    checks.integer('num_steps', num_steps, 1)
+    checks.number('entropy_coefficient', entropy_coefficient)
+    if max_gradient_norm is not None:
+      checks.number('max_gradient_norm', max_gradient_norm, above=0)
+    if not callable(surrogate):
+      raise ValueError(
+        f'surrogate is {surrogate!r}: give a function, such as likelihood_ratio'
       )
+    if adapts is not None and not callable(adapts):
+      raise ValueError(
+        f'adapts is {adapts!r}: give a function of a variable, such as '
+        "names_match('ProjectionNetwork')"
+      )
+    if not hasattr(step_size, 'at'):
+      step_size = step_sizes_lib.FixedStepSize(step_size)
+    self._num_steps = num_steps
+    self._step_sizes = step_size
+    self._surrogate = surrogate
+    self._adapts = adapts
+    self._first_order = first_order
+    self._max_gradient_norm = max_gradient_norm
+    self._entropy_coefficient = entropy_coefficient
+    self._adapting = ()
+
+  @property
+  def num_steps(self) -> int:
+    """X."""
+    return self._num_steps
+
+  @property
+  def variables_tuple(self) -> tuple[tf.Variable, ...]:
+    """What the inner loop itself learns: its step sizes' variables."""
+    return self._step_sizes.variables_tuple
+
+  def build(self, variables: Sequence[tf.Variable]) -> None:
+    """Finds what adapts and creates the step sizes' variables.
+
+    Args:
+      variables: All parameters of the networks.
+
+    Raises:
+      ValueError: No variable adapts.
+    """
+    self._adapting = tuple(
+      i for i, v in enumerate(variables) if not self._adapts or self._adapts(v)
+    )
+    if not self._adapting:
+      raise ValueError(
+        'adapts selects none of the variables '
+        + ', '.join(v.name for v in variables)
+      )
+    self._step_sizes.build(
+      [variables[i] for i in self._adapting], self._num_steps
+    )
+
+  def adapt(
+    self,
+    parameters: Parameters,
+    stages: Sequence[meta_batch.Stage],
+    evaluate: EvaluateFn,
+    step_size_values: Parameters = (),
+    first_step: int = 0,
+    step_size: types.Float | None = None,
+  ) -> Adapted:
+    """Adapts to one task.
+
+    Args:
+      parameters: Tensors of one task, phi_0.
+      stages: One `Stage` for each step, leaves [T, ...].
+      evaluate: (parameters, stage) -> `Evaluation`.
+      step_size_values: Tensors like `variables_tuple`.
+      first_step: Which adaptation step the first stage is for, from 0.
+      step_size: A number to be used instead of the inner loop's own sizes.
+
+    Returns:
+      An `Adapted`.
+
+    Raises:
+      ValueError: `build` was not called.
+    """
+    if not self._adapting:
+      raise ValueError('the inner loop knows no variables: call build first')
+    parameters = list(parameters)
+    distributions, losses = [], []
+    for step, stage in enumerate(stages, first_step):
+      adapting = [parameters[i] for i in self._adapting]
+      with tf.GradientTape() as tape:
+        tape.watch(adapting)
+        evaluation = evaluate(tuple(parameters), stage)
+        loss = self._loss(evaluation, stage)
+      gradients = self._gradients(tape, loss, adapting)
+      if step_size is None:
+        sizes = self._step_sizes.at(step_size_values, step)
+      else:
+        sizes = [step_size] * len(adapting)
+      for i, gradient, size in zip(self._adapting, gradients, sizes):
+        parameters[i] -= size * gradient
+      distributions.append(evaluation.distribution)
+      losses.append(loss)
+    return Adapted(tuple(parameters), tuple(distributions), tuple(losses))
+
+  def _loss(self, evaluation, stage):
+    log_prob = action_distributions.log_prob(
+      evaluation.distribution, stage.action
+    )
+    loss = evaluation.value_loss - self._surrogate(log_prob, stage)
+    if self._entropy_coefficient:
+      entropy = action_distributions.entropy(evaluation.distribution)
+      loss -= self._entropy_coefficient * surrogates.masked_mean(
+        entropy, stage.mask
+      )
+    return loss
+
+  def _gradients(self, tape, loss, parameters):
     gradients = tape.gradient(
       loss, parameters, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
-    parameters = tuple(p - step_size * g for p, g in zip(parameters, gradients))
-    distributions.append(distribution)
-    losses.append(loss)
-  return Adapted(parameters, tuple(distributions), tuple(losses))
+    if self._max_gradient_norm is not None:
+      gradients = _clip(gradients, self._max_gradient_norm)
+    if self._first_order:
+      gradients = [tf.stop_gradient(g) for g in gradients]
+    return gradients
+
+
+def _clip(gradients, max_norm):
+  """Scales to at most a global norm; differentiable also where all are 0."""
+  square = tf.add_n([tf.reduce_sum(g**2) for g in gradients])
+  norm = tf.sqrt(tf.maximum(square, 1e-30))
+  scale = max_norm / tf.maximum(norm, max_norm)
+  return [g * scale for g in gradients]

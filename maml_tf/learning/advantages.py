@@ -4,6 +4,7 @@ All functions work on frames [B, T] that hold episodes end to end, and never
 look across a boundary. Generalised advantage estimation: arXiv:1506.02438.
 """
 
+from typing import NamedTuple
 from typing import Protocol
 
 import gin
@@ -15,6 +16,7 @@ from tf_agents.typing import types
 
 from maml_tf import checks
 from maml_tf import meta_batch
+from maml_tf.learning import surrogates
 
 
 class Baseline(Protocol):
@@ -99,6 +101,57 @@ class NoBaseline:
     return tf.zeros_like(returns)
 
 
+class GivenValues:
+  """Predicts values that a value network gave."""
+
+  def __init__(self, values: types.Tensor):
+    """Takes the values, [B, T]."""
+    self._values = values
+
+  def fit_predict(self, observation, position, returns, mask):
+    return self._values
+
+
+@gin.configurable
+class ValueLoss:
+  """Coefficient * mean of max((V - R)^2, (V_0 + clip(V - V_0, -c, c) - R)^2).
+
+  RLlib's and PPO's value loss, R being the value target and V_0 the value that
+  the advantages were computed with.
+  """
+
+  def __init__(self, coefficient: float = 0.5, clip: float = 10.0):
+    """Sets the loss.
+
+    Args:
+      coefficient: Its weight.
+      clip: c, in units of the return.
+
+    Raises:
+      ValueError: A number is out of range.
+    """
+    self._coefficient = checks.number('coefficient', coefficient, minimum=0)
+    self._clip = checks.number('clip', clip, above=0)
+
+  def __call__(
+    self, value: types.Tensor, stage: meta_batch.Stage
+  ) -> types.Tensor:
+    """Computes the loss of one task's stage.
+
+    Args:
+      value: A tensor [T]: V, differentiable.
+      stage: A `Stage`, leaves [T, ...].
+
+    Returns:
+      A scalar.
+    """
+    change = tf.clip_by_value(value - stage.value, -self._clip, self._clip)
+    square = (value - stage.value_target) ** 2
+    clipped = (stage.value + change - stage.value_target) ** 2
+    worse = tf.maximum(square, clipped)
+    return self._coefficient * surrogates.masked_mean(worse, stage.mask)
+
+
 def generalized_advantages(
   rewards: types.Tensor,
   discounts: types.Tensor,
@@ -159,13 +212,31 @@ def standardize(values: types.Tensor, mask: types.Tensor) -> types.Tensor:
   return centred / (tf.sqrt(variance) + 1e-8)
 
 
+class Estimate(NamedTuple):
+  """What `estimate` says of a stage.
+
+  Attributes:
+    advantage: A tensor [B, T], standardised per task.
+    value: A tensor [B, T]: the baseline's.
+    value_target: A tensor [B, T]: value plus advantage before standardisation.
+    episode_return: A tensor [B]: mean undiscounted return of the episodes.
+    baseline_error: A tensor [B]: the baseline's mean squared error.
+  """
+
+  advantage: types.Tensor
+  value: types.Tensor
+  value_target: types.Tensor
+  episode_return: types.Tensor
+  baseline_error: types.Tensor
+
+
 def estimate(
   experience: trajectory.Trajectory,
   baseline: Baseline,
   discount: float,
   gae_lambda: float,
-) -> tuple[types.Tensor, types.Tensor]:
-  """Computes standardised advantages of a stage.
+) -> Estimate:
+  """Computes a stage's advantages.
 
   Args:
     experience: A `Trajectory`, leaves [B, T, ...].
@@ -174,8 +245,7 @@ def estimate(
     gae_lambda: lambda.
 
   Returns:
-    Advantages [B, T], standardised per task, and the mean squared error of the
-    baseline, [B].
+    An `Estimate`.
   """
   rewards = experience.reward
   mask = meta_batch.valid_mask(experience, rewards.dtype)
@@ -188,9 +258,20 @@ def estimate(
   advantages = generalized_advantages(
     rewards, discounts, experience.next_step_type, values, mask, gae_lambda
   )
-  squares = tf.reduce_sum(mask * (values - returns) ** 2, 1)
-  error = squares / tf.maximum(tf.reduce_sum(mask, 1), 1.0)
-  return standardize(advantages, mask), error
+  starts = mask * tf.cast(experience.is_first(), mask.dtype)
+  return Estimate(
+    standardize(advantages, mask),
+    values,
+    values + advantages,
+    _ratio_of_sums(rewards * mask, starts),
+    _ratio_of_sums(mask * (values - returns) ** 2, mask),
+  )
+
+
+def _ratio_of_sums(numerator, denominator):
+  return tf.reduce_sum(numerator, 1) / tf.maximum(
+    tf.reduce_sum(denominator, 1), 1.0
+  )
 
 
 def episode_position(step_type: types.Tensor) -> types.Tensor:

@@ -1,8 +1,4 @@
-"""The TFAgent: joins network, inner loop and outer loss; owns what is learned.
-
-The meta-gradient of one task is plain code with nested tapes; both tapes stand
-inside the function that is vectorised over tasks (`task_meta_gradient`).
-"""
+"""The TFAgent: joins networks, inner loop and outer loss; owns theta."""
 
 from collections.abc import Callable
 import functools
@@ -26,7 +22,7 @@ from maml_tf.learning import adaptation
 from maml_tf.learning import advantages
 from maml_tf.learning import meta_objectives
 from maml_tf.learning import meta_updates
-from maml_tf.learning import surrogates
+from maml_tf.learning import one_task
 from maml_tf.learning import task_map
 
 
@@ -57,14 +53,6 @@ class MamlLossInfo(NamedTuple):
   learning_rate: types.Tensor
 
 
-class _TaskLoss(NamedTuple):
-  """What one task's loss gives, before the mean over tasks."""
-
-  loss: types.Tensor
-  terms: meta_objectives.ObjectiveTerms
-  inner_loss: types.Tensor
-
-
 @gin.configurable
 class MamlAgent(tf_agent.TFAgent):
   """Model-agnostic meta-learning for policies (arXiv:1703.03400).
@@ -79,14 +67,14 @@ class MamlAgent(tf_agent.TFAgent):
     time_step_spec: ts.TimeStep,
     action_spec: types.NestedTensorSpec,
     actor_network: network_lib.Network,
-    meta_update: meta_updates.GradientUpdate | None = None,
-    num_adaptation_steps: int = 1,
-    inner_step_size: float = 0.1,
-    surrogate: adaptation.Surrogate = surrogates.likelihood_ratio,
+    value_network: network_lib.Network | None = None,
+    inner_loop: adaptation.InnerLoop | None = None,
     meta_objective_class: Callable[
-      ..., meta_objectives.ProximalObjective
+      ..., meta_objectives.MetaObjective
     ] = meta_objectives.ProximalObjective,
+    meta_update: meta_updates.MetaUpdate | None = None,
     baseline: advantages.Baseline | None = None,
+    value_loss: advantages.ValueLoss | None = None,
     discount: float = 0.99,
     gae_lambda: float = 1.0,
     normalize_observations: bool = False,
@@ -101,16 +89,18 @@ class MamlAgent(tf_agent.TFAgent):
       time_step_spec: A `TimeStep` of specs, without a batch axis.
       action_spec: A nest of `BoundedTensorSpec`.
       actor_network: A `DistributionNetwork` without recurrent state.
+      value_network: Predicts returns in place of a baseline, and is adapted and
+        meta-learned along with the policy; it may share layers with it. None:
+        the baseline predicts.
+      inner_loop: How a task is adapted to. None: `InnerLoop`.
+      meta_objective_class: Makes the outer loss, given X.
       meta_update: What changes the meta-parameters. None: `GradientUpdate`
         with Adam and a learning rate of 1e-3.
-      num_adaptation_steps: X.
-      inner_step_size: Of the adaptation steps.
-      surrogate: What an adaptation step ascends.
-      meta_objective_class: Makes the outer loss, given X.
       baseline: Of the advantages. None: `LinearFeatureBaseline`.
+      value_loss: Of the value network. None: `ValueLoss`.
       discount: gamma.
       gae_lambda: lambda.
-      normalize_observations: Whether network and baseline see observations
+      normalize_observations: Whether networks and baseline see observations
         normalised by the mean and variance of all that were trained on.
       task_chunk_size: How many tasks are vectorised together, see `task_map`.
       jit_compile: Whether XLA compiles the functions that loop over tasks.
@@ -118,41 +108,36 @@ class MamlAgent(tf_agent.TFAgent):
       name: The name of the agent.
 
     Raises:
-      ValueError: A number is out of range, or the network has a state.
+      ValueError: An argument is impossible or lacks another that it needs.
     """
     tf.Module.__init__(self, name=name)
-    checks.integer('num_adaptation_steps', num_adaptation_steps, 1)
-    checks.number('inner_step_size', inner_step_size, above=0)
     checks.number('discount', discount, minimum=0, maximum=1)
     checks.number('gae_lambda', gae_lambda, minimum=0, maximum=1)
-    if not callable(surrogate):
-      raise ValueError(
-        f'surrogate is {surrogate!r}: give a function, such as likelihood_ratio'
-      )
-    if baseline is not None and not hasattr(baseline, 'fit_predict'):
-      raise ValueError(
-        f'baseline is {baseline!r}: give a baseline, such as '
-        'LinearFeatureBaseline()'
-      )
     if task_chunk_size is not None:
       checks.integer('task_chunk_size', task_chunk_size, 1)
-    if actor_network.state_spec:
-      raise ValueError(
-        f'Network {actor_network.name} is recurrent: use one without a state,'
-        ' such as ActorDistributionNetwork.'
-      )
-    self._network = parameters_lib.ParameterizedNetwork(actor_network)
+    _check_parts(actor_network, value_network, baseline, value_loss)
+    self._inner_loop = inner_loop or adaptation.InnerLoop()
+    self._num_adaptation_steps = self._inner_loop.num_steps
+    self._network = parameters_lib.ParameterizedNetwork(
+      actor_network, value_network
+    )
+    self._inner_loop.build(self._network.variables_tuple)
     self._distributions = action_distributions.ActionDistributions(
       _example_output(actor_network, time_step_spec)
     )
     self._update = meta_update or meta_updates.GradientUpdate(
       tf.keras.optimizers.Adam(1e-3)
     )
-    self._update.build(self._network.variables_tuple)
-    self._num_adaptation_steps = num_adaptation_steps
-    self._inner_step_size = inner_step_size
-    self._surrogate = surrogate
-    self._objective = meta_objective_class(num_adaptation_steps)
+    self._update.build(self.meta_parameters)
+    self._objective = meta_objective_class(self._num_adaptation_steps)
+    self._has_values = value_network is not None
+    self._task = one_task.OneTask(
+      self._network,
+      self._distributions,
+      self._inner_loop,
+      self._objective,
+      (value_loss or advantages.ValueLoss()) if self._has_values else None,
+    )
     self._baseline = baseline or advantages.LinearFeatureBaseline()
     self._discount = discount
     self._gae_lambda = gae_lambda
@@ -167,8 +152,11 @@ class MamlAgent(tf_agent.TFAgent):
     )
     self._prepare_stage_fn = compiled(self._prepare_stage)
     self._adapt_fn = compiled(self._adapt_tasks)
-    self._meta_gradient_fn = compiled(self._meta_gradient)
-    self._inner_kl_fn = compiled(self._inner_kl)
+    self._meta_gradient_fn = compiled(self._mean_of(self._task.meta_gradient))
+    self._inner_kl_fn = compiled(self._mean_of(self._task.inner_kl))
+    self._loss_and_kl_fn = compiled(self._mean_of(self._task.loss_and_kl))
+    self._kl_product_fn = compiled(self._mean_of(self._task.kl_product))
+    self._displacement_fn = compiled(self._mean_of(self._task.displacement))
 
     policy, collect_policy = (
       adapted_policy.AdaptedPolicy(
@@ -190,7 +178,7 @@ class MamlAgent(tf_agent.TFAgent):
       collect_policy,
       train_sequence_length=None,
       training_data_spec=meta_batch.MetaBatch(
-        (stage_spec,) * num_adaptation_steps, stage_spec
+        (stage_spec,) * self._num_adaptation_steps, stage_spec
       ),
       train_step_counter=train_step_counter,
     )
@@ -202,24 +190,44 @@ class MamlAgent(tf_agent.TFAgent):
 
   @property
   def meta_parameters(self) -> tuple[tf.Variable, ...]:
-    """theta: what is trained."""
-    return self._network.variables_tuple
+    """theta: what is trained, the networks' and the inner loop's variables."""
+    return self._network.variables_tuple + self._inner_loop.variables_tuple
 
   def adapt(
     self,
     experience: trajectory.Trajectory,
     policy_state: adaptation.Parameters,
+    step: int = 0,
+    step_size: float | None = None,
   ) -> adaptation.Parameters:
     """Takes one adaptation step for every task.
 
     Args:
       experience: A `Trajectory` [B, T, ...] collected by `collect_policy`.
       policy_state: Its parameters then, leaves [B, ...].
+      step: Which step it is, from 0: learned step sizes may differ.
+      step_size: A number to be used instead of the inner loop's own sizes.
 
     Returns:
       The new policy state, leaves [B, ...].
+
+    Raises:
+      ValueError: The step size is not positive.
     """
-    return self._adapt_fn(policy_state, self._prepare(experience))
+    if step_size is not None:
+      step_size = tf.constant(
+        checks.number('step_size', step_size, above=0), policy_state[0].dtype
+      )
+    values = tuple(tf.identity(v) for v in self._inner_loop.variables_tuple)
+    stage = self._prepare(experience, policy_state)
+    return self._adapt_fn(
+      policy_state,
+      stage,
+      values,
+      # Only what is learned differs from step to step.
+      min(step, self._num_adaptation_steps - 1) if values else 0,
+      step_size,
+    )
 
   def adapted_policy(
     self, parameters: adaptation.Parameters, deterministic: bool = False
@@ -240,23 +248,39 @@ class MamlAgent(tf_agent.TFAgent):
       deterministic=deterministic,
     )
 
-  def _prepare(self, experience: trajectory.Trajectory) -> meta_batch.Stage:
-    """Computes what the losses need of a stage, [B, T, ...]."""
+  def _prepare(
+    self,
+    experience: trajectory.Trajectory,
+    policy_state: adaptation.Parameters | None = None,
+  ) -> meta_batch.Stage:
+    """Computes what the losses need of a stage, [B, T, ...].
+
+    A value network predicts with the parameters that acted: the policy state.
+    """
     # XLA cannot read variables itself where there are several replicas.
     statistics = self._normalizer.statistics() if self._normalizer else None
-    return self._prepare_stage_fn(experience, statistics)
+    return self._prepare_stage_fn(
+      experience, statistics, policy_state if self._has_values else None
+    )
 
-  def _prepare_stage(self, experience, statistics):
+  def _prepare_stage(self, experience, statistics, policy_state):
     if statistics is not None:
       experience = experience._replace(
         observation=self._normalizer.normalize(
           experience.observation, statistics
         )
       )
-    advantage, error = advantages.estimate(
-      experience, self._baseline, self._discount, self._gae_lambda
+    baseline = self._baseline
+    if self._has_values:
+      frames = (policy_state, experience.observation, experience.step_type)
+      values = task_map.map_tasks(
+        lambda task: self._task.values(*task), frames, self._task_chunk_size
+      )
+      baseline = advantages.GivenValues(values)
+    estimate = advantages.estimate(
+      experience, baseline, self._discount, self._gae_lambda
     )
-    mask = meta_batch.valid_mask(experience, advantage.dtype)
+    mask = meta_batch.valid_mask(experience, estimate.advantage.dtype)
     behaviour = _fill_boundaries(experience.policy_info, mask)
     log_prob = action_distributions.log_prob(
       self._distributions.from_tensors(behaviour),
@@ -264,111 +288,68 @@ class MamlAgent(tf_agent.TFAgent):
       outer_dims=2,
     )
     return meta_batch.Stage(
-      experience.observation,
-      experience.step_type,
-      experience.action,
-      behaviour,
-      log_prob,
-      advantage,
-      error,
-      mask,
+      observation=experience.observation,
+      step_type=experience.step_type,
+      action=experience.action,
+      behaviour=behaviour,
+      behaviour_log_prob=log_prob,
+      mask=mask,
+      **estimate._asdict(),
     )
 
-  def _distribution(
-    self, parameters: adaptation.Parameters, stage: meta_batch.Stage
-  ) -> types.NestedDistribution:
-    """The action distributions of one task's frames, [T]."""
-    return self._network(
-      parameters,
-      stage.observation,
-      step_type=stage.step_type,
-      network_state=(),
-    )[0]
-
-  def _adapt_task(self, parameters, stages) -> adaptation.Adapted:
-    """The inner loop of one task."""
-    return adaptation.adapt_parameters(
-      parameters,
-      stages,
-      self._distribution,
-      self._surrogate,
-      self._inner_step_size,
-    )
-
-  def _adapt_tasks(self, policy_state, stage):
+  def _adapt_tasks(self, policy_state, stage, values, step, step_size):
     def adapt_task(task):
       parameters, task_stage = task
-      stages = self._with_behaviour((task_stage,))
-      return self._adapt_task(parameters, stages).parameters
+      return self._task.adapt(
+        (*parameters, *values),
+        (task_stage,),
+        first_step=step,
+        step_size=step_size,
+      ).parameters
 
     return task_map.map_tasks(
       adapt_task, (policy_state, stage), self._task_chunk_size
     )
 
-  def _with_behaviour(self, stages):
-    """Rebuilds the behaviour distributions of one task's stages."""
-    return tuple(
-      s._replace(behaviour=self._distributions.from_tensors(s.behaviour))
-      for s in stages
-    )
+  def _mean_of(self, fn):
+    """A function of one task as the mean over this replica's tasks."""
 
-  def task_loss(
-    self,
-    theta: adaptation.Parameters,
-    kl_coefficients: types.Tensor,
-    support: tuple[meta_batch.Stage, ...],
-    query: meta_batch.Stage,
-  ) -> _TaskLoss:
-    """One task's outer loss, after adaptation: no batch axis."""
-    *support, query = self._with_behaviour((*support, query))
-    adapted = self._adapt_task(theta, support)
-    loss, terms = self._objective(
-      kl_coefficients,
-      adapted,
-      support,
-      self._distribution(adapted.parameters, query),
-      query,
-    )
-    return _TaskLoss(loss, terms, tf.stack(adapted.losses))
-
-  def task_meta_gradient(self, theta, kl_coefficients, support, query):
-    """One task's outer loss and its gradient through the adaptation."""
-    with tf.GradientTape() as outer:
-      outer.watch(theta)
-      task_loss = self.task_loss(theta, kl_coefficients, support, query)
-    gradients = outer.gradient(
-      task_loss.loss,
-      theta,
-      unconnected_gradients=tf.UnconnectedGradients.ZERO,
-    )
-    return task_loss, gradients
-
-  def _meta_gradient(self, theta, kl_coefficients, support, query):
-    """Loss terms and gradient, means over this replica's tasks."""
-    return _task_mean(
-      task_map.map_tasks(
-        lambda task: self.task_meta_gradient(theta, kl_coefficients, *task),
-        (support, query),
-        self._task_chunk_size,
+    def mean(shared, tasks):
+      per_task = task_map.map_tasks(
+        lambda task: fn(*shared, *task), tasks, self._task_chunk_size
       )
-    )
-
-  def _inner_kl(self, theta, support):
-    """Inner KL [X] under theta, mean over this replica's tasks."""
-
-    def task_inner_kl(stages):
-      stages = self._with_behaviour(stages)
-      adapted = self._adapt_task(theta, stages[:-1])
-      last = self._distribution(adapted.parameters, stages[-1])
-      return tf.stack(
-        [
-          meta_objectives.mean_kl(distribution, stage)
-          for distribution, stage in zip((*adapted.distributions, last), stages)
-        ]
+      return tf.nest.map_structure(
+        lambda t: tf.reduce_mean(t, axis=0), per_task
       )
 
-    return _task_mean(
-      task_map.map_tasks(task_inner_kl, support, self._task_chunk_size)
+    return mean
+
+  def _meta_problem(self, coefficients, support, query):
+    """What an update may ask of a prepared meta-batch."""
+
+    def gradient(theta):
+      return _replica_mean(
+        self._meta_gradient_fn((theta, coefficients), (support, query))
+      )
+
+    def loss_and_kl(theta):
+      return _replica_mean(
+        self._loss_and_kl_fn((theta, coefficients), (support, query))
+      )
+
+    def kl_product(theta, vector):
+      return _replica_mean(
+        self._kl_product_fn((theta, vector), (support, query))
+      )
+
+    def displacement(theta):
+      metrics, _ = gradient(theta)
+      return metrics, _replica_mean(
+        self._displacement_fn((theta,), ((*support, query),))
+      )
+
+    return meta_updates.MetaProblem(
+      gradient, loss_and_kl, kl_product, displacement
     )
 
   def _train(
@@ -379,17 +360,11 @@ class MamlAgent(tf_agent.TFAgent):
     _check_weights(weights)
     support, query = self._prepare_batch(experience)
     coefficients = tf.identity(self._objective.kl_coefficients)
-
-    def gradient_fn():
-      theta = tuple(tf.identity(v) for v in self.meta_parameters)
-      return _replica_mean(
-        self._meta_gradient_fn(theta, coefficients, support, query)
-      )
-
-    info = self._update(self.meta_parameters, gradient_fn)
+    problem = self._meta_problem(coefficients, support, query)
+    info = self._update(self.meta_parameters, problem)
     # Measured after the update: before it the KL of the first step is 0.
     theta = tuple(tf.identity(v) for v in self.meta_parameters)
-    inner_kl = _replica_mean(self._inner_kl_fn(theta, support))
+    inner_kl = _replica_mean(self._inner_kl_fn((theta,), (support,)))
     self._objective.update_kl_coefficients(inner_kl)
     if self._normalizer:
       self._normalizer.update(*_valid_observations(experience))
@@ -406,9 +381,8 @@ class MamlAgent(tf_agent.TFAgent):
     support, query = self._prepare_batch(experience)
     coefficients = tf.identity(self._objective.kl_coefficients)
     theta = tuple(tf.identity(v) for v in self.meta_parameters)
-    task_loss, gradients = _replica_mean(
-      self._meta_gradient_fn(theta, coefficients, support, query)
-    )
+    problem = self._meta_problem(coefficients, support, query)
+    task_loss, gradients = problem.gradient(theta)
     info = meta_updates.UpdateInfo(
       task_loss, tf.linalg.global_norm(gradients), self._update.learning_rate
     )
@@ -420,8 +394,28 @@ class MamlAgent(tf_agent.TFAgent):
         f'The meta-batch has {len(experience.support)} support stages, the'
         f' agent takes {self._num_adaptation_steps} adaptation steps.'
       )
-    support = tuple(self._prepare(stage) for stage in experience.support)
-    return support, self._prepare(experience.query)
+    stages = (*experience.support, experience.query)
+    if self._has_values:
+      prepared = self._prepare_in_turn(stages)
+    else:
+      prepared = [self._prepare(stage) for stage in stages]
+    *support, query = prepared
+    returns = _standardize_over_tasks(query.episode_return)
+    return tuple(support), query._replace(episode_return=returns)
+
+  def _prepare_in_turn(self, stages):
+    """Prepares stages with the values of the parameters that collected them."""
+    num_tasks = stages[0].reward.shape[0]
+    state = self.collect_policy.get_initial_state(num_tasks)
+    values = tuple(tf.identity(v) for v in self._inner_loop.variables_tuple)
+    prepared = []
+    for step, stage in enumerate(stages):
+      prepared.append(self._prepare(stage, state))
+      if step < self._num_adaptation_steps:
+        state = self._adapt_fn(
+          state, prepared[-1], values, step if values else 0, None
+        )
+    return prepared
 
   def _loss_info(self, query, coefficients, inner_kl, info):
     task_loss = info.metrics
@@ -486,8 +480,34 @@ def _fill_boundaries(behaviour, mask):
   return tf.nest.map_structure(fill, behaviour)
 
 
-def _task_mean(per_task):
-  return tf.nest.map_structure(lambda t: tf.reduce_mean(t, axis=0), per_task)
+def _standardize_over_tasks(values):
+  """Gives [B] mean 0 and deviation 1 over the tasks of all replicas."""
+  mean, square = _replica_mean(
+    (tf.reduce_mean(values), tf.reduce_mean(values**2))
+  )
+  deviation = tf.sqrt(tf.maximum(square - mean**2, 0.0))
+  return (values - mean) / (deviation + 1e-8)
+
+
+def _check_parts(actor_network, value_network, baseline, value_loss):
+  """Raises ValueError where an argument excludes or lacks another."""
+  for network in (actor_network, value_network):
+    if network is not None and network.state_spec:
+      raise ValueError(
+        f'Network {network.name} is recurrent: use one without a state,'
+        ' such as ActorDistributionNetwork.'
+      )
+  if baseline is not None and not hasattr(baseline, 'fit_predict'):
+    raise ValueError(
+      f'baseline is {baseline!r}: give a baseline, such as '
+      'LinearFeatureBaseline()'
+    )
+  if value_network is None and value_loss is not None:
+    raise ValueError('value_loss needs a value_network: give both or neither')
+  if value_network is not None and baseline is not None:
+    raise ValueError(
+      'baseline and value_network both predict returns: give one of them'
+    )
 
 
 def _replica_mean(tensors):

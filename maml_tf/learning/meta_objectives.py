@@ -1,5 +1,6 @@
 """What is minimised after adaptation: the outer loss of one task."""
 
+import abc
 from typing import NamedTuple
 
 import gin
@@ -30,32 +31,28 @@ class ObjectiveTerms(NamedTuple):
   inner_kl: types.Tensor
 
 
-@gin.configurable
-class ProximalObjective(tf.Module):
-  """PPO's clipped surrogate on the query plus an inner KL for each stage.
+class MetaObjective(tf.Module):
+  """A surrogate on the query, an inner KL for each stage, an entropy bonus.
 
-  loss = -clipped surrogate(query) + sum_s c_s KL_s - entropy coefficient * H
+  loss = -surrogate + sum_s c_s KL_s - entropy coefficient * H
 
-  The objective of ProMP (arXiv:1810.06784) and of RLlib's MAML. The inner KL
-  keeps the pre-update distributions near those that collected the data; its
-  coefficients c_s, one for each stage and shared by all tasks, follow the KL
-  measured after the update.
+  The inner KL keeps the pre-update distributions near those that collected the
+  data; its coefficients c_s, one for each stage and shared by all tasks, follow
+  the KL measured after the update. Subclasses say what the surrogate is.
   """
 
   def __init__(
     self,
     num_adaptation_steps: int,
-    clip_ratio: float = 0.3,
-    initial_kl_coefficient: float = 5e-4,
-    kl_target: float | None = 0.01,
-    entropy_coefficient: float = 0.0,
+    initial_kl_coefficient: float,
+    kl_target: float | None,
+    entropy_coefficient: float,
     name: str | None = None,
   ):
     """Creates the coefficients.
 
     Args:
       num_adaptation_steps: X.
-      clip_ratio: The likelihood ratio is clipped to 1 -+ clip_ratio.
       initial_kl_coefficient: c_s at the beginning.
       kl_target: Nats: c_s doubles where the KL is above 1.5 targets and halves
         where it is under target / 1.5. None: c_s stays.
@@ -66,12 +63,10 @@ class ProximalObjective(tf.Module):
       ValueError: A number is out of range.
     """
     super().__init__(name=name)
-    checks.number('clip_ratio', clip_ratio, above=0)
     checks.number('initial_kl_coefficient', initial_kl_coefficient, minimum=0)
     checks.number('entropy_coefficient', entropy_coefficient)
     if kl_target is not None:
       checks.number('kl_target', kl_target, above=0)
-    self._clip_ratio = clip_ratio
     self._kl_target = kl_target
     self._entropy_coefficient = entropy_coefficient
     self.kl_coefficients = tf.Variable(
@@ -81,6 +76,16 @@ class ProximalObjective(tf.Module):
       aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
       name='kl_coefficients',
     )
+
+  @abc.abstractmethod
+  def _surrogate(
+    self,
+    adapted: adaptation.Adapted,
+    support: tuple[meta_batch.Stage, ...],
+    query_distribution: types.NestedDistribution,
+    query: meta_batch.Stage,
+  ) -> types.Tensor:
+    """What is maximised, a scalar."""
 
   def __call__(
     self,
@@ -102,13 +107,7 @@ class ProximalObjective(tf.Module):
     Returns:
       The loss, a scalar, and its `ObjectiveTerms`.
     """
-    surrogate = surrogates.clipped_likelihood_ratio(
-      action_distributions.log_prob(query_distribution, query.action),
-      query.behaviour_log_prob,
-      query.advantage,
-      query.mask,
-      self._clip_ratio,
-    )
+    surrogate = self._surrogate(adapted, support, query_distribution, query)
     entropy = surrogates.masked_mean(
       action_distributions.entropy(query_distribution), query.mask
     )
@@ -140,6 +139,131 @@ class ProximalObjective(tf.Module):
     self.kl_coefficients.assign(
       tf.where(self.kl_coefficients > 0, coefficients, 0.0)
     )
+
+
+@gin.configurable
+class ProximalObjective(MetaObjective):
+  """PPO's clipped surrogate on the query plus an inner KL for each stage.
+
+  The objective of ProMP (arXiv:1810.06784) and of RLlib's MAML.
+  """
+
+  def __init__(
+    self,
+    num_adaptation_steps: int,
+    clip_ratio: float = 0.3,
+    initial_kl_coefficient: float = 5e-4,
+    kl_target: float | None = 0.01,
+    entropy_coefficient: float = 0.0,
+    name: str | None = None,
+  ):
+    """Creates the coefficients.
+
+    Args:
+      num_adaptation_steps: X.
+      clip_ratio: The likelihood ratio is clipped to 1 -+ clip_ratio.
+      initial_kl_coefficient: See `MetaObjective`.
+      kl_target: See `MetaObjective`.
+      entropy_coefficient: Weight of the entropy bonus.
+      name: The name of the module.
+
+    Raises:
+      ValueError: A number is out of range.
+    """
+    checks.number('clip_ratio', clip_ratio, above=0)
+    super().__init__(
+      num_adaptation_steps,
+      initial_kl_coefficient,
+      kl_target,
+      entropy_coefficient,
+      name,
+    )
+    self._clip_ratio = clip_ratio
+
+  def _surrogate(self, adapted, support, query_distribution, query):
+    return surrogates.clipped_likelihood_ratio(
+      action_distributions.log_prob(query_distribution, query.action),
+      query,
+      self._clip_ratio,
+    )
+
+
+@gin.configurable
+class PolicyGradientObjective(MetaObjective):
+  """The plain likelihood ratio on the query: MAML-VPG and MAML-TRPO.
+
+  Exact at the first optimizer step only: for one step a meta-iteration, or for
+  a trust region.
+  """
+
+  def __init__(
+    self,
+    num_adaptation_steps: int,
+    entropy_coefficient: float = 0.0,
+    name: str | None = None,
+  ):
+    """Sets the objective.
+
+    Args:
+      num_adaptation_steps: X.
+      entropy_coefficient: Weight of the entropy bonus.
+      name: The name of the module.
+
+    Raises:
+      ValueError: A number is out of range.
+    """
+    super().__init__(num_adaptation_steps, 0.0, None, entropy_coefficient, name)
+
+  def _surrogate(self, adapted, support, query_distribution, query):
+    log_prob = action_distributions.log_prob(query_distribution, query.action)
+    return surrogates.likelihood_ratio(log_prob, query)
+
+
+@gin.configurable
+class ExplorationObjective(PolicyGradientObjective):
+  """The policy gradient plus E-MAML's exploration term (arXiv:1803.01118).
+
+  surrogate = policy gradient's + c * R * sum_s mean pi / behaviour (support s)
+
+  with R the return after adaptation, standardised over all tasks: episodes of
+  the support stages are credited with what adaptation makes of them. With
+  c = E, the number of episodes, and R itself it is the part of the gradient
+  that `log_likelihood` as inner surrogate leaves out; `likelihood_ratio` and
+  `dice` hold some or all of it already, to first order in the step size. A
+  smaller c trades bias for variance.
+  """
+
+  def __init__(
+    self,
+    num_adaptation_steps: int,
+    exploration_coefficient: float = 1.0,
+    entropy_coefficient: float = 0.0,
+    name: str | None = None,
+  ):
+    """Sets the objective.
+
+    Args:
+      num_adaptation_steps: X.
+      exploration_coefficient: c.
+      entropy_coefficient: Weight of the entropy bonus.
+      name: The name of the module.
+
+    Raises:
+      ValueError: A number is out of range.
+    """
+    super().__init__(num_adaptation_steps, entropy_coefficient, name)
+    self._exploration_coefficient = checks.number(
+      'exploration_coefficient', exploration_coefficient, minimum=0
+    )
+
+  def _surrogate(self, adapted, support, query_distribution, query):
+    surrogate = super()._surrogate(adapted, support, query_distribution, query)
+    credit = self._exploration_coefficient * query.episode_return
+    for distribution, stage in zip(adapted.distributions, support):
+      log_prob = action_distributions.log_prob(distribution, stage.action)
+      credited = stage._replace(advantage=tf.ones_like(stage.advantage))
+      surrogate += credit * surrogates.likelihood_ratio(log_prob, credited)
+    return surrogate
 
 
 def mean_kl(

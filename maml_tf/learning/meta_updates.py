@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import NamedTuple
+from typing import Protocol
 
 import gin
 import tensorflow as tf
@@ -10,7 +11,28 @@ from tf_agents.typing import types
 
 from maml_tf import checks
 
-GradientFn = Callable[[], tuple[types.NestedTensor, Sequence[types.Tensor]]]
+Theta = tuple[types.Tensor, ...]
+
+
+class MetaProblem(NamedTuple):
+  """What an update may ask of one meta-batch.
+
+  Every function takes theta, tensors like the meta-parameters, and answers with
+  means over all tasks, the same on all replicas.
+
+  Attributes:
+    gradient: theta -> (metrics, gradient of the outer loss).
+    loss_and_kl: theta -> (outer loss, mean KL(behaviour || adapted policy) on
+      the query stage, nats).
+    kl_product: (theta, vector) -> the Hessian of that KL times the vector.
+    displacement: theta -> (metrics, phi - theta after adaptation to all stages,
+      the query too).
+  """
+
+  gradient: Callable[[Theta], tuple[types.NestedTensor, Theta]]
+  loss_and_kl: Callable[[Theta], tuple[types.Tensor, types.Tensor]]
+  kl_product: Callable[[Theta, Theta], Theta]
+  displacement: Callable[[Theta], tuple[types.NestedTensor, Theta]]
 
 
 class UpdateInfo(NamedTuple):
@@ -25,6 +47,24 @@ class UpdateInfo(NamedTuple):
   metrics: types.NestedTensor
   gradient_norm: types.Tensor
   learning_rate: types.Tensor
+
+
+class MetaUpdate(Protocol):
+  """Changes the meta-parameters by one meta-batch.
+
+  Attributes:
+    learning_rate: A scalar tensor, for the record.
+  """
+
+  learning_rate: types.Tensor
+
+  def build(self, variables: Sequence[tf.Variable]) -> None:
+    """Creates what the update keeps for each meta-parameter."""
+
+  def __call__(
+    self, variables: Sequence[tf.Variable], problem: MetaProblem
+  ) -> UpdateInfo:
+    """Changes the variables."""
 
 
 @gin.configurable
@@ -71,20 +111,19 @@ class GradientUpdate(tf.Module):
     self._optimizer.build(variables)
 
   def __call__(
-    self, variables: Sequence[tf.Variable], gradient_fn: GradientFn
+    self, variables: Sequence[tf.Variable], problem: MetaProblem
   ) -> UpdateInfo:
     """Changes the variables.
 
     Args:
       variables: The meta-parameters.
-      gradient_fn: Returns (metrics, gradients) at the variables' present
-        values, the same on all replicas.
+      problem: Of one meta-batch.
 
     Returns:
       An `UpdateInfo`.
     """
     for _ in range(self._num_steps):
-      metrics, gradients = gradient_fn()
+      metrics, gradients = problem.gradient(_values(variables))
       norm = tf.linalg.global_norm(gradients)
       if self._max_gradient_norm is not None:
         gradients, _ = tf.clip_by_global_norm(
@@ -95,3 +134,57 @@ class GradientUpdate(tf.Module):
         zip(gradients, variables), skip_gradients_aggregation=True
       )
     return UpdateInfo(metrics, norm, self.learning_rate)
+
+
+@gin.configurable
+class ReptileUpdate(tf.Module):
+  """Moves the meta-parameters towards the adapted ones (arXiv:1803.02999).
+
+    theta <- theta + step size * mean over tasks of (phi - theta)
+
+  No meta-gradient: the outer loss is only reported.
+  """
+
+  def __init__(self, step_size: float = 0.1, name: str | None = None):
+    """Sets the update.
+
+    Args:
+      step_size: In (0, 1].
+      name: The name of the module.
+
+    Raises:
+      ValueError: It is out of range.
+    """
+    super().__init__(name=name)
+    self._step_size = checks.number('step_size', step_size, above=0, maximum=1)
+
+  @property
+  def learning_rate(self) -> types.Tensor:
+    """The step size."""
+    return tf.constant(self._step_size, tf.float32)
+
+  def build(self, variables: Sequence[tf.Variable]) -> None:
+    """Does nothing: there are no slots."""
+
+  def __call__(
+    self, variables: Sequence[tf.Variable], problem: MetaProblem
+  ) -> UpdateInfo:
+    """Changes the variables.
+
+    Args:
+      variables: The meta-parameters.
+      problem: Of one meta-batch.
+
+    Returns:
+      An `UpdateInfo`, whose gradient is minus the mean of phi - theta.
+    """
+    metrics, displacement = problem.displacement(_values(variables))
+    for variable, change in zip(variables, displacement):
+      variable.assign_add(self._step_size * change)
+    return UpdateInfo(
+      metrics, tf.linalg.global_norm(displacement), self.learning_rate
+    )
+
+
+def _values(variables):
+  return tuple(tf.identity(v) for v in variables)

@@ -12,8 +12,9 @@ from tests.environments import countdown_environment
 NUM_TASKS, NUM_EPISODES, HORIZON, NUM_STEPS = 4, 2, 3, 2
 
 
-def _shift(experience, policy_state):
+def _shift(experience, policy_state, step):
   """Stands for an adaptation step: adds each task's mean reward, squashed."""
+  del step
   reward = tf.tanh(tf.reduce_mean(experience.reward, axis=1))
   return tuple(
     p + tf.reshape(reward, [-1] + [1] * (p.shape.rank - 1))
@@ -94,7 +95,9 @@ def test_policy_states_are_what_adaptation_made_of_each_stage(collected):
   )
   for stage in range(NUM_STEPS):
     expected = _shift(
-      collected.meta_batch.support[stage], collected.policy_states[stage]
+      collected.meta_batch.support[stage],
+      collected.policy_states[stage],
+      stage,
     )
     tf.nest.map_structure(
       np.testing.assert_array_equal,
@@ -104,9 +107,12 @@ def test_policy_states_are_what_adaptation_made_of_each_stage(collected):
 
 
 def test_each_stage_acts_with_its_own_state():
+  steps = []
+
   # A step of 1 on every parameter moves the mean by at least its own bias.
-  def add_one(experience, policy_state):
+  def add_one(experience, policy_state, step):
     del experience
+    steps.append(step)
     return tuple(p + 1 for p in policy_state)
 
   collected = _collector(adapt=add_one).collect(0)
@@ -115,6 +121,7 @@ def test_each_stage_acts_with_its_own_state():
     for s in _stages(collected)
   ]
   assert means[0] < means[1] < means[2]
+  assert steps == [0, 1]
 
 
 def test_the_same_iteration_is_collected_again_bit_for_bit(collected):

@@ -1,20 +1,24 @@
 """Adaptation steps of a linear Gaussian policy by hand."""
 
+import math
+
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from maml_tf import meta_batch
 from maml_tf.learning import adaptation
-from maml_tf.learning import surrogates
 
 STEP_SIZE = 0.1
 
 
-def _distribution(parameters, stage):
+def _evaluate(parameters, stage):
   """N(w o + b, 1), whatever the third parameter is."""
   weight, bias, _ = parameters
-  return tfp.distributions.Normal(weight * stage.observation + bias, 1.0)
+  return adaptation.Evaluation(
+    tfp.distributions.Normal(weight * stage.observation + bias, 1.0)
+  )
 
 
 def _stage(observation, action, advantage, mask, behaviour_mean, ratio=1.0):
@@ -28,6 +32,9 @@ def _stage(observation, action, advantage, mask, behaviour_mean, ratio=1.0):
     behaviour=behaviour,
     behaviour_log_prob=behaviour.log_prob(action) - np.float32(np.log(ratio)),
     advantage=tf.constant(advantage),
+    value=tf.zeros(len(advantage)),
+    value_target=tf.zeros(len(advantage)),
+    episode_return=tf.constant(0.0),
     baseline_error=tf.constant(0.0),
     mask=tf.constant(mask),
   )
@@ -61,13 +68,9 @@ def _parameters():
 
 
 def _adapt(parameters, stages):
-  return adaptation.adapt_parameters(
-    parameters,
-    stages,
-    _distribution,
-    surrogates.likelihood_ratio,
-    STEP_SIZE,
-  )
+  inner_loop = adaptation.InnerLoop(max(len(stages), 1), STEP_SIZE)
+  inner_loop.build([tf.Variable(p) for p in parameters])
+  return inner_loop.adapt(parameters, stages, _evaluate)
 
 
 def test_one_step():
@@ -146,3 +149,30 @@ def test_the_step_itself_is_differentiated():
     weight = _adapt(parameters, [_stage(**FIRST_STAGE)]).parameters[0]
   gradient = tape.gradient(weight, parameters[0])
   np.testing.assert_allclose(gradient, 1 + 0.1 * -0.375, rtol=1e-6)
+
+
+def test_without_variables_it_cannot_adapt():
+  with pytest.raises(ValueError, match='call build first'):
+    adaptation.InnerLoop().adapt(_parameters(), [], _evaluate)
+
+
+@pytest.mark.parametrize(
+  'name, value',
+  [
+    ('num_steps', 0),
+    ('num_steps', 1.5),
+    ('num_steps', None),
+    ('step_size', 0.0),
+    ('step_size', -0.1),
+    ('step_size', math.nan),
+    ('step_size', '0.1'),
+    ('surrogate', 'dice'),
+    ('adapts', 'head'),
+    ('max_gradient_norm', 0.0),
+    ('max_gradient_norm', math.inf),
+    ('entropy_coefficient', math.nan),
+  ],
+)
+def test_bad_arguments(name, value):
+  with pytest.raises(ValueError, match=f'^{name} is'):
+    adaptation.InnerLoop(**{name: value})

@@ -224,10 +224,14 @@ def test_standardize_without_spread_is_finite():
   np.testing.assert_array_equal(result, np.zeros((2, 3)))
 
 
+def _estimate(*args):
+  """The advantages and the baseline's error."""
+  estimate = advantages.estimate(*args)
+  return estimate.advantage, estimate.baseline_error
+
+
 def test_estimate_without_a_baseline():
-  result, error = advantages.estimate(
-    _experience(), advantages.NoBaseline(), GAMMA, 1.0
-  )
+  result, error = _estimate(_experience(), advantages.NoBaseline(), GAMMA, 1.0)
   # Without values the advantages are the returns: 3, 4, 4, 8 of mean 4.75 and
   # variance (1.75^2 + 0.75^2 + 0.75^2 + 3.25^2) / 4.
   spread = np.sqrt((1.75**2 + 2 * 0.75**2 + 3.25**2) / 4)
@@ -256,7 +260,7 @@ class RecordedBaseline:
 
 def test_estimate_joins_the_pieces():
   baseline = RecordedBaseline()
-  result, error = advantages.estimate(_experience(), baseline, GAMMA, 0.5)
+  result, error = _estimate(_experience(), baseline, GAMMA, 0.5)
   _, position, returns, mask = baseline.arguments
   np.testing.assert_array_equal(position[0], [0, 1, 2, 3, 0, 1, 2])
   np.testing.assert_array_equal(returns, _returns())
@@ -372,7 +376,7 @@ def test_tasks_are_fitted_separately():
   observation = _random_observations()
   baseline = advantages.LinearFeatureBaseline()
   (before, _), (after, _) = (
-    advantages.estimate(_experience(observation, reward=r), baseline, GAMMA, 1)
+    _estimate(_experience(observation, reward=r), baseline, GAMMA, 1)
     for r in (REWARD, reward)
   )
   np.testing.assert_array_equal(before[0], after[0])
@@ -406,7 +410,7 @@ def test_degenerate_tasks_are_finite(reward):
   # All observations alike and zero, and all alike and clipped.
   observation = np.zeros((2, 7, 2), np.float32)
   observation[1] = 1e30
-  result, error = advantages.estimate(
+  result, error = _estimate(
     _experience(observation, reward=reward),
     advantages.LinearFeatureBaseline(),
     GAMMA,
@@ -418,7 +422,7 @@ def test_degenerate_tasks_are_finite(reward):
 
 def test_equal_returns_without_a_baseline_are_zero():
   # gamma = 0: every return is its reward.
-  result, _ = advantages.estimate(
+  result, _ = _estimate(
     _experience(reward=np.ones_like(REWARD)), advantages.NoBaseline(), 0.0, 1.0
   )
   np.testing.assert_array_equal(result, np.zeros_like(REWARD))
@@ -428,7 +432,7 @@ def test_a_task_without_any_transition_is_finite():
   step_type, next_step_type = np.array(STEP_TYPE), np.array(NEXT_STEP_TYPE)
   step_type[1] = next_step_type[1] = LAST
   observation = _random_observations()
-  result, error = advantages.estimate(
+  result, error = _estimate(
     _experience(
       observation, step_type=step_type, next_step_type=next_step_type
     ),
@@ -455,9 +459,7 @@ def test_compiled_equals_eager(length):
   )
 
   def estimate(experience):
-    return advantages.estimate(
-      experience, advantages.LinearFeatureBaseline(), 0.99, 0.95
-    )
+    return _estimate(experience, advantages.LinearFeatureBaseline(), 0.99, 0.95)
 
   eager = estimate(experience)
   for jit_compile in (False, True):
@@ -472,7 +474,7 @@ def test_float64_stays_float64():
     reward=REWARD.astype(np.float64),
     discount=DISCOUNT.astype(np.float64),
   )
-  result, error = advantages.estimate(
+  result, error = _estimate(
     experience, advantages.LinearFeatureBaseline(), GAMMA, 0.5
   )
   assert result.dtype == error.dtype == tf.float64

@@ -20,6 +20,7 @@ from maml_tf.learning import advantages
 from maml_tf.learning import maml_agent
 from maml_tf.learning import meta_objectives
 from tests.learning import double_precision_network
+from tests.learning import gradient_checks
 from tests.learning import linear_gaussian_network
 from tests.learning import recorded_batches
 from tests.learning import small_agent
@@ -29,7 +30,6 @@ CLIP_RATIO = 0.3
 KL_COEFFICIENT = 0.75  # The coefficients are float32: a number it holds.
 ENTROPY_COEFFICIENT = 0.1
 TOLERANCE = 1e-6
-ADAPT_PARAMETERS = adaptation.adapt_parameters
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +57,9 @@ def _time_step_spec(observation_spec):
   )
 
 
-def _create_agent(create_network, num_adaptation_steps, **kwargs):
+def _create_agent(
+  create_network, num_adaptation_steps, inner_options=None, **kwargs
+):
   """An agent all of whose specs are float64."""
   tf.keras.utils.set_random_seed(1)
   observation_spec = tf.TensorSpec((2,), tf.float64)
@@ -68,8 +70,9 @@ def _create_agent(create_network, num_adaptation_steps, **kwargs):
     create_network(observation_spec, action_spec),
     # The gradient is how far one step of size 1 moves the parameters.
     meta_update=small_agent.sgd(1.0),
-    num_adaptation_steps=num_adaptation_steps,
-    inner_step_size=STEP_SIZE,
+    inner_loop=adaptation.InnerLoop(
+      num_adaptation_steps, STEP_SIZE, **(inner_options or {})
+    ),
     meta_objective_class=functools.partial(
       meta_objectives.ProximalObjective,
       clip_ratio=CLIP_RATIO,
@@ -81,32 +84,9 @@ def _create_agent(create_network, num_adaptation_steps, **kwargs):
   )
 
 
-def _flat(arrays):
-  return np.concatenate([np.reshape(a, -1) for a in arrays])
-
-
-def _finite_differences(loss, parameters, step=1e-5):
-  """The central differences of a function of a list of float64 arrays."""
-  gradient = []
-  for index, parameter in enumerate(parameters):
-    assert parameter.dtype == np.float64
-    for position in np.ndindex(parameter.shape):
-      sides = []
-      for sign in (1, -1):
-        moved = [p.copy() for p in parameters]
-        moved[index][position] += sign * step
-        sides.append(float(loss(moved)))
-      gradient.append((sides[0] - sides[1]) / (2 * step))
-  return np.array(gradient)
-
-
-def _error(gradient, expected):
-  return np.linalg.norm(gradient - expected) / np.linalg.norm(expected)
-
-
 def _task_gradients(agent, stages):
   """Losses and flat gradients of all tasks, one after the other."""
-  task_meta_gradient = tf.function(agent.task_meta_gradient)
+  task_meta_gradient = tf.function(agent._task.meta_gradient)
   theta = tuple(tf.identity(v) for v in agent.meta_parameters)
   coefficients = tf.fill([len(stages) - 1], KL_COEFFICIENT)
   for index in range(stages[0].mask.shape[0]):
@@ -114,7 +94,7 @@ def _task_gradients(agent, stages):
     task_loss, gradients = task_meta_gradient(
       theta, coefficients, tuple(support), query
     )
-    yield task_loss, _flat(gradients)
+    yield task_loss, gradient_checks.flat(gradients)
 
 
 def _task_differences(agent, stages):
@@ -122,47 +102,36 @@ def _task_differences(agent, stages):
 
   @tf.function
   def loss(theta):
-    return agent.task_loss(theta, coefficients, stages[:-1], stages[-1]).loss
+    return agent._task.loss(theta, coefficients, stages[:-1], stages[-1]).loss
 
-  return _finite_differences(
+  return gradient_checks.finite_differences(
     lambda values: loss(tuple(tf.constant(v) for v in values)),
     small_agent.values(agent),
   )
 
 
-def _first_order(parameters, stages, *arguments):
-  """Adaptation whose steps are taken for constants, as in first-order MAML."""
-  distributions, losses = [], []
-  for stage in stages:
-    adapted = ADAPT_PARAMETERS(parameters, [stage], *arguments)
-    distributions += adapted.distributions
-    losses += adapted.losses
-    parameters = tuple(
-      p + tf.stop_gradient(new - p)
-      for p, new in zip(parameters, adapted.parameters)
-    )
-  return adaptation.Adapted(parameters, tuple(distributions), tuple(losses))
-
-
 @CASES
-def test_task_gradient(monkeypatch, create_network, num_adaptation_steps):
+def test_task_gradient(create_network, num_adaptation_steps):
   agent = _create_agent(create_network, num_adaptation_steps)
   stages = small_agent.prepared(agent, recorded_batches.create(agent))
   theta = small_agent.values(agent)
   first_task = recorded_batches.one_task(stages, 0)
   expected = _task_differences(agent, first_task)
   (_, gradient), _ = _task_gradients(agent, stages)
-  assert _error(gradient, expected) <= TOLERANCE
+  assert gradient_checks.error(gradient, expected) <= TOLERANCE
   assert np.abs(gradient).min() > 1e-4  # All parameters matter.
 
   # The first-order gradient is a different one, of the same loss.
-  monkeypatch.setattr(adaptation, 'adapt_parameters', _first_order)
-  (task_loss, gradient), _ = _task_gradients(agent, stages)
-  assert _error(gradient, expected) > 1e4 * TOLERANCE
-  monkeypatch.undo()
+  first_order = _create_agent(
+    create_network, num_adaptation_steps, {'first_order': True}
+  )
+  (task_loss, gradient), _ = _task_gradients(first_order, stages)
+  assert gradient_checks.error(gradient, expected) > 1e4 * TOLERANCE
   (expected_loss, _), _ = _task_gradients(agent, stages)
   np.testing.assert_allclose(task_loss.loss, expected_loss.loss, rtol=1e-12)
-  np.testing.assert_array_equal(_flat(theta), _flat(small_agent.values(agent)))
+  np.testing.assert_array_equal(
+    gradient_checks.flat(theta), gradient_checks.flat(small_agent.values(agent))
+  )
 
 
 @CASES
@@ -176,11 +145,13 @@ def test_gradient_that_training_follows(create_network, num_adaptation_steps):
       variable.assign(value)
     return agent.loss(batch).loss
 
-  expected = _finite_differences(loss, before)
+  expected = gradient_checks.finite_differences(loss, before)
   loss(before)
   loss_info = agent.train(batch)
-  gradient = _flat(before) - _flat(small_agent.values(agent))
-  assert _error(gradient, expected) <= TOLERANCE
+  gradient = gradient_checks.flat(before) - gradient_checks.flat(
+    small_agent.values(agent)
+  )
+  assert gradient_checks.error(gradient, expected) <= TOLERANCE
   np.testing.assert_allclose(
     loss_info.extra.gradient_norm, np.linalg.norm(expected), rtol=1e-6
   )
@@ -197,12 +168,15 @@ def test_tasks_together_equal_a_loop(chunk_size):
   support, query = stages
   theta = tuple(tf.identity(v) for v in agent.meta_parameters)
   mean, gradients = agent._meta_gradient_fn(
-    theta, tf.constant([KL_COEFFICIENT]), (support,), query
+    (theta, tf.constant([KL_COEFFICIENT])), ((support,), query)
   )
   losses, expected = zip(*_task_gradients(agent, stages), strict=True)
   assert len(losses) == 4
   np.testing.assert_allclose(
-    _flat(gradients), np.mean(expected, axis=0), rtol=1e-9, atol=1e-12
+    gradient_checks.flat(gradients),
+    np.mean(expected, axis=0),
+    rtol=1e-9,
+    atol=1e-12,
   )
   for mean_term, *terms in zip(
     tf.nest.flatten(mean), *map(tf.nest.flatten, losses), strict=True
@@ -302,11 +276,11 @@ def test_loss_and_gradient_equal_those_written_out(num_adaptation_steps):
     ]
     loss, ratio = _numpy_loss(small_agent.values(agent), stages)
     np.testing.assert_allclose(task_loss.loss, loss, rtol=1e-12)
-    expected = _finite_differences(
+    expected = gradient_checks.finite_differences(
       lambda values, stages=stages: _numpy_loss(values, stages)[0],
       small_agent.values(agent),
     )
-    assert _error(gradient, expected) <= TOLERANCE
+    assert gradient_checks.error(gradient, expected) <= TOLERANCE
     clipped += np.mean(np.abs(ratio - 1) > CLIP_RATIO)
   assert 0 < clipped < 2  # Both branches of the clipping are met.
 
@@ -326,7 +300,7 @@ def test_exact_gradient_of_an_enumerated_bandit():
       observation_spec, action_spec, fc_layer_params=None
     ),
     meta_update=small_agent.sgd(1.0),
-    inner_step_size=2.0,
+    inner_loop=adaptation.InnerLoop(step_size=2.0),
     meta_objective_class=functools.partial(
       meta_objectives.ProximalObjective,
       clip_ratio=1e6,

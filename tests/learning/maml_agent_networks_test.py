@@ -109,11 +109,13 @@ def test_observations_of_parts_and_preprocessing_layers():
   theta = tuple(tf.identity(v) for v in agent.meta_parameters)
   support, query = stages = small_agent.prepared(agent, batch)
   coefficient = tf.constant([5e-4])
-  _, gradients = agent._meta_gradient_fn(theta, coefficient, (support,), query)
+  _, gradients = agent._meta_gradient_fn(
+    (theta, coefficient), ((support,), query)
+  )
   expected = []
   for task in range(2):
     support, query = recorded_batches.one_task(stages, task)
-    _, gradient = agent.task_meta_gradient(
+    _, gradient = agent._task.meta_gradient(
       theta, coefficient, (support,), query
     )
     expected.append(gradient)

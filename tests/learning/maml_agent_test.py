@@ -72,7 +72,7 @@ def _collect(dtype, normalize_observations):
   collected = meta_collector.MetaCollector(
     environment,
     agent.collect_policy,
-    lambda experience, state: agent.adapt(cast(experience), state),
+    lambda experience, *args: agent.adapt(cast(experience), *args),
     num_adaptation_steps=2,
     seed=0,
   ).collect(1)
@@ -99,11 +99,10 @@ def test_update_starts_from_what_was_collected(
   prepared = small_agent.prepared(agent, batch)
   moved = 0
   for task in range(3):
-    *support, query = agent._with_behaviour(
-      recorded_batches.one_task(prepared, task)
-    )
+    stages = recorded_batches.one_task(prepared, task)
+    *support, query = stages
     theta = tuple(tf.identity(v) for v in agent.meta_parameters)
-    adapted = agent._adapt_task(theta, support)
+    adapted = agent._task.adapt(theta, support)
     # The collector's own adapted parameters, task by task.
     np_state = [p[task].numpy() for p in collected.policy_states[2]]
     assert np_state[0].dtype == dtype.as_numpy_dtype
@@ -112,7 +111,7 @@ def test_update_starts_from_what_was_collected(
     # At the first optimizer step every stage's policy is its behaviour.
     distributions = (
       *adapted.distributions,
-      agent._distribution(adapted.parameters, query),
+      agent._task.evaluate(adapted.parameters, query).distribution,
     )
     for distribution, stage in zip(
       distributions, (*support, query), strict=True
@@ -152,9 +151,9 @@ def test_normalized_observations():
   distribution = policy.distribution(time_step, state).action
   np.testing.assert_allclose(
     distribution.mean(),
-    agent._distribution(
+    agent._task.evaluate(
       agent.meta_parameters, recorded_batches.one_task(prepared, 0)
-    ).mean(),
+    ).distribution.mean(),
     atol=1e-6,
   )
 
@@ -166,9 +165,9 @@ def test_adapt_is_one_step_for_every_task():
   adapted = agent.adapt(experience, state)
   stage = agent._prepare(experience)
   for task in range(2):
-    stages = agent._with_behaviour(recorded_batches.one_task((stage,), task))
+    stages = recorded_batches.one_task((stage,), task)
     parameters = tuple(p[task] for p in state)
-    expected = agent._adapt_task(parameters, stages).parameters
+    expected = agent._task.adapt(parameters, stages).parameters
     actual = [p[task].numpy() for p in adapted]
     assert _largest_difference(actual, expected) < 1e-5
     assert _largest_difference(actual, parameters) > 0.01
@@ -398,13 +397,6 @@ def test_recurrent_network_is_refused():
 @pytest.mark.parametrize(
   'name, value',
   [
-    ('num_adaptation_steps', 0),
-    ('num_adaptation_steps', 1.5),
-    ('num_adaptation_steps', None),
-    ('inner_step_size', 0.0),
-    ('inner_step_size', -0.1),
-    ('inner_step_size', math.nan),
-    ('inner_step_size', '0.1'),
     ('discount', -0.1),
     ('discount', 1.1),
     ('discount', math.nan),

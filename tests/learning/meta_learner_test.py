@@ -9,6 +9,7 @@ from tf_agents.agents import tf_agent
 
 from maml_tf.collection import meta_collector
 from maml_tf.environments import point_navigation
+from maml_tf.learning import adaptation
 from maml_tf.learning import meta_learner
 from maml_tf.learning import surrogates
 from tests import point_agent
@@ -61,7 +62,9 @@ class _Trained(NamedTuple):
 def _train(meta_batches, strategy=None, **kwargs):
   """Trains a new agent, one step on each meta-batch."""
   surrogate = _Surrogate()
-  learner = _learner(strategy, surrogate=surrogate, **kwargs)
+  learner = _learner(
+    strategy, inner_loop=adaptation.InnerLoop(surrogate=surrogate), **kwargs
+  )
   loss_infos, num_calls = [], []
   for batch in meta_batches:
     loss_infos.append(learner.run(batch))

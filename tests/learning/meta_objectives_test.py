@@ -31,6 +31,9 @@ def _stage(behaviour, action, advantage, mask, log_prob=None):
     behaviour=behaviour,
     behaviour_log_prob=log_prob,
     advantage=tf.constant(advantage, tf.float32),
+    value=tf.zeros(len(mask)),
+    value_target=tf.zeros(len(mask)),
+    episode_return=tf.constant(0.0),
     baseline_error=tf.constant(0.0),
     mask=tf.constant(mask, tf.float32),
   )

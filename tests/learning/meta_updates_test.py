@@ -11,23 +11,32 @@ from maml_tf.learning import meta_updates
 SGD = tf.keras.optimizers.SGD
 
 
-def _quadratic(variable):
-  """f = x^2; returns the function and the points at which it was asked."""
+def _problem(gradient=None, displacement=None):
+  return meta_updates.MetaProblem(gradient, None, None, displacement)
+
+
+def _constant(*gradients):
+  """A problem whose gradient is the same everywhere."""
+  return _problem(lambda theta: ((), [tf.constant(g) for g in gradients]))
+
+
+def _quadratic():
+  """f = x^2; returns the problem and the points at which it was asked."""
   points = []
 
-  def gradient_fn():
-    points.append(float(variable))
-    return {'loss': variable**2}, [2 * variable]
+  def gradient(theta):
+    points.append(float(theta[0]))
+    return {'loss': theta[0] ** 2}, [2 * theta[0]]
 
-  return gradient_fn, points
+  return _problem(gradient), points
 
 
 def test_each_step_takes_a_fresh_gradient():
   variable = tf.Variable(4.0)
   update = meta_updates.GradientUpdate(SGD(0.1), num_steps=3)
   update.build([variable])
-  gradient_fn, points = _quadratic(variable)
-  info = update([variable], gradient_fn)
+  problem, points = _quadratic()
+  info = update([variable], problem)
   # x - 0.1 * 2 x = 0.8 x each time.
   np.testing.assert_allclose(points, [4, 3.2, 2.56], rtol=1e-6)
   np.testing.assert_allclose(variable, 2.048, rtol=1e-6)
@@ -39,8 +48,8 @@ def test_each_step_takes_a_fresh_gradient():
 
 def test_the_default_is_five_steps():
   variable = tf.Variable(4.0)
-  gradient_fn, points = _quadratic(variable)
-  meta_updates.GradientUpdate(SGD(0.1))([variable], gradient_fn)
+  problem, points = _quadratic()
+  meta_updates.GradientUpdate(SGD(0.1))([variable], problem)
   assert len(points) == 5
 
 
@@ -49,7 +58,7 @@ def test_the_optimizer_keeps_its_state_between_calls():
   update = meta_updates.GradientUpdate(SGD(1.0, momentum=0.5), num_steps=1)
   update.build([variable])
   for _ in range(3):
-    update([variable], lambda: ((), [tf.constant(1.0)]))
+    update([variable], _constant(1.0))
   # Steps of 1, 1.5 and 1.75.
   np.testing.assert_allclose(variable, -4.25, rtol=1e-6)
 
@@ -64,9 +73,7 @@ def test_clips_by_the_global_norm(max_norm, step):
   update = meta_updates.GradientUpdate(
     SGD(1.0), num_steps=1, max_gradient_norm=max_norm
   )
-  info = update(
-    variables, lambda: ((), [tf.constant(3.0), tf.constant([0.0, 4.0])])
-  )
+  info = update(variables, _constant(3.0, [0.0, 4.0]))
   np.testing.assert_allclose(variables[0], 10 - 3 * step, rtol=1e-6)
   np.testing.assert_allclose(variables[1], [10, 10 - 4 * step], rtol=1e-6)
   # Before clipping.
@@ -77,9 +84,8 @@ def test_inside_a_function():
   variable = tf.Variable(4.0)
   update = meta_updates.GradientUpdate(SGD(0.1), num_steps=2)
   update.build([variable])
-  run = tf.function(
-    lambda: update([variable], lambda: (variable**2, [2 * variable]))
-  )
+  problem = _problem(lambda theta: (theta[0] ** 2, [2 * theta[0]]))
+  run = tf.function(lambda: update([variable], problem))
   info = run()
   np.testing.assert_allclose(variable, 2.56, rtol=1e-6)
   np.testing.assert_allclose(info.metrics, 3.2**2, rtol=1e-6)
@@ -92,8 +98,32 @@ def test_a_schedule_of_learning_rates():
   )
   update = meta_updates.GradientUpdate(SGD(schedule), num_steps=3)
   update.build([variable])
-  update([variable], lambda: ((), [tf.constant(1.0)]))
+  update([variable], _constant(1.0))
   np.testing.assert_allclose(variable, -1.11, rtol=1e-6)
+
+
+def test_reptile_moves_towards_the_adapted_parameters():
+  variables = [tf.Variable(1.0), tf.Variable([2.0, 4.0])]
+  update = meta_updates.ReptileUpdate(0.25)
+  update.build(variables)
+
+  def displacement(theta):
+    # phi = 3 theta.
+    return {'loss': theta[0]}, tuple(2 * p for p in theta)
+
+  info = update(variables, _problem(displacement=displacement))
+  np.testing.assert_allclose(variables[0], 1.5)
+  np.testing.assert_allclose(variables[1], [3, 6])
+  np.testing.assert_allclose(info.metrics['loss'], 1)
+  # (2, (4, 8))
+  np.testing.assert_allclose(info.gradient_norm, 84**0.5, rtol=1e-6)
+  np.testing.assert_allclose(info.learning_rate, 0.25)
+
+
+@pytest.mark.parametrize('step_size', [0.0, -0.1, 1.5, math.nan, '1'])
+def test_bad_step_size_of_reptile(step_size):
+  with pytest.raises(ValueError, match='step_size'):
+    meta_updates.ReptileUpdate(step_size)
 
 
 @pytest.mark.parametrize('num_steps', [0, -1, 2.5, '3', None, True])

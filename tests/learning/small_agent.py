@@ -5,6 +5,7 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 
 from maml_tf.learning import actor_networks
+from maml_tf.learning import adaptation
 from maml_tf.learning import maml_agent
 from maml_tf.learning import meta_updates
 
@@ -24,6 +25,8 @@ def create_agent(
   action_spec=ACTION_SPEC,
   network=None,
   meta_update=None,
+  num_adaptation_steps=1,
+  inner_step_size=0.1,
   **kwargs,
 ):
   """An agent with five hidden units, or another network."""
@@ -35,6 +38,8 @@ def create_agent(
     ts.time_step_spec(observation_spec),
     action_spec,
     network,
+    inner_loop=kwargs.pop('inner_loop', None)
+    or adaptation.InnerLoop(num_adaptation_steps, inner_step_size),
     meta_update=meta_update or sgd(),
     train_step_counter=tf.Variable(0, dtype=tf.int64),
     **kwargs,

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from maml_tf import meta_batch
 from maml_tf.learning import surrogates
 
 RATIO = np.float32([1.5, 0.5, 1.5, 0.5, 1.1, 40])
@@ -17,8 +18,20 @@ def _log_prob():
   return tf.constant(BEHAVIOUR_LOG_PROB + np.log(RATIO))
 
 
-def _arguments():
-  return _log_prob(), BEHAVIOUR_LOG_PROB, ADVANTAGE, MASK
+def _stage(behaviour_log_prob, advantage, mask, step_type=None):
+  """A stage that holds what surrogates read."""
+  nothing = dict.fromkeys(meta_batch.Stage._fields)
+  if step_type is None:
+    step_type = tf.ones(len(mask), tf.int32)
+  return meta_batch.Stage(**nothing)._replace(
+    behaviour_log_prob=behaviour_log_prob,
+    advantage=advantage,
+    mask=mask,
+    step_type=step_type,
+  )
+
+
+STAGE = _stage(BEHAVIOUR_LOG_PROB, ADVANTAGE, MASK)
 
 
 def test_masked_mean():
@@ -34,7 +47,7 @@ def test_masked_mean():
 def test_likelihood_ratio():
   # (1.5 * 2 + 0.5 * 2 - 1.5 * 2 - 0.5 * 2 + 1.1 * 3) / 5
   np.testing.assert_allclose(
-    surrogates.likelihood_ratio(*_arguments()), 0.66, rtol=1e-5
+    surrogates.likelihood_ratio(_log_prob(), STAGE), 0.66, rtol=1e-5
   )
 
 
@@ -43,11 +56,15 @@ def test_clipped_likelihood_ratio():
   # the upper bound does not clip a loss: -3; clipped to 0.8: -1.6; inside: 3.3.
   # Together 2.1.
   np.testing.assert_allclose(
-    surrogates.clipped_likelihood_ratio(*_arguments(), 0.2), 0.42, rtol=1e-5
+    surrogates.clipped_likelihood_ratio(_log_prob(), STAGE, 0.2),
+    0.42,
+    rtol=1e-5,
   )
   # Nothing is clipped.
   np.testing.assert_allclose(
-    surrogates.clipped_likelihood_ratio(*_arguments(), 0.6), 0.66, rtol=1e-5
+    surrogates.clipped_likelihood_ratio(_log_prob(), STAGE, 0.6),
+    0.66,
+    rtol=1e-5,
   )
 
 
@@ -55,10 +72,8 @@ def test_gradients():
   log_prob = _log_prob()
   with tf.GradientTape(persistent=True) as tape:
     tape.watch(log_prob)
-    plain = surrogates.likelihood_ratio(log_prob, *_arguments()[1:])
-    clipped = surrogates.clipped_likelihood_ratio(
-      log_prob, *_arguments()[1:], 0.2
-    )
+    plain = surrogates.likelihood_ratio(log_prob, STAGE)
+    clipped = surrogates.clipped_likelihood_ratio(log_prob, STAGE, 0.2)
   # d ratio / d log_prob = ratio: ratio * A / 5.
   np.testing.assert_allclose(
     tape.gradient(plain, log_prob),
@@ -87,7 +102,7 @@ def test_masked_frames_cannot_overflow():
       outer.watch(log_prob)
       with tf.GradientTape() as inner:
         inner.watch(log_prob)
-        value = surrogate(log_prob, behaviour_log_prob, advantage, mask)
+        value = surrogate(log_prob, _stage(behaviour_log_prob, advantage, mask))
       gradient = inner.gradient(value, log_prob)
     np.testing.assert_allclose(value, 2, rtol=1e-6)
     np.testing.assert_allclose(gradient, [2, 0, 0, 0, 0], rtol=1e-6)
@@ -105,7 +120,7 @@ def test_a_policy_far_from_its_data_is_finite():
     for advantage in (tf.constant([1.0, 1.0]), tf.constant([0.0, -1.0])):
       with tf.GradientTape() as tape:
         tape.watch(log_prob)
-        value = surrogate(log_prob, tf.zeros(2), advantage, tf.ones(2))
+        value = surrogate(log_prob, _stage(tf.zeros(2), advantage, tf.ones(2)))
       assert np.isfinite(value)
       assert np.isfinite(tape.gradient(value, log_prob)).all()
 
@@ -114,10 +129,8 @@ def test_gradient_on_policy_is_the_policy_gradient():
   log_prob = tf.constant(BEHAVIOUR_LOG_PROB)
   with tf.GradientTape(persistent=True) as tape:
     tape.watch(log_prob)
-    plain = surrogates.likelihood_ratio(log_prob, *_arguments()[1:])
-    clipped = surrogates.clipped_likelihood_ratio(
-      log_prob, *_arguments()[1:], 0.2
-    )
+    plain = surrogates.likelihood_ratio(log_prob, STAGE)
+    clipped = surrogates.clipped_likelihood_ratio(log_prob, STAGE, 0.2)
   # grad log pi * A: at ratio 1 nothing is clipped.
   for surrogate in (plain, clipped):
     np.testing.assert_allclose(
@@ -151,9 +164,13 @@ def test_second_derivative_keeps_the_hessian_term():
         inner.watch(theta)
         value = surrogate(
           log_prob(theta),
-          tf.constant(np.log(b)[actions]),
-          tf.constant(advantage[actions]),
-          tf.ones(4, tf.float64),
+          _stage(
+            tf.constant(np.log(b)[actions]),
+            tf.constant(advantage[actions]),
+            tf.ones(4, tf.float64),
+            # Each action is an episode.
+            tf.zeros(4, tf.int32),
+          ),
         )
       first = inner.gradient(value, theta)
     return first.numpy(), outer.gradient(first, theta).numpy()
@@ -162,9 +179,8 @@ def test_second_derivative_keeps_the_hessian_term():
   # J' = E[A (f - E f)] = 0.5 * 1 * -1 + 0.25 * 4 * 2 = 1.5.
   np.testing.assert_allclose(first, 1.5, rtol=1e-12)
   np.testing.assert_allclose(second, exact, rtol=1e-12)
+  np.testing.assert_allclose(derivatives(surrogates.dice), [1.5, exact])
   # log pi * A has the same gradient but only - E[A] Var f of the curvature.
-  first, second = derivatives(
-    lambda lp, _, a, mask: surrogates.masked_mean(lp * a, mask)
-  )
+  first, second = derivatives(surrogates.log_likelihood)
   np.testing.assert_allclose(first, 1.5, rtol=1e-12)
   np.testing.assert_allclose(second, -1.5, rtol=1e-12)

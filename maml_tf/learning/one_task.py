@@ -1,0 +1,193 @@
+"""One task's losses and gradients through its adaptation, without a batch axis.
+
+Plain code with nested tapes; both tapes stand inside the functions that
+`task_map` vectorises over tasks.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+from tf_agents.typing import types
+
+from maml_tf import action_distributions
+from maml_tf import meta_batch
+from maml_tf import parameters as parameters_lib
+from maml_tf.learning import adaptation
+from maml_tf.learning import advantages
+from maml_tf.learning import meta_objectives
+
+Stages = tuple[meta_batch.Stage, ...]
+
+
+class TaskLoss(NamedTuple):
+  """What one task's loss gives, before the mean over tasks.
+
+  Attributes:
+    loss: A scalar: the outer loss.
+    terms: Its `ObjectiveTerms`.
+    inner_loss: A tensor [X]: the inner loss before each adaptation step.
+  """
+
+  loss: types.Tensor
+  terms: meta_objectives.ObjectiveTerms
+  inner_loss: types.Tensor
+
+
+class OneTask:
+  """The functions of one task; theta is always an argument.
+
+  theta: the networks' parameters followed by what the inner loop learns.
+  Stages hold the behaviour's tensors, as `meta_batch.Stage` has them.
+  """
+
+  def __init__(
+    self,
+    network: parameters_lib.ParameterizedNetwork,
+    distributions: action_distributions.ActionDistributions,
+    inner_loop: adaptation.InnerLoop,
+    objective: meta_objectives.MetaObjective,
+    value_loss: advantages.ValueLoss | None,
+  ):
+    """Takes the parts.
+
+    Args:
+      network: The networks as a function of their parameters.
+      distributions: The family of the policy network's outputs.
+      inner_loop: Already built.
+      objective: The outer loss.
+      value_loss: Of the value network; None: there is none.
+    """
+    self._network = network
+    self._distributions = distributions
+    self._inner_loop = inner_loop
+    self._objective = objective
+    self._value_loss = value_loss
+    self._num_parameters = len(network.variables_tuple)
+
+  def split(
+    self, theta: adaptation.Parameters
+  ) -> tuple[adaptation.Parameters, adaptation.Parameters]:
+    """Returns the networks' parameters and what the inner loop learns."""
+    return theta[: self._num_parameters], theta[self._num_parameters :]
+
+  def evaluate(
+    self, parameters: adaptation.Parameters, stage: meta_batch.Stage
+  ) -> adaptation.Evaluation:
+    """The action distributions of a stage's frames and the value loss."""
+    inputs = (parameters, stage.observation)
+    options = {'step_type': stage.step_type, 'network_state': ()}
+    distribution, _ = self._network(*inputs, **options)
+    if self._value_loss is None:
+      return adaptation.Evaluation(distribution)
+    value = self._network.value(*inputs, **options)
+    return adaptation.Evaluation(distribution, self._value_loss(value, stage))
+
+  def values(
+    self,
+    parameters: adaptation.Parameters,
+    observation: types.NestedTensor,
+    step_type: types.Tensor,
+  ) -> types.Tensor:
+    """The value network's values of frames, [T]."""
+    return self._network.value(
+      parameters, observation, step_type=step_type, network_state=()
+    )
+
+  def adapt(
+    self, theta: adaptation.Parameters, stages: Stages, **kwargs
+  ) -> adaptation.Adapted:
+    """The inner loop; keyword arguments are those of `InnerLoop.adapt`."""
+    parameters, step_size_values = self.split(theta)
+    return self._inner_loop.adapt(
+      parameters,
+      self.with_behaviour(stages),
+      self.evaluate,
+      step_size_values,
+      **kwargs,
+    )
+
+  def with_behaviour(self, stages: Stages) -> Stages:
+    """Rebuilds the behaviour distributions from their tensors."""
+    return tuple(
+      s._replace(behaviour=self._distributions.from_tensors(s.behaviour))
+      for s in stages
+    )
+
+  def loss(
+    self,
+    theta: adaptation.Parameters,
+    kl_coefficients: types.Tensor,
+    support: Stages,
+    query: meta_batch.Stage,
+  ) -> TaskLoss:
+    """The outer loss, after adaptation."""
+    adapted = self.adapt(theta, support)
+    *support, query = self.with_behaviour((*support, query))
+    evaluation = self.evaluate(adapted.parameters, query)
+    loss, terms = self._objective(
+      kl_coefficients, adapted, support, evaluation.distribution, query
+    )
+    return TaskLoss(
+      loss + evaluation.value_loss, terms, tf.stack(adapted.losses)
+    )
+
+  def meta_gradient(
+    self, theta, kl_coefficients, support, query
+  ) -> tuple[TaskLoss, adaptation.Parameters]:
+    """The outer loss and its gradient through the adaptation."""
+    with tf.GradientTape() as tape:
+      tape.watch(theta)
+      task_loss = self.loss(theta, kl_coefficients, support, query)
+    return task_loss, _gradient(tape, task_loss.loss, theta)
+
+  def loss_and_kl(
+    self, theta, kl_coefficients, support, query
+  ) -> tuple[types.Tensor, types.Tensor]:
+    """The outer loss, and the KL(behaviour || adapted policy) on the query."""
+    task_loss = self.loss(theta, kl_coefficients, support, query)
+    return task_loss.loss, task_loss.terms.kl
+
+  def kl_product(self, theta, vector, support, query) -> adaptation.Parameters:
+    """The Hessian of the query's KL, through the adaptation, times a vector."""
+    with tf.GradientTape() as outer:
+      outer.watch(theta)
+      with tf.GradientTape() as inner:
+        inner.watch(theta)
+        adapted = self.adapt(theta, support)
+        (query,) = self.with_behaviour((query,))
+        distribution = self.evaluate(adapted.parameters, query).distribution
+        kl = meta_objectives.mean_kl(distribution, query)
+      gradient = _gradient(inner, kl, theta)
+      slope = tf.add_n([tf.reduce_sum(g * v) for g, v in zip(gradient, vector)])
+    return _gradient(outer, slope, theta)
+
+  def inner_kl(
+    self, theta: adaptation.Parameters, support: Stages
+  ) -> types.Tensor:
+    """KL(behaviour || policy before the step) on each support stage, [X]."""
+    adapted = self.adapt(theta, support[:-1])
+    stages = self.with_behaviour(support)
+    last = self.evaluate(adapted.parameters, stages[-1]).distribution
+    return tf.stack(
+      [
+        meta_objectives.mean_kl(distribution, stage)
+        for distribution, stage in zip((*adapted.distributions, last), stages)
+      ]
+    )
+
+  def displacement(
+    self, theta: adaptation.Parameters, stages: Stages
+  ) -> adaptation.Parameters:
+    """How far adaptation to all stages moves theta."""
+    parameters, step_size_values = self.split(theta)
+    adapted = self.adapt(theta, stages).parameters
+    return (
+      *(new - old for new, old in zip(adapted, parameters)),
+      *(tf.zeros_like(v) for v in step_size_values),
+    )
+
+
+def _gradient(tape, value, theta):
+  return tape.gradient(
+    value, theta, unconnected_gradients=tf.UnconnectedGradients.ZERO
+  )

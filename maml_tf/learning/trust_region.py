@@ -1,0 +1,212 @@
+"""One outer step inside a trust region: MAML with TRPO.
+
+Natural gradient by conjugate gradients, then a backtracking line search
+(TRPO, arXiv:1502.05477), on the loss after adaptation (MAML,
+arXiv:1703.03400).
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+
+import gin
+import numpy as np
+import tensorflow as tf
+from tf_agents.typing import types
+
+from maml_tf import checks
+from maml_tf.learning import meta_updates
+
+
+@gin.configurable
+class TrustRegionUpdate(tf.Module):
+  """The longest step that a bound on the KL and a lower loss allow.
+
+      minimise loss(theta')   subject to   kl(theta') <= max_kl
+
+  With g the gradient of the loss and H the Hessian of the KL at theta:
+
+      x       = (H + damping I)^-1 g
+      beta    = sqrt(2 max_kl / x^T (H + damping I) x)
+      theta'  = theta - beta backtrack_ratio^k x
+
+  for the smallest k at which the KL is at most `max_kl` and the loss is lower
+  than at theta. Where there is none, or H does not curve upwards along x, the
+  variables keep their values.
+
+  All candidates are computed, whichever is taken: what is summed over replicas
+  must not depend on a branch.
+  """
+
+  def __init__(
+    self,
+    max_kl: float = 0.01,
+    num_conjugate_gradient_steps: int = 10,
+    damping: float = 1e-5,
+    num_backtracks: int = 15,
+    backtrack_ratio: float = 0.8,
+    name: str | None = None,
+  ):
+    """Sets the update.
+
+    Args:
+      max_kl: The radius of the trust region, nats: the largest mean
+        KL(behaviour || adapted policy) on the query stage.
+      num_conjugate_gradient_steps: How many; each takes one Hessian-vector
+        product.
+      damping: What is added to the diagonal of H.
+      num_backtracks: How many candidates: k = 0, ..., num_backtracks - 1.
+      backtrack_ratio: By what each candidate's step is shorter than the one
+        before.
+      name: The name of the module.
+
+    Raises:
+      ValueError: A number is out of range.
+    """
+    super().__init__(name=name)
+    self._max_kl = checks.number('max_kl', max_kl, above=0)
+    self._num_conjugate_gradient_steps = checks.integer(
+      'num_conjugate_gradient_steps', num_conjugate_gradient_steps, 1
+    )
+    self._damping = checks.number('damping', damping, minimum=0)
+    self._num_backtracks = checks.integer('num_backtracks', num_backtracks, 1)
+    self._backtrack_ratio = checks.number(
+      'backtrack_ratio', backtrack_ratio, above=0
+    )
+    if backtrack_ratio >= 1:
+      raise ValueError(
+        f'backtrack_ratio is {backtrack_ratio!r}: give a number below 1'
+      )
+
+  @property
+  def learning_rate(self) -> types.Tensor:
+    """Zero: there is none before a step, each step finds its own."""
+    return tf.constant(0.0)
+
+  def build(self, variables: Sequence[tf.Variable]) -> None:
+    """Creates nothing: the update has no variables."""
+
+  def __call__(
+    self,
+    variables: Sequence[tf.Variable],
+    problem: meta_updates.MetaProblem,
+  ) -> meta_updates.UpdateInfo:
+    """Changes the variables, or leaves every bit of them.
+
+    Args:
+      variables: The meta-parameters, all of one float type.
+      problem: The loss and the KL as functions of theta, the same on all
+        replicas.
+
+    Returns:
+      An `UpdateInfo`: metrics and gradient norm before the step; the learning
+      rate is what x was multiplied by, 0 where no candidate was accepted.
+    """
+    theta = tuple(tf.identity(variable) for variable in variables)
+    metrics, gradients = problem.gradient(theta)
+    direction, rate = self._full_step(theta, gradients, problem)
+    rate = self._backtrack(theta, direction, rate, problem)
+    for variable, old, new in zip(
+      variables, theta, _step(theta, direction, rate)
+    ):
+      variable.assign(tf.where(rate > 0, new, old))
+    return meta_updates.UpdateInfo(
+      metrics, tf.linalg.global_norm(gradients), rate
+    )
+
+  def _full_step(self, theta, gradients, problem):
+    """Returns x and beta; zeros where they are of no use."""
+
+    def damped_product(vector):
+      product = problem.kl_product(theta, vector)
+      return tuple(h + self._damping * v for h, v in zip(product, vector))
+
+    direction = conjugate_gradient(
+      damped_product, tuple(gradients), self._num_conjugate_gradient_steps
+    )
+    curvature = _dot(direction, problem.kl_product(theta, direction))
+    rate = tf.sqrt(
+      2
+      * self._max_kl
+      / (curvature + self._damping * _dot(direction, direction))
+    )
+    # False for NaN, and any infinity or NaN in x makes the rate 0 or NaN.
+    usable = (curvature > 0) & (rate > 0) & tf.math.is_finite(rate)
+    # With zeros, all candidates are theta.
+    return (
+      tuple(tf.where(usable, x, tf.zeros_like(x)) for x in direction),
+      tf.where(usable, rate, tf.zeros_like(rate)),
+    )
+
+  def _backtrack(self, theta, direction, rate, problem):
+    """Returns the rate of the first acceptable candidate; 0: there is none."""
+    old_loss, _ = problem.loss_and_kl(theta)
+    accepted = tf.zeros_like(rate)
+    for k in range(self._num_backtracks):
+      candidate = self._backtrack_ratio**k * rate
+      loss, kl = problem.loss_and_kl(_step(theta, direction, candidate))
+      acceptable = (
+        tf.math.is_finite(loss)
+        & tf.math.is_finite(kl)
+        & (loss < old_loss)
+        & (kl <= self._max_kl)
+      )
+      accepted = tf.where(
+        acceptable & tf.equal(accepted, 0), candidate, accepted
+      )
+    return accepted
+
+
+def conjugate_gradient(
+  product_fn: Callable[[types.NestedTensor], types.NestedTensor],
+  b: types.NestedTensor,
+  num_steps: int,
+) -> types.NestedTensor:
+  """Solves A x = b for a symmetric positive definite A.
+
+  From x_0 = 0 and r_0 = p_0 = b:
+
+      alpha_i = r_i^T r_i / p_i^T A p_i
+      x_i+1   = x_i + alpha_i p_i
+      r_i+1   = r_i - alpha_i A p_i
+      p_i+1   = r_i+1 + (r_i+1^T r_i+1 / r_i^T r_i) p_i
+
+  x_i is the best in the span of b, A b, ..., A^(i-1) b, exact once i is the
+  number of different eigenvalues of A. Steps change nothing after the residual
+  r has sunk to the rounding error of b.
+
+  Args:
+    product_fn: Returns A v for a v like `b`.
+    b: A nest of tensors of any shapes and one float type.
+    num_steps: How many, all of them in the graph: no loop operation.
+
+  Returns:
+    x, a nest like `b`.
+  """
+  residual = tf.nest.flatten(b)
+  x = [tf.zeros_like(r) for r in residual]
+  p = residual
+  square = _dot(residual, residual)
+  epsilon = np.finfo(square.dtype.as_numpy_dtype).eps
+  # A residual of rounding errors is no direction: where A is nearly singular,
+  # a step along it could be of any length.
+  negligible = epsilon**2 * square
+  for _ in range(num_steps):
+    product = tf.nest.flatten(product_fn(tf.nest.pack_sequence_as(b, p)))
+    alpha = tf.math.divide_no_nan(square, _dot(p, product))
+    alpha = tf.where(square <= negligible, tf.zeros_like(alpha), alpha)
+    x = _step(x, p, -alpha)
+    residual = _step(residual, product, alpha)
+    last_square, square = square, _dot(residual, residual)
+    ratio = tf.math.divide_no_nan(square, last_square)
+    p = [r + ratio * old for r, old in zip(residual, p)]
+  return tf.nest.pack_sequence_as(b, x)
+
+
+def _step(theta, direction, rate):
+  """Returns theta - rate * direction, both sequences of tensors."""
+  return tuple(t - rate * d for t, d in zip(theta, direction))
+
+
+def _dot(a, b):
+  """The inner product of two sequences of tensors, a scalar."""
+  return tf.add_n([tf.reduce_sum(x * y) for x, y in zip(a, b)])

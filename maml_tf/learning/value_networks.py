@@ -1,0 +1,87 @@
+"""Value networks: of their own, or with the layers of the policy network."""
+
+from collections.abc import Sequence
+
+import gin
+import tensorflow as tf
+from tf_agents.networks import network as network_lib
+from tf_agents.networks import value_network
+from tf_agents.typing import types
+
+from maml_tf import checks
+
+
+@gin.configurable
+def create_value_network(
+  observation_spec: types.NestedTensorSpec,
+  actor_network: network_lib.Network,
+  fc_layer_params: Sequence[int] = (64, 64),
+  share_layers: bool = False,
+) -> network_lib.Network:
+  """Creates a network that predicts the return from an observation on.
+
+  Args:
+    observation_spec: A nest of `TensorSpec`.
+    actor_network: The policy network.
+    fc_layer_params: Units of the tanh layers; without effect if they are
+      shared.
+    share_layers: Whether the policy network's layers below its head are used,
+      RLlib's `vf_share_layers`.
+
+  Returns:
+    A TF-Agents network: observations to values.
+
+  Raises:
+    ValueError: A number is out of range, or the policy network has no encoder
+      to share.
+  """
+  if share_layers:
+    return SharedValueNetwork(observation_spec, actor_network)
+  for units in fc_layer_params:
+    checks.integer('fc_layer_params', units, 1)
+  return value_network.ValueNetwork(
+    observation_spec,
+    fc_layer_params=tuple(fc_layer_params),
+    activation_fn=tf.keras.activations.tanh,
+  )
+
+
+class SharedValueNetwork(network_lib.Network):
+  """A linear value on top of a policy network's encoder."""
+
+  def __init__(
+    self,
+    observation_spec: types.NestedTensorSpec,
+    actor_network: network_lib.Network,
+    name: str = 'SharedValueNetwork',
+  ):
+    """Takes the encoder: the policy network's first layer.
+
+    Args:
+      observation_spec: A nest of `TensorSpec`.
+      actor_network: An `ActorDistributionNetwork`, or another network whose
+        first layer is a network that encodes observations.
+      name: The name of the network.
+
+    Raises:
+      ValueError: The first layer is no network.
+    """
+    super().__init__(observation_spec, state_spec=(), name=name)
+    actor_network.create_variables()
+    encoder = actor_network.layers[0]
+    if not isinstance(encoder, network_lib.Network):
+      raise ValueError(
+        f'{actor_network.name} has no encoder to share: give an '
+        'ActorDistributionNetwork, or share_layers = False'
+      )
+    self._encoder = encoder
+    self._head = tf.keras.layers.Dense(1, name='value')
+
+  def call(self, observation, step_type=None, network_state=(), training=False):
+    encoded, network_state = self._encoder(
+      observation,
+      step_type=step_type,
+      network_state=network_state,
+      training=training,
+    )
+    return tf.squeeze(self._head(encoded), axis=-1), network_state
