@@ -90,7 +90,7 @@ def measure_iterations(
     actor_networks.create_actor_network(
       time_step_spec.observation, action_spec
     ),
-    meta_updates.GradientUpdate(
+    meta_update=meta_updates.GradientUpdate(
       tf.keras.optimizers.Adam(1e-3), num_steps=optimizer_steps
     ),
     inner_loop=adaptation.InnerLoop(adaptation_steps),
