@@ -24,7 +24,6 @@ from maml_tf.environments import task_environment
 from maml_tf.learning import actor_networks
 from maml_tf.learning import maml_agent
 from maml_tf.learning import meta_learner
-from maml_tf.learning import value_networks  # noqa: F401  For gin.
 
 gin.external_configurable(
   tf.keras.optimizers.Adam, module='tf.keras.optimizers'

@@ -39,7 +39,8 @@ class MamlLossInfo(NamedTuple):
     kl_coefficient: A tensor [X]: what weighed the inner KL.
     inner_loss: A tensor [X]: the inner loss before each adaptation step.
     gradient_norm: Global norm of the meta-gradient, before clipping.
-    learning_rate: The outer optimizer's.
+    learning_rate: The outer optimizer's; of a trust region, what the direction
+      was multiplied by.
   """
 
   policy_loss: types.Tensor
@@ -154,7 +155,7 @@ class MamlAgent(tf_agent.TFAgent):
     self._adapt_fn = compiled(self._adapt_tasks)
     self._meta_gradient_fn = compiled(self._mean_of(self._task.meta_gradient))
     self._inner_kl_fn = compiled(self._mean_of(self._task.inner_kl))
-    self._loss_and_kl_fn = compiled(self._mean_of(self._task.loss_and_kl))
+    self._task_loss_fn = compiled(self._mean_of(self._task.loss))
     self._kl_product_fn = compiled(self._mean_of(self._task.kl_product))
     self._displacement_fn = compiled(self._mean_of(self._task.displacement))
 
@@ -218,16 +219,8 @@ class MamlAgent(tf_agent.TFAgent):
       step_size = tf.constant(
         checks.number('step_size', step_size, above=0), policy_state[0].dtype
       )
-    values = tuple(tf.identity(v) for v in self._inner_loop.variables_tuple)
     stage = self._prepare(experience, policy_state)
-    return self._adapt_fn(
-      policy_state,
-      stage,
-      values,
-      # Only what is learned differs from step to step.
-      min(step, self._num_adaptation_steps - 1) if values else 0,
-      step_size,
-    )
+    return self._adapt_prepared(stage, policy_state, step, step_size)
 
   def adapted_policy(
     self, parameters: adaptation.Parameters, deterministic: bool = False
@@ -297,6 +290,13 @@ class MamlAgent(tf_agent.TFAgent):
       **estimate._asdict(),
     )
 
+  def _adapt_prepared(self, stage, policy_state, step, step_size=None):
+    """One adaptation step of every task on a prepared stage."""
+    values = tuple(tf.identity(v) for v in self._inner_loop.variables_tuple)
+    # Only what is learned differs from step to step.
+    step = min(step, self._num_adaptation_steps - 1) if values else 0
+    return self._adapt_fn(policy_state, stage, values, step, step_size)
+
   def _adapt_tasks(self, policy_state, stage, values, step, step_size):
     def adapt_task(task):
       parameters, task_stage = task
@@ -332,10 +332,14 @@ class MamlAgent(tf_agent.TFAgent):
         self._meta_gradient_fn((theta, coefficients), (support, query))
       )
 
-    def loss_and_kl(theta):
+    def loss(theta):
       return _replica_mean(
-        self._loss_and_kl_fn((theta, coefficients), (support, query))
+        self._task_loss_fn((theta, coefficients), (support, query))
       )
+
+    def loss_and_kl(theta):
+      metrics = loss(theta)
+      return metrics.loss, metrics.terms.kl
 
     def kl_product(theta, vector):
       return _replica_mean(
@@ -343,8 +347,7 @@ class MamlAgent(tf_agent.TFAgent):
       )
 
     def displacement(theta):
-      metrics, _ = gradient(theta)
-      return metrics, _replica_mean(
+      return loss(theta), _replica_mean(
         self._displacement_fn((theta,), ((*support, query),))
       )
 
@@ -407,14 +410,11 @@ class MamlAgent(tf_agent.TFAgent):
     """Prepares stages with the values of the parameters that collected them."""
     num_tasks = stages[0].reward.shape[0]
     state = self.collect_policy.get_initial_state(num_tasks)
-    values = tuple(tf.identity(v) for v in self._inner_loop.variables_tuple)
     prepared = []
     for step, stage in enumerate(stages):
       prepared.append(self._prepare(stage, state))
       if step < self._num_adaptation_steps:
-        state = self._adapt_fn(
-          state, prepared[-1], values, step if values else 0, None
-        )
+        state = self._adapt_prepared(prepared[-1], state, step)
     return prepared
 
   def _loss_info(self, query, coefficients, inner_kl, info):

@@ -41,7 +41,8 @@ class UpdateInfo(NamedTuple):
   Attributes:
     metrics: What the gradient function returned at the last optimizer step.
     gradient_norm: Global norm of the last gradient, before clipping.
-    learning_rate: The optimizer's.
+    learning_rate: The optimizer's; of a trust region, what the direction was
+      multiplied by.
   """
 
   metrics: types.NestedTensor

@@ -140,13 +140,6 @@ class OneTask:
       task_loss = self.loss(theta, kl_coefficients, support, query)
     return task_loss, _gradient(tape, task_loss.loss, theta)
 
-  def loss_and_kl(
-    self, theta, kl_coefficients, support, query
-  ) -> tuple[types.Tensor, types.Tensor]:
-    """The outer loss, and the KL(behaviour || adapted policy) on the query."""
-    task_loss = self.loss(theta, kl_coefficients, support, query)
-    return task_loss.loss, task_loss.terms.kl
-
   def kl_product(self, theta, vector, support, query) -> adaptation.Parameters:
     """The Hessian of the query's KL, through the adaptation, times a vector."""
     with tf.GradientTape() as outer:

@@ -60,13 +60,8 @@ class FixedStepSize(tf.Module):
     return (self._value,) * self._num_variables
 
 
-@gin.configurable
-class ParameterStepSizes(tf.Module):
-  """A learned step size for every number of every parameter.
-
-  Meta-SGD (arXiv:1707.09835), of which the logarithms are learned, so that the
-  sizes stay positive.
-  """
+class _LearnedStepSizes(tf.Module):
+  """The logarithms of step sizes, all of which begin at one value."""
 
   def __init__(self, initial_value: float = 0.1):
     """Sets where they begin.
@@ -78,8 +73,19 @@ class ParameterStepSizes(tf.Module):
       ValueError: It is not positive.
     """
     super().__init__()
-    self._log_initial = _log_initial(initial_value)
+    self._log_initial = math.log(
+      checks.number('initial_value', initial_value, above=0)
+    )
     self.variables_tuple = ()
+
+
+@gin.configurable
+class ParameterStepSizes(_LearnedStepSizes):
+  """A learned step size for every number of every parameter.
+
+  Meta-SGD (arXiv:1707.09835), of which the logarithms are learned, so that the
+  sizes stay positive.
+  """
 
   def build(self, variables, num_steps):
     del num_steps
@@ -94,25 +100,12 @@ class ParameterStepSizes(tf.Module):
 
 
 @gin.configurable
-class LayerStepSizes(tf.Module):
+class LayerStepSizes(_LearnedStepSizes):
   """A learned step size for every variable and adaptation step.
 
   MAML++'s per-layer per-step learning rates (arXiv:1810.09502), of which the
   logarithms are learned, so that the sizes stay positive.
   """
-
-  def __init__(self, initial_value: float = 0.1):
-    """Sets where they begin.
-
-    Args:
-      initial_value: The step size at the beginning.
-
-    Raises:
-      ValueError: It is not positive.
-    """
-    super().__init__()
-    self._log_initial = _log_initial(initial_value)
-    self.variables_tuple = ()
 
   def build(self, variables, num_steps):
     self._num_steps = num_steps
@@ -123,7 +116,3 @@ class LayerStepSizes(tf.Module):
 
   def at(self, values, step):
     return tuple(tf.exp(v[min(step, self._num_steps - 1)]) for v in values)
-
-
-def _log_initial(initial_value):
-  return math.log(checks.number('initial_value', initial_value, above=0))
