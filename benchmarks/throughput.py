@@ -23,6 +23,7 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
+from maml_tf import processors
 from maml_tf.environments import locomotion
 from maml_tf.environments import mujoco_batch
 from maml_tf.learning import actor_networks
@@ -132,6 +133,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   ):
     parser.add_argument(f'--{name}', type=int, default=default)
   flags = parser.parse_args(argv)
+  processors.one_thread_an_operation()
 
   environment = locomotion.HalfCheetahDirection(
     num_tasks=flags.tasks,

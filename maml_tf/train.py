@@ -15,6 +15,7 @@ import tensorflow as tf
 from maml_tf import checks
 from maml_tf import experiment
 from maml_tf import interruption
+from maml_tf import processors
 from maml_tf import run_config
 
 _GIN_FILE = flags.DEFINE_multi_string(
@@ -36,6 +37,7 @@ def main(argv):
   if len(argv) > 1:
     return _say(f'{argv[1]} is not a flag: see --help', 2)
   logging.set_verbosity(logging.WARNING)
+  processors.one_thread_an_operation()
   root_dir = _ROOT_DIR.value or _new_root_dir()
   try:
     run_config.parse(_GIN_FILE.value, _GIN_BINDINGS.value)

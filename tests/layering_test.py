@@ -15,6 +15,7 @@ ROWS = (
   (
     'quiet_imports',
     'checks',
+    'processors',
     'random_streams',
     'action_distributions',
     'meta_batch',

@@ -44,8 +44,9 @@ class EpisodeDriver:
     self._environment = environment
     self._observers = tuple(observers)
     self._horizon = horizon
+    self._policy = policy
     self._act = tf.function(
-      policy.act, autograph=False, jit_compile=jit_compile
+      self._act_on, autograph=False, jit_compile=jit_compile
     )
     self.environment_seconds = 0.0
     self.policy_seconds = 0.0
@@ -63,10 +64,14 @@ class EpisodeDriver:
         specs an array [horizon, N, *shape].
     """
     time_step = self._timed_environment(self._environment.reset)
+    # One look-up a stage, not one a step.
+    act = self._act.get_concrete_function(
+      *_act_arguments(time_step, policy_state, tuple(n[0] for n in noise))
+    )
     finished = np.zeros(time_step.step_type.shape, bool)
     for t in range(self._horizon):
       action_step = self._timed_action(
-        time_step, policy_state, tuple(n[t] for n in noise)
+        act, time_step, policy_state, tuple(n[t] for n in noise)
       )
       next_time_step = self._timed_environment(
         self._environment.step, action_step.action
@@ -97,17 +102,28 @@ class EpisodeDriver:
     self.environment_seconds += time.perf_counter() - start
     return time_step
 
+  def _act_on(self, observation, step_type, policy_state, noise):
+    time_step = ts.TimeStep(step_type, (), (), observation)
+    step = self._policy.act(time_step, policy_state, noise)
+    # The state is the parameters, which stay as they are.
+    return step._replace(state=())
+
   def _timed_action(
-    self, time_step, policy_state, noise
+    self, act, time_step, policy_state, noise
   ) -> policy_step.PolicyStep:
     start = time.perf_counter()
-    step = self._act(
-      tf.nest.map_structure(tf.constant, time_step), policy_state, noise
-    )
-    # The state is the parameters, which stay as they are.
-    step = tf.nest.map_structure(lambda t: t.numpy(), step._replace(state=()))
+    step = act(*_act_arguments(time_step, policy_state, noise))
+    step = tf.nest.map_structure(lambda t: t.numpy(), step)
     self.policy_seconds += time.perf_counter() - start
     return step
+
+
+def _act_arguments(time_step, policy_state, noise):
+  """What decides the actions, as tensors."""
+  observation, noise = tf.nest.map_structure(
+    tf.constant, (time_step.observation, noise)
+  )
+  return observation, tf.constant(time_step.step_type), policy_state, noise
 
 
 def _last_where(finished, step_type):

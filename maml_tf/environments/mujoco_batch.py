@@ -4,12 +4,12 @@ The physics runs in `mujoco.rollout`'s persistent pool of threads, outside
 Python: https://mujoco.readthedocs.io/en/stable/python.html#rollout
 """
 
-import os
-
 from absl import logging
 import mujoco
 from mujoco import rollout
 import numpy as np
+
+from maml_tf import processors
 
 
 class MujocoBatch:
@@ -58,7 +58,7 @@ class MujocoBatch:
         )
 
     self._frame_skip = frame_skip
-    self._num_threads = num_threads or _num_processors()
+    self._num_threads = num_threads or processors.count()
     self._rollout = rollout.Rollout(nthread=self._num_threads)
     self._datas = [
       mujoco.MjData(self._models[0]) for _ in range(self._num_threads)
@@ -175,9 +175,3 @@ def _log_warning(message):
 
 def _sizes(model):
   return model.nq, model.nv, model.na, model.nu
-
-
-def _num_processors():
-  if hasattr(os, 'sched_getaffinity'):
-    return len(os.sched_getaffinity(0))
-  return os.cpu_count() or 1

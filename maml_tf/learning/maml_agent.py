@@ -79,7 +79,7 @@ class MamlAgent(tf_agent.TFAgent):
     discount: float = 0.99,
     gae_lambda: float = 1.0,
     normalize_observations: bool = False,
-    task_chunk_size: int | None = 4,
+    task_chunk_size: int | None = 1,
     jit_compile: bool = False,
     train_step_counter: tf.Variable | None = None,
     name: str | None = None,

@@ -117,7 +117,9 @@ class MetaObjective(tf.Module):
         for distribution, stage in zip(adapted.distributions, support)
       ]
     )
-    loss = -surrogate - self._entropy_coefficient * entropy
+    loss = -surrogate
+    if self._entropy_coefficient:
+      loss -= self._entropy_coefficient * entropy
     loss += tf.reduce_sum(tf.cast(kl_coefficients, inner_kl.dtype) * inner_kl)
     kl = mean_kl(query_distribution, query)
     return loss, ObjectiveTerms(-surrogate, entropy, kl, inner_kl)

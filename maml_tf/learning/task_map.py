@@ -5,6 +5,8 @@ from collections.abc import Callable
 import tensorflow as tf
 from tf_agents.typing import types
 
+from maml_tf import processors
+
 
 def map_tasks(
   fn: Callable[[types.NestedTensor], types.NestedTensor],
@@ -13,8 +15,9 @@ def map_tasks(
 ) -> types.NestedTensor:
   """Vectorises `fn` over the leading axis, a chunk of tasks at a time.
 
-  Chunks bound the memory, and what fits into the processor's cache is faster:
-  see benchmarks/throughput.py.
+  Chunks bound the memory: as many are worked on at once as there are
+  processors. What fits into a processor's cache is faster: see
+  benchmarks/meta_gradient_cost.py.
 
   Args:
     fn: Takes one task's nest of tensors, without the leading axis.
@@ -43,7 +46,7 @@ def map_tasks(
     fn_output_signature=tf.nest.map_structure(
       lambda t: tf.TensorSpec(t.shape, t.dtype), output
     ),
-    parallel_iterations=2,
+    parallel_iterations=processors.count(),
   )
   return tf.nest.map_structure(
     lambda t: tf.reshape(t, [num_tasks, *t.shape[2:]]), results
