@@ -29,6 +29,8 @@ gin.external_configurable(
   tf.keras.optimizers.Adam, module='tf.keras.optimizers'
 )
 
+CHECKPOINT_DIR = 'checkpoints'
+
 # Training's iterations count from 1: the streams of iteration 0, and so its
 # tasks, are never trained on.
 _HELD_OUT = 0
@@ -102,7 +104,7 @@ def train_eval(
     )
     strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope():
-      agent = _create_agent(
+      agent = create_agent(
         agent_class, actor_network_fn, value_network_fn, environment
       )
       progress = _Progress()
@@ -117,7 +119,7 @@ def train_eval(
     seed,
   )
   checkpointer = common.Checkpointer(
-    os.path.join(root_dir, 'checkpoints'),
+    os.path.join(root_dir, CHECKPOINT_DIR),
     max_to_keep=3,
     agent=agent,
     train_step=agent.train_step_counter,
@@ -137,20 +139,13 @@ def train_eval(
   return collector.collect(_HELD_OUT).returns
 
 
-class _Progress(tf.Module):
-  """What a run has used so far, kept in its checkpoints."""
-
-  def __init__(self):
-    super().__init__()
-    self.env_steps = tf.Variable(0, dtype=tf.int64, trainable=False)
-    self.wall_seconds = tf.Variable(0, dtype=tf.float64, trainable=False)
-
-  def advance(self, env_steps: int, seconds: float) -> None:
-    self.env_steps.assign_add(env_steps)
-    self.wall_seconds.assign_add(seconds)
-
-
-def _create_agent(agent_class, actor_network_fn, value_network_fn, environment):
+def create_agent(
+  agent_class: Callable[..., maml_agent.MamlAgent],
+  actor_network_fn: Callable[..., network_lib.DistributionNetwork],
+  value_network_fn: Callable[..., network_lib.Network] | None,
+  environment: task_environment.TaskEnvironment,
+) -> maml_agent.MamlAgent:
+  """Makes a run's agent; the arguments are those of `train_eval`."""
   time_step_spec = tensor_spec.from_spec(environment.time_step_spec())
   action_spec = tensor_spec.from_spec(environment.action_spec())
   observation_spec = time_step_spec.observation
@@ -166,6 +161,19 @@ def _create_agent(agent_class, actor_network_fn, value_network_fn, environment):
     ),
     train_step_counter=train_utils.create_train_step(),
   )
+
+
+class _Progress(tf.Module):
+  """What a run has used so far, kept in its checkpoints."""
+
+  def __init__(self):
+    super().__init__()
+    self.env_steps = tf.Variable(0, dtype=tf.int64, trainable=False)
+    self.wall_seconds = tf.Variable(0, dtype=tf.float64, trainable=False)
+
+  def advance(self, env_steps: int, seconds: float) -> None:
+    self.env_steps.assign_add(env_steps)
+    self.wall_seconds.assign_add(seconds)
 
 
 def _run_iteration(

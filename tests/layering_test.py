@@ -30,10 +30,11 @@ ROWS = (
     'run_log',
     'interruption',
     'evaluation',
-    'task_adaptation',
     'serving',
   ),
   ('experiment',),
+  ('trained_run',),
+  ('task_adaptation',),
   # maml_tf/__init__.py, which hands on names of the rows above.
   ('',),
   ('train', 'evaluate', 'export', 'render'),
