@@ -68,8 +68,9 @@ def main(argv: Sequence[str] | None = None) -> None:
   flags.out.mkdir(parents=True, exist_ok=True)
   # An iteration of X adaptation steps has X + 1 stages.
   env_steps = flags.iterations * flags.tasks * 20 * 100 * 2
-  table, axes = [], pyplot.subplots(figsize=(9, 5))[1]
-  for name in flags.only:
+  table, axes = [], pyplot.subplots(figsize=(9, 5), layout='constrained')[1]
+  colors = pyplot.get_cmap('tab20').colors
+  for name, color in zip(flags.only, colors):
     bindings = [f'train_eval.num_tasks = {flags.tasks}']
     # Reptile takes three steps: half as many iterations.
     share = 2 if name == 'reptile' else 1
@@ -81,7 +82,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     table.append(
       (name, int(steps[-1]), before[-10:].mean(), after[-10:].mean())
     )
-    axes.plot(steps / 1e6, after, label=name)
+    is_reference = name == _ALGORITHMS[0]
+    axes.plot(
+      steps / 1e6,
+      after,
+      label=name,
+      color='black' if is_reference else color,
+      linewidth=2.5 if is_reference else 1.2,
+    )
   with open(flags.out / 'algorithms.csv', 'w', encoding='utf-8') as file:
     writer = csv.writer(file)
     writer.writerow(['algorithm', 'env_steps', 'return_before', 'return_after'])
@@ -91,6 +99,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f'{name:<12}{steps:>12,}{before:9.2f}{after:9.2f}')
   axes.set_xlabel('million env steps')
   axes.set_ylabel('return after adaptation')
+  axes.set_ylim(bottom=-50)
+  axes.set_title('Point navigation: every algorithm at equal env steps')
   axes.legend(ncol=2, fontsize='small')
   axes.figure.savefig(flags.out / 'algorithms.png', dpi=120)
 

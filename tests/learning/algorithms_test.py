@@ -1,4 +1,4 @@
-"""Every algorithm is the same on one replica and, compiled, on two."""
+"""Every algorithm is the same in a graph, compiled, eager, on two replicas."""
 
 import gin
 import numpy as np
@@ -26,8 +26,16 @@ SMALL = (
   'TrustRegionUpdate.damping = 1.0',
 )
 
+# No two of these learn by the same functions.
+DIFFERENT_UPDATES = (
+  'maml_trpo.gin',
+  'meta_sgd.gin',
+  'reptile.gin',
+  'rllib_maml.gin',
+)
 
-def _create_agent(environment, jit_compile):
+
+def _create_agent(environment, jit_compile=False, chunk_size=2):
   """The agent of the parsed config, always with the same parameters."""
   tf.keras.utils.set_random_seed(0)
   time_step_spec = tensor_spec.from_spec(environment.time_step_spec())
@@ -45,22 +53,25 @@ def _create_agent(environment, jit_compile):
     action_spec,
     network,
     values,
-    task_chunk_size=2,
+    task_chunk_size=chunk_size,
     jit_compile=jit_compile,
     train_step_counter=tf.Variable(0, dtype=tf.int64),
   )
 
 
-def _train(name, strategy, jit_compile, meta_batches=None):
-  """Trains on what it collects beforehand, or on given meta-batches."""
+def _parse(name):
+  """Parses a config; returns an environment for it."""
   gin.clear_config()
   imports = ['import maml_tf.learning.trust_region']
   run_config.parse([name], [*imports, *SMALL])
-  environment = point_navigation.PointNavigation(
-    NUM_TASKS, NUM_EPISODES, HORIZON
-  )
+  return point_navigation.PointNavigation(NUM_TASKS, NUM_EPISODES, HORIZON)
+
+
+def _train(name, strategy, jit_compile, meta_batches=None, chunk_size=2):
+  """Trains on what it collects beforehand, or on given meta-batches."""
+  environment = _parse(name)
   with strategy.scope():
-    agent = _create_agent(environment, jit_compile)
+    agent = _create_agent(environment, jit_compile, chunk_size)
   before = [v.numpy() for v in agent.meta_parameters]
   learner = meta_learner.MetaLearner(agent, strategy)
   if meta_batches is None:
@@ -91,3 +102,48 @@ def test_one_replica_equals_two_compiled_ones(name, two_replicas):
   for a, b in zip(alone, together, strict=True):
     # XLA rounds otherwise, and Adam divides by small numbers.
     np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+  'name',
+  [
+    name
+    if name in DIFFERENT_UPDATES
+    else pytest.param(name, marks=pytest.mark.slow)
+    for name in configs.ALGORITHMS
+  ],
+)
+def test_the_whole_step_compiles_once(name):
+  alone, losses, batches = _train(name, tf.distribute.get_strategy(), False)[1:]
+  agent = _create_agent(_parse(name))
+  train = tf.function(agent.train, jit_compile=True)
+  compiled_losses = [train(batch).loss.numpy() for batch in batches]
+  for a, variable in zip(alone, agent.meta_parameters, strict=True):
+    np.testing.assert_allclose(a, variable.numpy(), rtol=1e-3, atol=1e-4)
+  train(batches[-1])
+  assert train.experimental_get_tracing_count() == 1
+  np.testing.assert_allclose(losses, compiled_losses, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', configs.ALGORITHMS)
+def test_eagerly(name):
+  strategy = tf.distribute.get_strategy()
+  alone, losses, batches = _train(name, strategy, False)[1:]
+  tf.config.run_functions_eagerly(True)
+  try:
+    eager, eager_losses, _ = _train(name, strategy, False, batches)[1:]
+  finally:
+    tf.config.run_functions_eagerly(False)
+  np.testing.assert_allclose(losses, eager_losses, rtol=1e-5, atol=1e-6)
+  for a, b in zip(alone, eager, strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize('name', DIFFERENT_UPDATES)
+def test_chunks_of_tasks_change_nothing(name):
+  strategy = tf.distribute.get_strategy()
+  one, _, batches = _train(name, strategy, False, chunk_size=1)[1:]
+  whole, _, _ = _train(name, strategy, False, batches, chunk_size=None)[1:]
+  for a, b in zip(one, whole, strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)

@@ -14,14 +14,14 @@ LENGTHS = ((4, 5), (2, 1, 4))
 
 
 def near(agent, num_tasks, seed, distance=0.1):
-  """Parameters [B, ...] around the meta-parameters, others for each task."""
+  """Parameters [B, ...] around the policy's own, others for each task."""
   generator = np.random.default_rng(seed)
   return tuple(
     v
     + tf.constant(
       distance * generator.normal(size=(num_tasks, *v.shape)), v.dtype
     )
-    for v in agent.meta_parameters
+    for v in agent.policy.get_initial_state(None)
   )
 
 
