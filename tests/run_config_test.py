@@ -117,6 +117,12 @@ def test_a_folder_is_no_file(tmp_path):
     run_config.parse([str(tmp_path)], [])
 
 
+def test_a_trust_region_takes_no_optimizer():
+  line = 'TrustRegionUpdate.optimizer = @tf.keras.optimizers.Adam()'
+  with pytest.raises(checks.UsageError, match="doesn't have.*'optimizer'"):
+    run_config.parse(['point.gin', 'maml_trpo.gin'], [line])
+
+
 @pytest.mark.parametrize(
   ('line', 'named'),
   [
