@@ -168,11 +168,10 @@ def test_one_int_seeds_the_rows_with_it_and_its_successors():
 
 @pytest.mark.parametrize('mode', ['NextStep', 'Disabled'])
 def test_rows_that_end_at_different_times(mode):
-  environment = gymnasium_environment.GymnasiumEnvironment(
-    corridor.corridors([2, 4], autoreset_mode=mode)
-  )
-  # The metadata of the class now names the mode of this one.
+  vector = corridor.corridors([2, 4], autoreset_mode=mode)
+  # The metadata, which is the class's, names the mode of this other one now.
   corridor.corridors([1], autoreset_mode='SameStep')
+  environment = gymnasium_environment.GymnasiumEnvironment(vector)
   time_steps = [environment.reset()]
   # The effort of the row that is reset costs nothing.
   actions = np.array([1, 1]), np.array([[0.25], [7.0]])
