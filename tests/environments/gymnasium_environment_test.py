@@ -9,7 +9,9 @@ from tf_agents.drivers import dynamic_episode_driver
 from tf_agents.environments import tf_py_environment
 from tf_agents.environments import utils
 from tf_agents.metrics import tf_metrics
+from tf_agents.policies import py_tf_eager_policy
 from tf_agents.policies import random_tf_policy
+from tf_agents.train import actor
 from tf_agents.trajectories import time_step as ts
 
 from maml_tf.collection import episode_buffer
@@ -322,6 +324,34 @@ def test_stock_driver_and_metrics():
   # CartPole pays 1 a step.
   assert returns.result() == lengths.result()
   assert 8 <= lengths.result() <= HORIZON
+
+
+def test_stock_actor_scores_what_was_sampled_and_steps_what_is_clipped():
+  environment = gymnasium_environment.GymnasiumEnvironment(
+    _make_vec('Pendulum-v1', 4)
+  )
+  agent = point_agent.create_agent(environment)
+  frames = []
+  environment.seed(3)
+  actor.Actor(
+    environment,
+    py_tf_eager_policy.PyTFEagerPolicy(
+      agent.adapted_policy(agent.meta_parameters),
+      use_tf_function=True,
+      batch_time_steps=False,
+    ),
+    agent.train_step_counter,
+    steps_per_run=4 * 20,
+    observers=[frames.append],
+  ).run()
+  actions = np.stack([frame.action for frame in frames])
+  assert (abs(actions) > 2).any()
+  raw = _make_vec('Pendulum-v1', 4)
+  observation, _ = raw.reset(seed=3)
+  for frame, action in zip(frames, actions):
+    np.testing.assert_array_equal(frame.observation, observation)
+    observation, reward, *_ = raw.step(np.clip(action, -2, 2))
+    np.testing.assert_array_equal(frame.reward, reward.astype(np.float32))
 
 
 def test_an_agent_adapts_to_discrete_actions():
