@@ -1,0 +1,86 @@
+"""The example collects with TF-Agents' actor, before and after adaptation."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import gin
+import gymnasium
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from examples import actor_pipeline
+from maml_tf import experiment
+from maml_tf import run_config
+from maml_tf.environments import gymnasium_environment
+
+_ROOT = pathlib.Path(__file__).parent.parent.parent
+_SMALL = ['--episodes=2', '--horizon=4']
+_METRICS = (
+  r'  NumberOfEpisodes +2\.00\n'
+  r'  EnvironmentSteps +8\.00\n'
+  r'  AverageReturn +(-?\d+\.\d\d)\n'
+  r'  AverageEpisodeLength +4\.00\n'
+)
+_PRINTED = f'before adaptation:\n{_METRICS}after adaptation:\n{_METRICS}'
+
+
+def test_it_runs_in_any_folder_and_prints_nothing_else(tmp_path):
+  done = subprocess.run(
+    [sys.executable, _ROOT / 'examples' / 'actor_pipeline.py', *_SMALL],
+    cwd=tmp_path,
+    env={**os.environ, 'PYTHONPATH': str(_ROOT)},
+    capture_output=True,
+    text=True,
+    timeout=300,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  assert re.fullmatch(_PRINTED, done.stdout), done.stdout
+  assert not done.stderr
+  # Nor does MuJoCo write its log.
+  assert not list(tmp_path.iterdir())
+
+
+def test_it_loads_a_training_run(tmp_path, capsys):
+  run_config.parse(
+    ['cheetah.gin'],
+    [
+      'train_eval.num_iterations = 1',
+      'train_eval.num_tasks = 2',
+      'train_eval.episodes_per_task = 2',
+      'train_eval.horizon = 4',
+      'create_actor_network.fc_layer_params = (8,)',
+    ],
+  )
+  experiment.train_eval(str(tmp_path))
+  gin.clear_config()
+  capsys.readouterr()
+  actor_pipeline.main([*_SMALL, f'--root_dir={tmp_path}'])
+  assert re.fullmatch(_PRINTED, capsys.readouterr().out)
+
+
+def test_the_actor_acts_with_the_given_parameters(capsys):
+  vector = gymnasium.make_vec('HalfCheetah-v5', 3, max_episode_steps=4)
+  environment = gymnasium_environment.GymnasiumEnvironment(vector)
+  agent = actor_pipeline.create_agent(environment)
+  # A mean of 9 in every state, deviation next to 0: the bound, 1, is stepped.
+  state = tuple(
+    tf.fill(
+      [1, *spec.shape],
+      9.0 if 'means' in spec.name and 'bias' in spec.name else -99.0,
+    )
+    if len(spec.shape) == 1
+    else tf.zeros([1, *spec.shape])
+    for spec in agent.collect_policy.policy_state_spec
+  )
+  environment.seed(5)
+  actor_pipeline.play(agent, environment, state, num_episodes=3)
+  vector.reset(seed=5)
+  rewards = [vector.step(np.ones([3, 6], np.float32))[1] for _ in range(4)]
+  expected = np.sum(rewards, axis=0).mean()
+  printed = re.search(r'AverageReturn +(\S+)', capsys.readouterr().out)
+  assert float(printed.group(1)) == pytest.approx(expected, abs=0.006)
