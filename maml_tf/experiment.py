@@ -16,6 +16,7 @@ from tf_agents.utils import common
 
 from maml_tf import checks
 from maml_tf import interruption
+from maml_tf import random_streams
 from maml_tf import run_config
 from maml_tf import run_log
 from maml_tf import serving
@@ -30,10 +31,6 @@ gin.external_configurable(
 )
 
 CHECKPOINT_DIR = 'checkpoints'
-
-# Training's iterations count from 1: the streams of iteration 0, and so its
-# tasks, are never trained on.
-_HELD_OUT = 0
 
 
 @gin.configurable(denylist=['root_dir', 'strategy'])
@@ -136,7 +133,7 @@ def train_eval(
       if interrupt.requested:
         raise interruption.Interrupted(iteration)
   serving.save_policy(agent.policy, os.path.join(root_dir, 'saved_model'))
-  return collector.collect(_HELD_OUT).returns
+  return collector.collect(random_streams.HELD_OUT).returns
 
 
 def create_agent(
