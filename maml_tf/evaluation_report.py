@@ -33,8 +33,9 @@ def table(result: evaluation.Evaluation) -> str:
   """Returns lines for the terminal, one for each policy and step."""
   _, num_tasks, num_episodes = result.policies[0].returns.shape
   title = (
-    f'Return on {num_tasks} held-out tasks, {num_episodes} episodes each a'
-    f' step, after {result.iteration} meta-iterations'
+    f'Return on {_count(num_tasks, "held-out task")},'
+    f' {_count(num_episodes, "episode")} each a step,'
+    f' after {_count(result.iteration, "meta-iteration")}'
   )
   decimals = _decimals(result)
   rows = [
@@ -89,6 +90,10 @@ def _replace(
   temporary = path + '.tmp'
   write_file(result, temporary)
   os.replace(temporary, path)
+
+
+def _count(number, noun):
+  return f'{number} {noun}' + 's' * (number != 1)
 
 
 def _decimals(result):
@@ -162,8 +167,8 @@ def _write_plot(result, path):
     _draw_policy(axes, policy)
   _, num_tasks, num_episodes = result.policies[0].returns.shape
   axes.set_title(
-    f'Adaptation to {num_tasks} held-out tasks'
-    f' (after {result.iteration} meta-iterations)'
+    f'Adaptation to {_count(num_tasks, "held-out task")}'
+    f' (after {_count(result.iteration, "meta-iteration")})'
   )
   axes.set_xlabel(f'adaptation steps, {num_episodes} episodes each')
   axes.set_ylabel('return, mean over episodes')
