@@ -44,6 +44,7 @@ setuptools.setup(
     # From 4.0 on MuJoCo needs CPython 3.11: on 3.10 pip takes the last 3.x.
     'mujoco>=3.3,<5',
     'numpy>=1.23.5,<2',
+    'scipy>=1.10',
     # TensorBoard 2.15 imports pkg_resources, which setuptools 82 removed.
     'setuptools<82',
     'tensorflow>=2.15,<2.16',

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 import contextlib
+import functools
 import os
 import time
 
@@ -15,7 +16,9 @@ from tf_agents.train.utils import train_utils
 from tf_agents.utils import common
 
 from maml_tf import checks
+from maml_tf import evaluation
 from maml_tf import interruption
+from maml_tf import random_streams
 from maml_tf import run_config
 from maml_tf import run_log
 from maml_tf import serving
@@ -30,10 +33,6 @@ gin.external_configurable(
 )
 
 CHECKPOINT_DIR = 'checkpoints'
-
-# Training's iterations count from 1: the streams of iteration 0, and so its
-# tasks, are never trained on.
-_HELD_OUT = 0
 
 
 @gin.configurable(denylist=['root_dir', 'strategy'])
@@ -51,6 +50,7 @@ def train_eval(
   agent_class: Callable[..., maml_agent.MamlAgent] = maml_agent.MamlAgent,
   seed: int = 0,
   checkpoint_interval: int = 10,
+  evaluation_interval: int = 0,
   strategy: tf.distribute.Strategy | None = None,
 ) -> np.ndarray:
   """Trains an agent, from the beginning or from the last checkpoint.
@@ -71,6 +71,8 @@ def train_eval(
       network and the step counter.
     seed: Of everything random.
     checkpoint_interval: Iterations between checkpoints.
+    evaluation_interval: Iterations between evaluations, see `Evaluator`; they
+      change nothing of the training. 0: never.
     strategy: What divides tasks over replicas. None: the default strategy.
 
   Returns:
@@ -95,12 +97,12 @@ def train_eval(
     checks.integer('horizon', horizon, 1)
     checks.integer('seed', seed, 0)
     checks.integer('checkpoint_interval', checkpoint_interval, 1)
+    checks.integer('evaluation_interval', evaluation_interval, 0)
     # Keras draws initial weights from Python's random numbers.
     tf.keras.utils.set_random_seed(seed)
-    environment = environment_class(
-      num_tasks=num_tasks,
-      environments_per_task=episodes_per_task,
-      horizon=horizon,
+    create_environment = functools.partial(environment_class, horizon=horizon)
+    environment = create_environment(
+      num_tasks=num_tasks, environments_per_task=episodes_per_task
     )
     strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope():
@@ -110,6 +112,8 @@ def train_eval(
       progress = _Progress()
     learner = meta_learner.MetaLearner(agent, strategy)
     learner.check_num_tasks(num_tasks)
+    if evaluation_interval:
+      evaluator = evaluation.Evaluator(agent, create_environment, seed)
     run_config.write_or_check(root_dir)
   collector = meta_collector.MetaCollector(
     environment,
@@ -130,13 +134,16 @@ def train_eval(
   with contextlib.closing(log), interruption.deferred() as interrupt:
     for iteration in range(first_iteration, num_iterations + 1):
       log.write(_run_iteration(iteration, collector, learner, progress))
+      # Before the checkpoint: what a resumed run does not repeat is on disk.
+      if evaluation_interval and iteration % evaluation_interval == 0:
+        log.write_evaluation(_evaluation_rows(evaluator.evaluate(), progress))
       stop = interrupt.requested or iteration == num_iterations
       if stop or iteration % checkpoint_interval == 0:
         checkpointer.save(agent.train_step_counter)
       if interrupt.requested:
         raise interruption.Interrupted(iteration)
   serving.save_policy(agent.policy, os.path.join(root_dir, 'saved_model'))
-  return collector.collect(_HELD_OUT).returns
+  return collector.collect(random_streams.HELD_OUT).returns
 
 
 def create_agent(
@@ -234,3 +241,19 @@ def _row(
   row['update_seconds'] = round(seconds - collect_seconds, 4)
   row['env_steps_per_second'] = round(collected.env_steps / seconds, 1)
   return row
+
+
+def _evaluation_rows(
+  evaluated: evaluation.Evaluation, progress: _Progress
+) -> list[dict[str, float]]:
+  """The rows of evaluations.csv, one for each adaptation step."""
+  (trained,) = evaluated.policies
+  return [
+    {
+      'iteration': evaluated.iteration,
+      'env_steps': int(progress.env_steps.numpy()),
+      'step': step,
+      **statistics._asdict(),
+    }
+    for step, statistics in enumerate(trained.statistics)
+  ]

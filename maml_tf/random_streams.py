@@ -8,6 +8,10 @@ import enum
 
 import numpy as np
 
+# Training's iterations count from 1: the streams of iteration 0, and so its
+# tasks, are never trained on.
+HELD_OUT = 0
+
 
 class Purpose(enum.IntEnum):
   """What a stream is drawn for."""

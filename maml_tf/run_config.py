@@ -18,10 +18,13 @@ CONFIG_DIRS = (
 )
 CONFIG_FILE = 'config.gin'
 
-# How long a run goes on and how often it is saved may change when it resumes.
+# How long a run goes on, how often it is saved and how it is evaluated may
+# change when it resumes.
 _MAY_CHANGE = (
   'train_eval.num_iterations',
   'train_eval.checkpoint_interval',
+  'train_eval.evaluation_interval',
+  'Evaluator.',
 )
 
 
@@ -116,4 +119,6 @@ def _bindings(config):
   text = re.sub(r'\\?\n[ \t]+', ' ', '\n'.join(lines))
   bindings = (line for line in text.splitlines() if ' =' in line)
   pairs = (re.split(r' =\s+', line, maxsplit=1) for line in bindings)
-  return {name: value for name, value in pairs if name not in _MAY_CHANGE}
+  return {
+    name: value for name, value in pairs if not name.startswith(_MAY_CHANGE)
+  }

@@ -8,13 +8,15 @@ import tensorflow as tf
 import tqdm
 
 METRICS_FILE = 'metrics.csv'
+EVALUATIONS_FILE = 'evaluations.csv'
 
 
 class RunLog:
   """Appends each iteration's row to metrics.csv, TensorBoard and the terminal.
 
-  The file's columns are those of the first row. A run that resumes drops the
-  rows after its checkpoint, so that none is doubled.
+  Evaluations have a file of their own, evaluations.csv. The files' columns are
+  those of the first row. A run that resumes drops the rows after its
+  checkpoint, so that none is doubled.
   """
 
   def __init__(self, root_dir: str, first_iteration: int, num_iterations: int):
@@ -25,9 +27,10 @@ class RunLog:
       first_iteration: How many iterations are done already.
       num_iterations: How many there will be in all.
     """
-    self._path = os.path.join(root_dir, METRICS_FILE)
-    self._columns = _keep_rows(self._path, first_iteration)
-    self._file = open(self._path, 'a', newline='', encoding='utf-8')
+    self._metrics, self._evaluations = (
+      _CsvFile(os.path.join(root_dir, name), first_iteration)
+      for name in (METRICS_FILE, EVALUATIONS_FILE)
+    )
     self._summary_writer = tf.summary.create_file_writer(root_dir)
     self._num_iterations = num_iterations
     done = f', resumed after iteration {first_iteration}' * bool(
@@ -50,20 +53,35 @@ class RunLog:
     Args:
       row: The metrics by name; 'iteration' counts from 1.
     """
-    if not self._columns:
-      self._columns = list(row)
-      self._file.write(','.join(self._columns) + '\n')
-    # repr of a float reads back as the same float.
-    self._file.write(','.join(repr(row[c]) for c in self._columns) + '\n')
-    self._file.flush()
+    self._metrics.write(row)
     with self._summary_writer.as_default(step=row['iteration']):
       for name, value in row.items():
         tf.summary.scalar(name, value)
     self._show(row)
 
+  def write_evaluation(self, rows: list[dict[str, float]]) -> None:
+    """Records one evaluation.
+
+    Args:
+      rows: One for each adaptation step: the statistics by name, with
+        'iteration' first, and 'env_steps', 'step' and 'mean'.
+    """
+    for row in rows:
+      self._evaluations.write(row)
+      with self._summary_writer.as_default(step=row['iteration']):
+        for name, value in row.items():
+          if name not in ('iteration', 'env_steps', 'step'):
+            tag = f'evaluation/{name}_step_{row["step"]}'
+            tf.summary.scalar(tag, value)
+    returns = ' -> '.join(f'{row["mean"]:.1f}' for row in rows)
+    line = f'held out at iteration {rows[0]["iteration"]}  return {returns}'
+    # On a terminal this stands above the bar.
+    tqdm.tqdm.write(line, file=sys.stderr)
+
   def close(self) -> None:
     """Flushes and closes what is open."""
-    self._file.close()
+    self._metrics.close()
+    self._evaluations.close()
     self._summary_writer.close()
     if self._bar is not None:
       self._bar.close()
@@ -87,6 +105,29 @@ class RunLog:
     )
 
 
+class _CsvFile:
+  """A file of rows, of which a resumed run keeps those up to its checkpoint."""
+
+  def __init__(self, path: str, last_iteration: int):
+    self._path = path
+    self._columns = _keep_rows(path, last_iteration)
+    self._file = None
+
+  def write(self, row: dict[str, float]) -> None:
+    if self._file is None:
+      self._file = open(self._path, 'a', newline='', encoding='utf-8')
+    if not self._columns:
+      self._columns = list(row)
+      self._file.write(','.join(self._columns) + '\n')
+    # repr of a float reads back as the same float.
+    self._file.write(','.join(repr(row[c]) for c in self._columns) + '\n')
+    self._file.flush()
+
+  def close(self) -> None:
+    if self._file is not None:
+      self._file.close()
+
+
 def _keep_rows(path: str, last_iteration: int) -> list[str]:
   """Drops rows after an iteration; returns the columns, [] in a new file."""
   if not os.path.exists(path):
@@ -101,6 +142,9 @@ def _keep_rows(path: str, last_iteration: int) -> list[str]:
     for row in rows[1:]
     if len(row) == len(rows[0]) and int(row[0]) <= last_iteration
   ]
+  if len(kept) == 1:
+    os.remove(path)
+    return []
   temporary = path + '.tmp'
   with open(temporary, 'w', newline='', encoding='utf-8') as file:
     csv.writer(file, lineterminator='\n').writerows(kept)

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 from typing import NamedTuple
 
@@ -11,9 +12,11 @@ import pytest
 import tensorflow as tf
 
 from maml_tf import checks
+from maml_tf import evaluation
 from maml_tf import experiment
 from maml_tf import interruption
 from maml_tf import run_config
+from maml_tf import trained_run
 from tests.environments import eventful_navigation
 
 TINY = (
@@ -29,6 +32,14 @@ TINY = (
   'GradientUpdate.optimizer = @tf.keras.optimizers.Adam()',
   'GradientUpdate.num_steps = 2',
   'tf.keras.optimizers.Adam.learning_rate = 0.01',
+)
+
+EVALUATED = (
+  'train_eval.evaluation_interval = 1',
+  'Evaluator.num_tasks = 3',
+  'Evaluator.episodes_per_task = 4',
+  'Evaluator.num_adaptation_steps = 2',
+  "Evaluator.step_size_schedule = 'halve'",
 )
 
 # What RLlib's MAML reports, and the columns that hold it here. X is 1.
@@ -276,6 +287,100 @@ def test_sigint_in_the_last_iteration_loses_nothing(
   events.clear()
   _assert_same(_train(tmp_path), uninterrupted)
   assert (tmp_path / 'saved_model').exists()
+
+
+def _evaluations(root_dir):
+  return (root_dir / 'evaluations.csv').read_text(encoding='utf-8')
+
+
+@pytest.fixture(name='evaluated_dir', scope='module')
+def train_and_evaluate(tmp_path_factory):
+  root_dir = tmp_path_factory.mktemp('runs') / 'evaluated'
+  _train(root_dir, *EVALUATED)
+  return root_dir
+
+
+def test_evaluations_change_nothing_of_the_training(
+  uninterrupted, evaluated_dir, tmp_path
+):
+  root_dir = shutil.copytree(evaluated_dir, tmp_path / 'run')
+  # Done already: what was trained is read, and nothing is evaluated again.
+  _assert_same(_train(root_dir, *EVALUATED), uninterrupted)
+  assert _evaluations(root_dir) == _evaluations(evaluated_dir)
+
+
+def test_evaluations_are_those_of_the_parameters_of_their_iteration(
+  evaluated_dir, uninterrupted
+):
+  rows = list(csv.DictReader(_evaluations(evaluated_dir).splitlines()))
+  assert [(row['iteration'], row['step']) for row in rows] == [
+    (i, step) for i in '1234' for step in '012'
+  ]
+  for row in rows:
+    metrics = uninterrupted.rows[int(row['iteration']) - 1]
+    assert row['env_steps'] == metrics['env_steps']
+  # The last ones are repeated from the last checkpoint.
+  run = trained_run.load(str(evaluated_dir))
+  evaluator = evaluation.Evaluator(run.agent, run.create_environment, run.seed)
+  (trained,) = evaluator.evaluate().policies
+  assert trained.returns.shape == (3, 3, 4)
+  for row, statistics in zip(rows[-3:], trained.statistics, strict=True):
+    for name, value in statistics._asdict().items():
+      assert float(row[name]) == pytest.approx(value, rel=1e-5), name
+
+
+def _fail_in_the_second_evaluation():
+  calls = []
+
+  def fail(environment):
+    calls.append(environment)
+    if len(calls) == 2:
+      raise RuntimeError('the simulator broke')
+
+  return fail
+
+
+@pytest.mark.parametrize(
+  ('iteration', 'event', 'error'),
+  [
+    # After three evaluations, the last of which no checkpoint follows.
+    (4, _turn_rewards_nan, FloatingPointError),
+    # Where a checkpoint is due: evaluations play iteration 0's tasks.
+    (0, _fail_in_the_second_evaluation(), RuntimeError),
+  ],
+)
+def test_a_run_that_was_cut_has_each_evaluation_once(
+  iteration, event, error, evaluated_dir, uninterrupted, tmp_path, events
+):
+  events[iteration] = event
+  with pytest.raises(error):
+    _train(tmp_path, *EVALUATED)
+  events.clear()
+  _assert_same(_train(tmp_path, *EVALUATED), uninterrupted)
+  assert _evaluations(tmp_path) == _evaluations(evaluated_dir)
+
+
+def test_a_run_can_be_evaluated_from_some_iteration_on(
+  uninterrupted, evaluated_dir, tmp_path
+):
+  _train(tmp_path, 'train_eval.num_iterations = 2')
+  assert not (tmp_path / 'evaluations.csv').exists()
+  _assert_same(_train(tmp_path, *EVALUATED), uninterrupted)
+  lines = _evaluations(evaluated_dir).splitlines()
+  # Without the three rows of iterations 1 and 2.
+  assert _evaluations(tmp_path).splitlines() == [lines[0], *lines[7:]]
+
+
+def test_an_impossible_evaluation_is_refused_before_training(tmp_path):
+  root_dir = tmp_path / 'run'
+  for binding, message in (
+    ('Evaluator.num_tasks = 0', 'num_tasks is 0'),
+    ("Evaluator.step_size_schedule = 'x'", "step_size_schedule is 'x'"),
+    ('train_eval.evaluation_interval = -1', 'evaluation_interval is -1'),
+  ):
+    with pytest.raises(checks.UsageError, match=message):
+      _train(root_dir, *EVALUATED, binding)
+  assert not root_dir.exists()
 
 
 def test_a_run_on_two_replicas_is_the_same_run(

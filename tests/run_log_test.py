@@ -153,6 +153,80 @@ def test_tensorboard_events_hold_the_scalars(tmp_path):
       assert events[name, iteration] == pytest.approx(value, rel=1e-6)
 
 
+def _evaluation_rows(iteration, num_steps=1, mean=0.0):
+  return [
+    {
+      'iteration': iteration,
+      'env_steps': 1000 * iteration,
+      'step': step,
+      'mean': mean + iteration + step / 3,
+      'worse': 0.5,
+    }
+    for step in range(num_steps + 1)
+  ]
+
+
+def _write_evaluations(directory, iterations, first_iteration=0, **kwargs):
+  log = run_log.RunLog(str(directory), first_iteration, 10)
+  for iteration in iterations:
+    log.write(_row(iteration))
+    log.write_evaluation(_evaluation_rows(iteration, **kwargs))
+  log.close()
+
+
+def _evaluations(directory):
+  with open(directory / 'evaluations.csv', encoding='utf-8') as file:
+    return [
+      (int(r['iteration']), int(r['step']), float(r['mean']))
+      for r in csv.DictReader(file)
+    ]
+
+
+def test_without_evaluations_there_is_no_file_of_them(tmp_path):
+  _write(tmp_path, [1, 2])
+  assert not (tmp_path / 'evaluations.csv').exists()
+
+
+def test_evaluations_have_one_row_a_step_and_resume(tmp_path, capsys):
+  _write_evaluations(tmp_path, [2, 4, 6])
+  text = (tmp_path / 'evaluations.csv').read_text(encoding='utf-8')
+  assert text.splitlines()[:3] == [
+    'iteration,env_steps,step,mean,worse',
+    '2,2000,0,2.0,0.5',
+    '2,2000,1,2.3333333333333335,0.5',
+  ]
+  assert (
+    'held out at iteration 2  return 2.0 -> 2.3\n' in capsys.readouterr().err
+  )
+  # Resumed from a checkpoint of iteration 4: what came after is played again.
+  _write_evaluations(tmp_path, [6], first_iteration=4, mean=100.0)
+  assert _evaluations(tmp_path) == [
+    *((i, step, i + step / 3) for i in (2, 4) for step in (0, 1)),
+    *((6, step, 106 + step / 3) for step in (0, 1)),
+  ]
+  events = _events(tmp_path)
+  assert events['evaluation/mean_step_1', 4] == pytest.approx(13 / 3)
+  assert events['evaluation/worse_step_0', 2] == 0.5
+
+
+def test_evaluations_after_the_checkpoint_are_dropped_without_new_ones(
+  tmp_path,
+):
+  _write_evaluations(tmp_path, [2, 4])
+  _write(tmp_path, [], first_iteration=3)
+  assert [i for i, _, _ in _evaluations(tmp_path)] == [2, 2]
+  _write(tmp_path, [], first_iteration=1)
+  assert not (tmp_path / 'evaluations.csv').exists()
+
+
+@pytest.mark.parametrize('half', ['iteration,env_st', '6,6000,0,6.0'])
+def test_half_an_evaluation_does_not_matter(half, tmp_path):
+  _write(tmp_path, [1, 2])
+  (tmp_path / 'evaluations.csv').write_text(half, encoding='utf-8')
+  _write_evaluations(tmp_path, [3], first_iteration=2)
+  assert [i for i, _, _ in _evaluations(tmp_path)] == [3, 3]
+
+
 def test_without_a_terminal_each_iteration_is_a_line(tmp_path, capsys):
   _write(tmp_path, [1, 10])
   lines = capsys.readouterr().err.splitlines()

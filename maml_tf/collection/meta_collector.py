@@ -1,6 +1,7 @@
 """Collects a meta-batch: tasks, rollouts, adapt, rollouts, ..."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
 import time
 from typing import NamedTuple
 
@@ -19,6 +20,22 @@ AdaptFn = Callable[
   [trajectory.Trajectory, tuple[types.Tensor, ...], int],
   tuple[types.Tensor, ...],
 ]
+
+
+class CollectedStage(NamedTuple):
+  """One stage as it was collected.
+
+  Attributes:
+    experience: A `Trajectory`, leaves [B, T, ...].
+    policy_state: The parameters that acted, leaves [B, ...].
+    returns: A float64 array [B, E]: undiscounted episode returns.
+    env_steps: How many transitions the stage holds.
+  """
+
+  experience: trajectory.Trajectory
+  policy_state: tuple[types.Tensor, ...]
+  returns: np.ndarray
+  env_steps: int
 
 
 class Collected(NamedTuple):
@@ -94,6 +111,7 @@ class MetaCollector:
       environment.horizon,
       jit_compile=jit_compile,
     )
+    self._adaptation_seconds = 0.0
 
   def collect(self, iteration: int) -> Collected:
     """Samples tasks and collects all stages.
@@ -106,40 +124,58 @@ class MetaCollector:
     """
     start = time.perf_counter()
     self._driver.environment_seconds = self._driver.policy_seconds = 0.0
-    adaptation_seconds = 0.0
-    tasks = self._sample_tasks(iteration)
-    self._environment.set_tasks(tasks)
-    policy_state = self._policy.get_initial_state(self._environment.num_tasks)
-    stages, states, returns, env_steps = [], [], [], 0
+    self._adaptation_seconds = 0.0
+    stages = list(self.stages(iteration))
+    seconds = {
+      'physics': self._driver.environment_seconds,
+      'acting': self._driver.policy_seconds,
+      'adaptation': self._adaptation_seconds,
+    }
+    seconds['other'] = time.perf_counter() - start - sum(seconds.values())
+    *support, query = (stage.experience for stage in stages)
+    return Collected(
+      meta_batch.MetaBatch(tuple(support), query),
+      tuple(stage.policy_state for stage in stages),
+      self._environment.tasks,
+      np.stack([stage.returns for stage in stages]),
+      sum(stage.env_steps for stage in stages),
+      seconds,
+    )
+
+  def stages(
+    self,
+    iteration: int,
+    policy_state: tuple[types.Tensor, ...] | None = None,
+  ) -> Iterator[CollectedStage]:
+    """Samples tasks and yields stage after stage, of which it keeps the last.
+
+    Args:
+      iteration: The meta-iteration, which names the random streams.
+      policy_state: The parameters to begin with, leaves [B, ...]. None: the
+        policy's initial state.
+    """
+    self._environment.set_tasks(self._sample_tasks(iteration))
+    if policy_state is None:
+      policy_state = self._policy.get_initial_state(self._environment.num_tasks)
     for stage in range(self._num_adaptation_steps + 1):
-      if stage:
-        adaptation_start = time.perf_counter()
-        policy_state = self._adapt(stages[-1], policy_state, stage - 1)
-        # Reading a value waits for the computation: the time is its own.
-        policy_state[0].numpy()
-        adaptation_seconds += time.perf_counter() - adaptation_start
       self._environment.seed(
         self._keys(iteration, stage, random_streams.Purpose.RESET)
       )
       self._driver.run(policy_state, self._noise(iteration, stage))
-      returns.append(self._buffer.episode_returns())
-      env_steps += self._buffer.num_transitions()
-      stages.append(self._buffer.read())
-      states.append(policy_state)
-    seconds = {
-      'physics': self._driver.environment_seconds,
-      'acting': self._driver.policy_seconds,
-      'adaptation': adaptation_seconds,
-    }
-    seconds['other'] = time.perf_counter() - start - sum(seconds.values())
-    return Collected(
-      meta_batch.MetaBatch(tuple(stages[:-1]), stages[-1]),
-      tuple(states),
-      tasks,
-      np.stack(returns),
-      env_steps,
-      seconds,
-    )
+      returns = self._buffer.episode_returns()
+      env_steps = self._buffer.num_transitions()
+      experience = self._buffer.read()
+      yield CollectedStage(experience, policy_state, returns, env_steps)
+      if stage < self._num_adaptation_steps:
+        policy_state = self._timed_adapt(experience, policy_state, stage)
+
+  def _timed_adapt(self, experience, policy_state, step):
+    start = time.perf_counter()
+    policy_state = self._adapt(experience, policy_state, step)
+    # Reading a value waits for the computation: the time is its own.
+    policy_state[0].numpy()
+    self._adaptation_seconds += time.perf_counter() - start
+    return policy_state
 
   def _keys(self, iteration, stage, purpose):
     return [

@@ -139,6 +139,13 @@ class InnerLoop(tf.Module):
     """What the inner loop itself learns: its step sizes' variables."""
     return self._step_sizes.variables_tuple
 
+  @property
+  def fixed_step_size(self) -> float | None:
+    """The step size of all parameters and steps; None if they are learned."""
+    if isinstance(self._step_sizes, step_sizes_lib.FixedStepSize):
+      return self._step_sizes.value
+    return None
+
   def build(self, variables: Sequence[tf.Variable]) -> None:
     """Finds what adapts and creates the step sizes' variables.
 

@@ -190,6 +190,11 @@ class MamlAgent(tf_agent.TFAgent):
     return self._num_adaptation_steps
 
   @property
+  def fixed_step_size(self) -> float | None:
+    """The inner loop's step size; None if it learns its step sizes."""
+    return self._inner_loop.fixed_step_size
+
+  @property
   def meta_parameters(self) -> tuple[tf.Variable, ...]:
     """theta: what is trained, the networks' and the inner loop's variables."""
     return self._network.variables_tuple + self._inner_loop.variables_tuple

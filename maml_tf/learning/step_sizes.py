@@ -35,7 +35,12 @@ class StepSizes(Protocol):
 
 
 class FixedStepSize(tf.Module):
-  """One step size for all parameters and steps, which is not learned."""
+  """One step size for all parameters and steps, which is not learned.
+
+  Attributes:
+    value: The step size.
+    variables_tuple: Empty.
+  """
 
   variables_tuple = ()
 
@@ -49,7 +54,7 @@ class FixedStepSize(tf.Module):
       ValueError: It is not positive.
     """
     super().__init__()
-    self._value = checks.number('step_size', value, above=0)
+    self.value = checks.number('step_size', value, above=0)
 
   def build(self, variables, num_steps):
     del num_steps
@@ -57,7 +62,7 @@ class FixedStepSize(tf.Module):
 
   def at(self, values, step):
     del values, step
-    return (self._value,) * self._num_variables
+    return (self.value,) * self._num_variables
 
 
 class _LearnedStepSizes(tf.Module):

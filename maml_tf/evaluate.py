@@ -1,0 +1,95 @@
+"""Tests on held-out tasks: python -m maml_tf.evaluate --root_dir=DIR."""
+
+import maml_tf  # noqa: F401  # isort: skip  Before TensorFlow, which it quiets.
+
+import os
+import sys
+
+from absl import app
+from absl import flags
+from absl import logging
+
+from maml_tf import checks
+from maml_tf import evaluation
+from maml_tf import evaluation_report
+from maml_tf import processors
+from maml_tf import trained_run
+
+_ROOT_DIR = flags.DEFINE_string('root_dir', None, 'The run.')
+_NUM_TASKS = flags.DEFINE_integer('num_tasks', 40, 'How many tasks.')
+_NUM_ADAPTATION_STEPS = flags.DEFINE_integer(
+  'num_adaptation_steps', 3, 'How many steps; may exceed those of training.'
+)
+_EPISODES = flags.DEFINE_integer(
+  'episodes', None, 'Episodes a task and step. Default: as in training.'
+)
+_STEP_SIZE_SCHEDULE = flags.DEFINE_string(
+  'step_size_schedule',
+  'constant',
+  "'constant', or 'halve': half of the run's after the first step.",
+)
+_REFERENCES = flags.DEFINE_bool(
+  'references', False, 'Also without meta-learning, and random actions.'
+)
+_SEED = flags.DEFINE_integer('seed', None, "Default: the run's.")
+_OUT = flags.DEFINE_string('out', None, 'Where to write. Default: root_dir.')
+
+
+def main(argv):
+  """Evaluates, and returns the exit code: 0, or 2 for bad input."""
+  if len(argv) > 1:
+    return _refuse(f'{argv[1]} is not a flag: see --help')
+  if not _ROOT_DIR.value:
+    return _refuse('--root_dir is missing: give the folder of a training run')
+  logging.set_verbosity(logging.WARNING)
+  processors.one_thread_an_operation()
+  directory = _OUT.value or _ROOT_DIR.value
+  try:
+    run = trained_run.load(_ROOT_DIR.value)
+    with checks.usage_errors():
+      evaluator = _create_evaluator(run)
+      os.makedirs(directory, exist_ok=True)
+  except checks.UsageError as error:
+    return _refuse(error)
+  try:
+    result = evaluator.evaluate(
+      run.initial_parameters if _REFERENCES.value else None, _say
+    )
+    print(evaluation_report.table(result), flush=True)
+    evaluation_report.write(result, directory)
+  except OSError as error:
+    return _refuse(error)
+  except KeyboardInterrupt:
+    _say('evaluate: stopped, nothing is written')
+    return 130
+  names = ', '.join(evaluation_report.FILES)
+  _say(f'evaluate: wrote {names} to {directory}')
+  return 0
+
+
+def _create_evaluator(run):
+  episodes = _EPISODES.value
+  if episodes is None:
+    episodes = run.episodes_per_task
+  return evaluation.Evaluator(
+    run.agent,
+    run.create_environment,
+    seed=run.seed if _SEED.value is None else _SEED.value,
+    num_tasks=_NUM_TASKS.value,
+    episodes_per_task=checks.integer('episodes', episodes, 1),
+    num_adaptation_steps=_NUM_ADAPTATION_STEPS.value,
+    step_size_schedule=_STEP_SIZE_SCHEDULE.value,
+  )
+
+
+def _refuse(message):
+  _say(f'evaluate: {message}')
+  return 2
+
+
+def _say(line):
+  print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == '__main__':
+  app.run(main)

@@ -1,0 +1,195 @@
+"""The command line of evaluation: what it says, returns and leaves."""
+
+import csv
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+from absl import flags
+from absl.testing import flagsaver
+import gin
+import numpy as np
+import pytest
+
+import maml_tf
+from maml_tf import evaluate
+from maml_tf import experiment
+from maml_tf import run_config
+
+_TINY = (
+  'train_eval.num_iterations = 1',
+  'train_eval.num_tasks = 2',
+  'train_eval.episodes_per_task = 3',
+  'train_eval.horizon = 5',
+  'train_eval.seed = 7',
+  'create_actor_network.fc_layer_params = (8,)',
+  'GradientUpdate.num_steps = 1',
+)
+FILES = ('evaluation.csv', 'evaluation.json', 'evaluation.png')
+
+
+def _train(directory, *gin_files):
+  gin.clear_config()
+  run_config.parse(gin_files, _TINY)
+  returns = experiment.train_eval(str(directory))
+  gin.clear_config()
+  return returns
+
+
+@pytest.fixture(name='trained', scope='module')
+def train(tmp_path_factory):
+  """A run's folder, and the returns that training ended with."""
+  root_dir = tmp_path_factory.mktemp('runs') / 'run'
+  return root_dir, _train(root_dir, 'point.gin')
+
+
+@pytest.fixture(name='root_dir')
+def copy_run(trained, tmp_path):
+  return pathlib.Path(shutil.copytree(trained[0], tmp_path / 'run'))
+
+
+def _main(argv=(), **values):
+  flags.FLAGS.mark_as_parsed()
+  with flagsaver.flagsaver(
+    **{'num_tasks': 3, **{k: v for k, v in values.items() if v is not None}}
+  ):
+    return evaluate.main(['evaluate', *argv])
+
+
+def _files(directory):
+  return {
+    path: path.stat().st_mtime_ns for path in sorted(directory.rglob('*'))
+  }
+
+
+def _refusal(capfd):
+  """The one line that says what is wrong."""
+  out, err = capfd.readouterr()
+  assert out == ''
+  assert re.fullmatch(r'evaluate: [^\n]+\n', err), err
+  return err
+
+
+def _json(directory):
+  return json.loads((directory / 'evaluation.json').read_text(encoding='utf-8'))
+
+
+def test_a_process_prints_a_table_and_writes_three_files(root_dir, tmp_path):
+  # A user's environment: the package found, nothing made quiet.
+  environment = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in ('TF_CPP_MIN_LOG_LEVEL', 'PYTHONWARNINGS')
+  }
+  package = pathlib.Path(maml_tf.__file__).parents[1]
+  process = subprocess.run(
+    [sys.executable, '-m', 'maml_tf.evaluate', f'--root_dir={root_dir}']
+    + ['--num_tasks=3', '--num_adaptation_steps=2', '--references']
+    + ['--step_size_schedule=halve', '--episodes=4'],
+    cwd=tmp_path,
+    env={**environment, 'PYTHONPATH': str(package)},
+    capture_output=True,
+    text=True,
+    timeout=300,
+    check=False,
+  )
+  assert process.returncode == 0, process.stderr
+  lines = process.stdout.splitlines()
+  assert lines[0] == (
+    'Return on 3 held-out tasks, 4 episodes each a step, after 1 meta-iteration'
+  )
+  assert [tuple(line.split()[:2]) for line in lines[2:]] == [
+    *(('trained', str(step)) for step in range(3)),
+    *(('initial', str(step)) for step in range(3)),
+    ('random', '0'),
+  ]
+  *steps, last = process.stderr.splitlines()
+  assert [re.sub(r': -\d+\.?\d*$', '', line) for line in steps] == [
+    *(f'{name}, step {s}' for name in ('trained', 'initial') for s in range(3)),
+    'random',
+  ]
+  assert last == (
+    'evaluate: wrote evaluation.json, evaluation.csv, evaluation.png to'
+    f' {root_dir}'
+  )
+  content = _json(root_dir)
+  assert content['step_size_schedule'] == 'halve'
+  assert (content['seed'], content['episodes_per_task']) == (7, 4)
+  for line in lines[2:]:
+    name, step, mean = line.split()[:3]
+    found = content['policies'][name][int(step)]['mean']
+    assert float(mean) == pytest.approx(found, abs=1e-3)
+  assert (root_dir / 'evaluation.png').stat().st_size > 10_000
+
+
+def test_its_tasks_are_those_that_training_ended_with(trained, root_dir):
+  assert _main(root_dir=str(root_dir), num_tasks=2) == 0
+  content = _json(root_dir)
+  assert content['num_adaptation_steps'] == 3
+  expected = trained[1].mean(axis=(1, 2))
+  means = [s['mean'] for s in content['policies']['trained']]
+  np.testing.assert_allclose(means[:2], expected, rtol=1e-5)
+  assert list(content['policies']) == ['trained']
+
+
+def test_another_seed_and_folder(root_dir, tmp_path):
+  before = _files(root_dir)
+  out = tmp_path / 'deep' / 'out'
+  for seed in (1, None):
+    assert _main(root_dir=str(root_dir), out=str(out), seed=seed) == 0
+    with open(out / 'evaluation.csv', newline='', encoding='utf-8') as file:
+      tasks = {r['task_value_0'] for r in csv.DictReader(file)}
+    if seed == 1:
+      others = tasks
+  assert len(tasks) == len(others) == 3 and not tasks & others
+  assert sorted(path.name for path in out.iterdir()) == list(FILES)
+  assert _files(root_dir) == before
+
+
+@pytest.mark.parametrize(
+  ('values', 'message'),
+  [
+    ({'num_tasks': 0}, 'num_tasks is 0: give an integer of at least 1'),
+    ({'episodes': 0}, 'episodes is 0: give an integer of at least 1'),
+    ({'num_adaptation_steps': -1}, 'num_adaptation_steps is -1: give'),
+    ({'seed': -1}, 'seed is -1: give'),
+    ({'step_size_schedule': 'third'}, "is 'third': give constant or halve"),
+  ],
+)
+def test_impossible_flags_are_one_line(values, message, root_dir, capfd):
+  before = _files(root_dir)
+  out = root_dir / 'out'
+  assert _main(root_dir=str(root_dir), out=str(out), **values) == 2
+  assert message in _refusal(capfd)
+  assert _files(root_dir) == before
+
+
+def test_folders_without_a_run(tmp_path, capfd):
+  assert _main() == 2
+  assert '--root_dir is missing' in _refusal(capfd)
+  assert _main(root_dir=str(tmp_path / 'nowhere')) == 2
+  assert 'nowhere holds no run' in _refusal(capfd)
+  assert not list(tmp_path.iterdir())
+
+
+def test_an_out_that_is_a_file(root_dir, tmp_path, capfd):
+  (tmp_path / 'file').write_text('content', encoding='utf-8')
+  assert _main(root_dir=str(root_dir), out=str(tmp_path / 'file')) == 2
+  assert 'file' in _refusal(capfd)
+
+
+def test_an_argument_that_is_no_flag(root_dir, capfd):
+  assert _main(['run'], root_dir=str(root_dir)) == 2
+  assert 'run is not a flag' in _refusal(capfd)
+
+
+@pytest.mark.slow
+def test_learned_step_sizes_cannot_be_halved(tmp_path, capfd):
+  _train(tmp_path, 'point.gin', 'meta_sgd.gin')
+  capfd.readouterr()
+  assert _main(root_dir=str(tmp_path), step_size_schedule='halve') == 2
+  assert "learned: give 'constant'" in _refusal(capfd)
