@@ -201,7 +201,7 @@ class MamlAgent(tf_agent.TFAgent):
     self,
     experience: trajectory.Trajectory,
     policy_state: adaptation.Parameters,
-    step: int = 0,
+    step: types.Int = 0,
     step_size: float | None = None,
     num_tasks: int | None = None,
   ) -> adaptation.Parameters:
@@ -212,7 +212,8 @@ class MamlAgent(tf_agent.TFAgent):
         the rows [N, T', ...] of a stock driver's buffer, see `regrouping`.
       policy_state: Its parameters then, leaves [B, ...]; or [N, ...], the same
         for all rows of a task.
-      step: Which step it is, from 0: learned step sizes may differ.
+      step: Which step it is, from 0: learned step sizes may differ. A number,
+        or an integer tensor [B].
       step_size: A number to be used instead of the inner loop's own sizes.
       num_tasks: B. None: as many as the policy state has parameter sets.
 
@@ -334,22 +335,26 @@ class MamlAgent(tf_agent.TFAgent):
     """One adaptation step of every task on a prepared stage."""
     values = tuple(tf.identity(v) for v in self._inner_loop.variables_tuple)
     # Only what is learned differs from step to step.
-    step = min(step, self._num_adaptation_steps - 1) if values else 0
+    if not values:
+      step = 0
+    elif isinstance(step, int):
+      step = min(step, self._num_adaptation_steps - 1)
     return self._adapt_fn(policy_state, stage, values, step, step_size)
 
   def _adapt_tasks(self, policy_state, stage, values, step, step_size):
     def adapt_task(task):
-      parameters, task_stage = task
+      parameters, task_stage, *own_step = task
       return self._task.adapt(
         (*parameters, *values),
         (task_stage,),
-        first_step=step,
+        first_step=own_step[0] if own_step else step,
         step_size=step_size,
       ).parameters
 
-    return task_map.map_tasks(
-      adapt_task, (policy_state, stage), self._task_chunk_size
-    )
+    tasks = (policy_state, stage)
+    if tf.is_tensor(step):
+      tasks += (step,)
+    return task_map.map_tasks(adapt_task, tasks, self._task_chunk_size)
 
   def _mean_of(self, fn):
     """A function of one task as the mean over this replica's tasks."""
