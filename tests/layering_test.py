@@ -30,6 +30,8 @@ ROWS = (
     'run_log',
     'interruption',
     'evaluation',
+    'named_tensors',
+    'serving_signatures',
     'serving',
   ),
   ('experiment',),
