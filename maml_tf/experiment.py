@@ -142,7 +142,7 @@ def train_eval(
         checkpointer.save(agent.train_step_counter)
       if interrupt.requested:
         raise interruption.Interrupted(iteration)
-  serving.save_policy(agent.policy, os.path.join(root_dir, 'saved_model'))
+  serving.save_adaptive(agent, os.path.join(root_dir, 'saved_model'))
   return collector.collect(random_streams.HELD_OUT).returns
 
 

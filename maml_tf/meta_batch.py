@@ -77,3 +77,42 @@ def valid_mask(
 ) -> types.Tensor:
   """Returns 1 where a frame is a transition, 0 where it is a boundary."""
   return tf.cast(~experience.is_boundary(), dtype)
+
+
+def fill_boundaries(
+  behaviour: types.NestedTensor, mask: types.Tensor
+) -> types.NestedTensor:
+  """Replaces what boundaries hold, which may be no distribution at all.
+
+  Boundaries are masked out of every sum, but what is computed from them must be
+  finite: they get the parameters of their task's first valid frame.
+
+  Args:
+    behaviour: A nest of tensors [B, T, ...].
+    mask: A tensor [B, T]: 1 on valid frames.
+
+  Returns:
+    A nest like `behaviour`.
+  """
+  first = tf.argmax(mask, axis=1, output_type=tf.int32)
+  valid = mask > 0
+
+  def fill(tensor):
+    substitute = tf.gather(tensor, first[:, tf.newaxis], batch_dims=1)
+    condition = valid[(..., *[tf.newaxis] * (tensor.shape.rank - 2))]
+    return tf.where(condition, tensor, substitute)
+
+  return tf.nest.map_structure(fill, behaviour)
+
+
+def valid_observations(
+  batch: MetaBatch,
+) -> tuple[types.NestedTensor, types.Tensor]:
+  """Returns the observations of all stages, end to end, and their mask."""
+  stages = (*batch.support, batch.query)
+  observation = tf.nest.map_structure(
+    lambda *tensors: tf.concat(tensors, axis=1),
+    *(stage.observation for stage in stages),
+  )
+  masks = [valid_mask(stage) for stage in stages]
+  return observation, tf.concat(masks, axis=1)

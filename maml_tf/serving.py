@@ -1,29 +1,256 @@
-"""The SavedModel that a run leaves: its policy, ready to serve."""
+"""The SavedModel that acts and adapts, for whoever has tensorflow alone."""
 
+from collections.abc import Iterator
 import contextlib
+import os
+import tempfile
 import warnings
 
 from absl import logging
+import numpy as np
+import tensorflow as tf
 from tf_agents.policies import policy_saver
 from tf_agents.policies import tf_policy
 
+from maml_tf import serving_signatures
+from maml_tf.collection import adapted_policy
+from maml_tf.learning import adaptation
+from maml_tf.learning import maml_agent
 
-def save_policy(policy: tf_policy.TFPolicy, directory: str) -> None:
-  """Writes a policy as a SavedModel.
 
-  It takes time steps of any batch size N and a policy state of any number of
-  tasks B that divides N.
+def save_adaptive(agent: maml_agent.MamlAgent, directory: str) -> None:
+  """Writes a SavedModel that acts for many tasks and adapts to them.
+
+  For TF-Agents it has the functions of `PolicySaver` (`action` draws, and its
+  info is what `adapt` needs), `deterministic_action(time_step, policy_state)`
+  if the distributions have a mode, and `adapt(experience, policy_state, step)`.
+  For others there are signatures of named tensors: `initial_state`,
+  `serving_default`, `act_adapted` and `adapt`.
 
   Args:
-    policy: The policy; its initial state is in the model.
-    directory: Where the SavedModel is written.
+    agent: The agent, with all options of its inner loop.
+    directory: Where the SavedModel is written, in one piece; an older one there
+      is replaced.
+
+  Raises:
+    ValueError: The directory holds something else, or two parts of the
+      observation or action have the same name.
+    OSError: The directory cannot be written.
   """
+  _check_directory(directory)
   with _quiet():
-    policy_saver.PolicySaver(policy, batch_size=None).save(directory)
+    policy = _ServedPolicy(agent.collect_policy)
+    saver = _saver(agent, policy)
+    signatures = serving_signatures.adaptive(
+      policy,
+      saver.policy.action,
+      _register_deterministic_action(agent, saver),
+      _register_adapt(agent, saver),
+    )
+    _write(saver, signatures, directory)
+
+
+def save_fixed_task(
+  agent: maml_agent.MamlAgent,
+  parameters: adaptation.Parameters,
+  directory: str,
+  deterministic: bool = False,
+) -> None:
+  """Writes a SavedModel that acts for one task: a policy without a state.
+
+  It has the functions of `PolicySaver` and the signature `serving_default`.
+
+  Args:
+    agent: The agent.
+    parameters: The task's parameters, without the leading B.
+    directory: As for `save_adaptive`.
+    deterministic: Whether it acts by the distribution's mode.
+
+  Raises:
+    ValueError: As for `save_adaptive`, or the distributions have no mode.
+    OSError: The directory cannot be written.
+  """
+  _check_directory(directory)
+  with _quiet():
+    adapted = agent.adapted_policy(
+      tuple(tf.Variable(p) for p in parameters), deterministic
+    )
+    policy = _ServedPolicy(adapted, is_fixed=True)
+    try:
+      saver = _saver(agent, policy)
+    except NotImplementedError as error:
+      raise ValueError(
+        'the action distributions have no mode: export without --deterministic'
+      ) from error
+    signatures = serving_signatures.fixed_task(policy, saver.policy.action)
+    _write(saver, signatures, directory)
+
+
+def load_parameters(
+  agent: maml_agent.MamlAgent, path: str
+) -> adaptation.Parameters:
+  """Reads one task's adapted parameters from an .npz file.
+
+  Args:
+    agent: The agent whose parameters they are.
+    path: What `np.savez(path, *policy_state)` wrote, or `np.savez(path,
+      **state)` of a SavedModel's named state; of one task, with or without the
+      leading B = 1.
+
+  Returns:
+    The parameters, without the leading B.
+
+  Raises:
+    ValueError: The file does not hold them.
+    OSError: It cannot be read.
+  """
+  with np.load(path) as file:
+    arrays = {name: file[name] for name in file.files}
+  specs = serving_signatures.state_spec(agent.collect_policy)
+  parameters = []
+  for number, spec in enumerate(specs):
+    array = arrays.get(spec.name, arrays.get(f'arr_{number}'))
+    if array is None:
+      raise ValueError(
+        f'{path} has no {spec.name} (or arr_{number}): write it by'
+        ' np.savez(path, *policy_state)'
+      )
+    if array.shape[:1] == (1,) and array.ndim == len(spec.shape):
+      array = array[0]
+    if array.shape != spec.shape[1:]:
+      raise ValueError(
+        f'{spec.name} of {path} has shape {array.shape}: give one task of this'
+        f' run, {tuple(spec.shape[1:])}'
+      )
+    parameters.append(tf.constant(array, spec.dtype))
+  return tuple(parameters)
+
+
+class _ServedPolicy(tf_policy.TFPolicy):
+  """An `AdaptedPolicy` whose noise is new in every process that loads it.
+
+  A saved `tf.random.Generator` would go on from the same state wherever the
+  model is loaded, and give several actors the same noise.
+  """
+
+  def __init__(
+    self, policy: adapted_policy.AdaptedPolicy, is_fixed: bool = False
+  ):
+    super().__init__(
+      policy.time_step_spec,
+      policy.action_spec,
+      policy_state_spec=() if is_fixed else policy.policy_state_spec,
+      info_spec=policy.info_spec,
+      clip=False,
+      automatic_state_reset=False,
+    )
+    # A model saves what it can reach: the networks' layers are hidden in a
+    # function, of them the variables are enough.
+    self._wrapped = lambda: policy
+    self._wrapped_variables = policy.variables()
+
+  def _variables(self):
+    return self._wrapped_variables
+
+  def _get_initial_state(self, batch_size):
+    return self._wrapped().get_initial_state(batch_size)
+
+  def _distribution(self, time_step, policy_state):
+    # TensorFlow alone cannot load functions that return TFP's distributions.
+    raise NotImplementedError('the model gives parameters as policy_info')
+
+  def _action(self, time_step, policy_state, seed=None):
+    if seed is None:
+      # Seeds of 0: the operation takes its own when it is first run.
+      seed = tf.raw_ops.RandomUniformInt(
+        shape=[2],
+        minval=tf.constant(0, tf.int64),
+        maxval=tf.int64.max,
+        seed=0,
+        seed2=0,
+      )
+    step = self._wrapped().action(time_step, policy_state, seed)
+    return step._replace(state=policy_state)
+
+
+def _saver(agent, policy):
+  return policy_saver.PolicySaver(
+    policy, batch_size=None, train_step=agent.train_step_counter
+  )
+
+
+def _register_adapt(agent, saver):
+  """Adds `adapt` to the model and returns it for the signatures."""
+
+  @tf.function(autograph=False)
+  def adapt(experience, policy_state, step=0):
+    # A step for each task, however it was given: one graph for all.
+    num_tasks = tf.shape(policy_state[0])[0]
+    return agent.adapt(
+      experience, policy_state, step=tf.broadcast_to(step, [num_tasks])
+    )
+
+  arguments = (
+    _batched(agent.collect_data_spec, 2),
+    _batched(agent.collect_policy.policy_state_spec, 1),
+  )
+  adapt.get_concrete_function(*arguments)
+  adapt.get_concrete_function(*arguments, tf.TensorSpec([], tf.int32))
+  saver.register_concrete_function('adapt', adapt)
+  return adapt
+
+
+def _register_deterministic_action(agent, saver):
+  """Adds `deterministic_action` and returns it, or None if there is no mode."""
+  policy = agent.adapted_policy(agent.meta_parameters, deterministic=True)
+  action = tf.function(policy.action, autograph=False)
+  try:
+    action.get_concrete_function(
+      _batched(policy.time_step_spec, 1), _batched(policy.policy_state_spec, 1)
+    )
+  except NotImplementedError:
+    return None
+  saver.register_concrete_function('deterministic_action', action)
+  return action
+
+
+def _batched(spec, num_axes):
+  return tf.nest.map_structure(
+    lambda s: tf.TensorSpec([None] * num_axes + s.shape, s.dtype), spec
+  )
+
+
+def _check_directory(directory):
+  """Raises ValueError where something stands that is not ours to replace."""
+  if os.path.lexists(directory) and not (
+    os.path.isdir(directory)
+    and (
+      not os.listdir(directory)
+      or tf.saved_model.contains_saved_model(directory)
+    )
+  ):
+    raise ValueError(
+      f'{directory} exists and is no SavedModel: give another directory'
+    )
+
+
+def _write(saver, signatures, directory):
+  """Writes beside the directory, and puts it there when it is whole."""
+  # PolicySaver's own signatures are named by numbers and paths.
+  saver.signatures.clear()
+  saver.signatures.update(signatures)
+  parent, name = os.path.split(os.path.abspath(directory))
+  os.makedirs(parent, exist_ok=True)
+  with tempfile.TemporaryDirectory(prefix=f'.{name}-', dir=parent) as scratch:
+    new, old = os.path.join(scratch, 'new'), os.path.join(scratch, 'old')
+    saver.save(new)
+    if os.path.exists(directory):
+      os.rename(directory, old)
+    os.rename(new, directory)
 
 
 @contextlib.contextmanager
-def _quiet():
+def _quiet() -> Iterator[None]:
   """Hides what TensorFlow says of names and types that it encodes by itself."""
   verbosity = logging.get_verbosity()
   logging.set_verbosity(logging.ERROR)

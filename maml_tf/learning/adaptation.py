@@ -173,7 +173,7 @@ class InnerLoop(tf.Module):
     stages: Sequence[meta_batch.Stage],
     evaluate: EvaluateFn,
     step_size_values: Parameters = (),
-    first_step: int = 0,
+    first_step: types.Int = 0,
     step_size: types.Float | None = None,
   ) -> Adapted:
     """Adapts to one task.
@@ -196,7 +196,7 @@ class InnerLoop(tf.Module):
       raise ValueError('the inner loop knows no variables: call build first')
     parameters = list(parameters)
     distributions, losses = [], []
-    for step, stage in enumerate(stages, first_step):
+    for index, stage in enumerate(stages):
       adapting = [parameters[i] for i in self._adapting]
       with tf.GradientTape() as tape:
         tape.watch(adapting)
@@ -204,7 +204,7 @@ class InnerLoop(tf.Module):
         loss = self._loss(evaluation, stage)
       gradients = self._gradients(tape, loss, adapting)
       if step_size is None:
-        sizes = self._step_sizes.at(step_size_values, step)
+        sizes = self._step_sizes.at(step_size_values, first_step + index)
       else:
         sizes = [step_size] * len(adapting)
       for i, gradient, size in zip(self._adapting, gradients, sizes):

@@ -9,13 +9,13 @@ from typing import Protocol
 
 import gin
 import tensorflow as tf
-import tensorflow_probability as tfp
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 from tf_agents.typing import types
 
 from maml_tf import checks
 from maml_tf import meta_batch
+from maml_tf.learning import scans
 from maml_tf.learning import surrogates
 
 
@@ -79,10 +79,11 @@ class LinearFeatureBaseline:
     return tf.cast(values, returns.dtype)
 
   def _features(self, observation, position):
+    frames = tf.shape(position)
     parts = [
       tf.reshape(
         tf.cast(o, tf.float64),
-        [*position.shape, o.shape[2:].num_elements()],
+        [frames[0], frames[1], o.shape[2:].num_elements()],
       )
       for o in tf.nest.flatten(observation)
     ]
@@ -278,7 +279,7 @@ def episode_position(step_type: types.Tensor) -> types.Tensor:
   """Returns the steps since the last FIRST frame, an int32 tensor [B, T]."""
   index = tf.broadcast_to(tf.range(tf.shape(step_type)[1]), tf.shape(step_type))
   starts = tf.where(tf.equal(step_type, ts.StepType.FIRST), index, 0)
-  starts = tfp.math.scan_associative(tf.maximum, starts, axis=1)
+  starts = scans.scan(tf.maximum, starts)
   return tf.ensure_shape(index - starts, step_type.shape)
 
 
@@ -290,14 +291,5 @@ def _within_episode(discounts, next_step_type, mask):
 
 def _discounted_sums(terms, decays):
   """Solves y_t = terms_t + decays_t * y_{t+1} along axis 1, in log T steps."""
-
-  def compose(later, earlier):
-    return (
-      later[0] * earlier[0],
-      earlier[1] + earlier[0] * later[1],
-    )
-
-  _, sums = tfp.math.scan_associative(
-    compose, (tf.reverse(decays, [1]), tf.reverse(terms, [1])), axis=1
-  )
+  sums = scans.decayed_sums(tf.reverse(terms, [1]), tf.reverse(decays, [1]))
   return tf.reverse(sums, [1])

@@ -1,6 +1,7 @@
 """The TFAgent: joins networks, inner loop and outer loss; owns theta."""
 
 from collections.abc import Callable
+from collections.abc import Sequence
 import functools
 from typing import NamedTuple
 
@@ -14,15 +15,17 @@ from tf_agents.typing import types
 
 from maml_tf import action_distributions
 from maml_tf import checks
-from maml_tf import meta_batch
+from maml_tf import meta_batch as meta_batch_lib
 from maml_tf import observation_normalizer
 from maml_tf import parameters as parameters_lib
 from maml_tf.collection import adapted_policy
+from maml_tf.collection import regrouping
 from maml_tf.learning import adaptation
 from maml_tf.learning import advantages
 from maml_tf.learning import meta_objectives
 from maml_tf.learning import meta_updates
 from maml_tf.learning import one_task
+from maml_tf.learning import replicas
 from maml_tf.learning import task_map
 
 
@@ -178,7 +181,7 @@ class MamlAgent(tf_agent.TFAgent):
       policy,
       collect_policy,
       train_sequence_length=None,
-      training_data_spec=meta_batch.MetaBatch(
+      training_data_spec=meta_batch_lib.MetaBatch(
         (stage_spec,) * self._num_adaptation_steps, stage_spec
       ),
       train_step_counter=train_step_counter,
@@ -203,29 +206,67 @@ class MamlAgent(tf_agent.TFAgent):
     self,
     experience: trajectory.Trajectory,
     policy_state: adaptation.Parameters,
-    step: int = 0,
+    step: types.Int = 0,
     step_size: float | None = None,
+    num_tasks: int | None = None,
   ) -> adaptation.Parameters:
     """Takes one adaptation step for every task.
 
     Args:
-      experience: A `Trajectory` [B, T, ...] collected by `collect_policy`.
-      policy_state: Its parameters then, leaves [B, ...].
-      step: Which step it is, from 0: learned step sizes may differ.
+      experience: A `Trajectory` [B, T, ...] collected by `collect_policy`, or
+        the rows [N, T', ...] of a stock driver's buffer, see `regrouping`.
+      policy_state: Its parameters then, leaves [B, ...]; or [N, ...], the same
+        for all rows of a task.
+      step: Which step it is, from 0: learned step sizes may differ. A number,
+        or an integer tensor [B].
       step_size: A number to be used instead of the inner loop's own sizes.
+      num_tasks: B. None: as many as the policy state has parameter sets.
 
     Returns:
       The new policy state, leaves [B, ...].
 
     Raises:
-      ValueError: The step size is not positive.
+      ValueError: The step size is not positive, or a shape is not as above.
     """
+    experience, policy_state = regrouping.stage_and_state(
+      experience,
+      policy_state,
+      num_tasks,
+      self.collect_data_spec,
+      self.collect_policy.policy_state_spec,
+    )
     if step_size is not None:
       step_size = tf.constant(
         checks.number('step_size', step_size, above=0), policy_state[0].dtype
       )
     stage = self._prepare(experience, policy_state)
     return self._adapt_prepared(stage, policy_state, step, step_size)
+
+  def meta_batch(
+    self, stages: Sequence[trajectory.Trajectory], num_tasks: int
+  ) -> meta_batch_lib.MetaBatch:
+    """Makes what `train` takes of what stock drivers and buffers give.
+
+    Args:
+      stages: X + 1 `Trajectory`s [N, T', ...], the last one collected by the
+        adapted policy: as given to `adapt`. T' may differ from stage to stage;
+        `train` compiles anew for every new length.
+      num_tasks: B, which divides N.
+
+    Raises:
+      ValueError: The stages are not of that number or shape.
+    """
+    expected = self._num_adaptation_steps + 1
+    if len(stages) != expected:
+      raise ValueError(
+        f'{len(stages)} stages were given: give {expected}, what was collected'
+        ' after each number of adaptation steps, from 0 on'
+      )
+    *support, query = (
+      regrouping.by_task(stage, num_tasks, self.collect_data_spec)
+      for stage in stages
+    )
+    return meta_batch_lib.MetaBatch(tuple(support), query)
 
   def adapted_policy(
     self, parameters: adaptation.Parameters, deterministic: bool = False
@@ -250,7 +291,7 @@ class MamlAgent(tf_agent.TFAgent):
     self,
     experience: trajectory.Trajectory,
     policy_state: adaptation.Parameters | None = None,
-  ) -> meta_batch.Stage:
+  ) -> meta_batch_lib.Stage:
     """Computes what the losses need of a stage, [B, T, ...].
 
     A value network predicts with the parameters that acted: the policy state.
@@ -278,14 +319,14 @@ class MamlAgent(tf_agent.TFAgent):
     estimate = advantages.estimate(
       experience, baseline, self._discount, self._gae_lambda
     )
-    mask = meta_batch.valid_mask(experience, estimate.advantage.dtype)
-    behaviour = _fill_boundaries(experience.policy_info, mask)
+    mask = meta_batch_lib.valid_mask(experience, estimate.advantage.dtype)
+    behaviour = meta_batch_lib.fill_boundaries(experience.policy_info, mask)
     log_prob = action_distributions.log_prob(
       self._distributions.from_tensors(behaviour),
       experience.action,
       outer_dims=2,
     )
-    return meta_batch.Stage(
+    return meta_batch_lib.Stage(
       observation=experience.observation,
       step_type=experience.step_type,
       action=experience.action,
@@ -299,22 +340,26 @@ class MamlAgent(tf_agent.TFAgent):
     """One adaptation step of every task on a prepared stage."""
     values = tuple(tf.identity(v) for v in self._inner_loop.variables_tuple)
     # Only what is learned differs from step to step.
-    step = min(step, self._num_adaptation_steps - 1) if values else 0
+    if not values:
+      step = 0
+    elif isinstance(step, int):
+      step = min(step, self._num_adaptation_steps - 1)
     return self._adapt_fn(policy_state, stage, values, step, step_size)
 
   def _adapt_tasks(self, policy_state, stage, values, step, step_size):
     def adapt_task(task):
-      parameters, task_stage = task
+      parameters, task_stage, *own_step = task
       return self._task.adapt(
         (*parameters, *values),
         (task_stage,),
-        first_step=step,
+        first_step=own_step[0] if own_step else step,
         step_size=step_size,
       ).parameters
 
-    return task_map.map_tasks(
-      adapt_task, (policy_state, stage), self._task_chunk_size
-    )
+    tasks = (policy_state, stage)
+    if tf.is_tensor(step):
+      tasks += (step,)
+    return task_map.map_tasks(adapt_task, tasks, self._task_chunk_size)
 
   def _mean_of(self, fn):
     """A function of one task as the mean over this replica's tasks."""
@@ -333,12 +378,12 @@ class MamlAgent(tf_agent.TFAgent):
     """What an update may ask of a prepared meta-batch."""
 
     def gradient(theta):
-      return _replica_mean(
+      return replicas.mean(
         self._meta_gradient_fn((theta, coefficients), (support, query))
       )
 
     def loss(theta):
-      return _replica_mean(
+      return replicas.mean(
         self._task_loss_fn((theta, coefficients), (support, query))
       )
 
@@ -347,12 +392,12 @@ class MamlAgent(tf_agent.TFAgent):
       return metrics.loss, metrics.terms.kl
 
     def kl_product(theta, vector):
-      return _replica_mean(
+      return replicas.mean(
         self._kl_product_fn((theta, vector), (support, query))
       )
 
     def displacement(theta):
-      return loss(theta), _replica_mean(
+      return loss(theta), replicas.mean(
         self._displacement_fn((theta,), ((*support, query),))
       )
 
@@ -362,7 +407,7 @@ class MamlAgent(tf_agent.TFAgent):
 
   def _train(
     self,
-    experience: meta_batch.MetaBatch,
+    experience: meta_batch_lib.MetaBatch,
     weights: types.Tensor | None = None,
   ) -> tf_agent.LossInfo:
     _check_weights(weights)
@@ -372,16 +417,16 @@ class MamlAgent(tf_agent.TFAgent):
     info = self._update(self.meta_parameters, problem)
     # Measured after the update: before it the KL of the first step is 0.
     theta = tuple(tf.identity(v) for v in self.meta_parameters)
-    inner_kl = _replica_mean(self._inner_kl_fn((theta,), (support,)))
+    inner_kl = replicas.mean(self._inner_kl_fn((theta,), (support,)))
     self._objective.update_kl_coefficients(inner_kl)
     if self._normalizer:
-      self._normalizer.update(*_valid_observations(experience))
+      self._normalizer.update(*meta_batch_lib.valid_observations(experience))
     self.train_step_counter.assign_add(1)
     return self._loss_info(query, coefficients, inner_kl, info)
 
   def _loss(
     self,
-    experience: meta_batch.MetaBatch,
+    experience: meta_batch_lib.MetaBatch,
     weights: types.Tensor | None = None,
     training: bool = False,
   ) -> tf_agent.LossInfo:
@@ -408,7 +453,7 @@ class MamlAgent(tf_agent.TFAgent):
     else:
       prepared = [self._prepare(stage) for stage in stages]
     *support, query = prepared
-    returns = _standardize_over_tasks(query.episode_return)
+    returns = replicas.standardize(query.episode_return)
     return tuple(support), query._replace(episode_return=returns)
 
   def _prepare_in_turn(self, stages):
@@ -424,11 +469,11 @@ class MamlAgent(tf_agent.TFAgent):
 
   def _loss_info(self, query, coefficients, inner_kl, info):
     task_loss = info.metrics
-    return tf_agent.LossInfo(
+    loss_info = tf_agent.LossInfo(
       task_loss.loss,
       MamlLossInfo(
         policy_loss=task_loss.terms.policy_loss,
-        vf_loss=_replica_mean(tf.reduce_mean(query.baseline_error)),
+        vf_loss=replicas.mean(tf.reduce_mean(query.baseline_error)),
         entropy=task_loss.terms.entropy,
         kl=task_loss.terms.kl,
         inner_kl=inner_kl,
@@ -438,17 +483,7 @@ class MamlAgent(tf_agent.TFAgent):
         learning_rate=info.learning_rate,
       ),
     )
-
-
-def _valid_observations(experience):
-  """The observations of all stages [B, T', ...] and their mask."""
-  stages = (*experience.support, experience.query)
-  observation = tf.nest.map_structure(
-    lambda *tensors: tf.concat(tensors, axis=1),
-    *(stage.observation for stage in stages),
-  )
-  masks = [meta_batch.valid_mask(stage) for stage in stages]
-  return observation, tf.concat(masks, axis=1)
+    return replicas.share(loss_info)
 
 
 def _check_weights(weights):
@@ -464,34 +499,6 @@ def _example_output(network, time_step_spec):
   )
   step_type = tf.fill([1], ts.StepType.FIRST)
   return network(observation, step_type=step_type, network_state=())[0]
-
-
-def _fill_boundaries(behaviour, mask):
-  """Replaces what boundaries hold, which may be no distribution at all.
-
-  Boundaries are masked out of every sum, but what is computed from them must be
-  finite: they get the parameters of their task's first valid frame.
-  """
-  first = tf.argmax(mask, axis=1, output_type=tf.int32)
-  valid = mask > 0
-
-  def fill(tensor):
-    substitute = tf.gather(tensor, first[:, tf.newaxis], batch_dims=1)
-    condition = tf.reshape(
-      valid, [*valid.shape, *([1] * (tensor.shape.rank - 2))]
-    )
-    return tf.where(condition, tensor, substitute)
-
-  return tf.nest.map_structure(fill, behaviour)
-
-
-def _standardize_over_tasks(values):
-  """Gives [B] mean 0 and deviation 1 over the tasks of all replicas."""
-  mean, square = _replica_mean(
-    (tf.reduce_mean(values), tf.reduce_mean(values**2))
-  )
-  deviation = tf.sqrt(tf.maximum(square - mean**2, 0.0))
-  return (values - mean) / (deviation + 1e-8)
 
 
 def _check_parts(actor_network, value_network, baseline, value_loss):
@@ -513,11 +520,3 @@ def _check_parts(actor_network, value_network, baseline, value_loss):
     raise ValueError(
       'baseline and value_network both predict returns: give one of them'
     )
-
-
-def _replica_mean(tensors):
-  """Mean over replicas, which hold equally many tasks."""
-  context = tf.distribute.get_replica_context()
-  if context is None or context.num_replicas_in_sync == 1:
-    return tensors
-  return context.all_reduce(tf.distribute.ReduceOp.MEAN, tensors)

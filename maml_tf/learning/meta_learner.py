@@ -72,8 +72,10 @@ class MetaLearner:
 
   def _train_on_replicas(self, batch):
     loss_info = self._strategy.run(self._agent.train, args=(batch,))
-    # Every replica holds the means over all tasks.
+    # Every replica reports its share of the means over all tasks.
     return tf.nest.map_structure(
-      lambda value: self._strategy.experimental_local_results(value)[0],
+      lambda value: self._strategy.reduce(
+        tf.distribute.ReduceOp.SUM, value, axis=None
+      ),
       loss_info,
     )

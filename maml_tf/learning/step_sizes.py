@@ -24,13 +24,14 @@ class StepSizes(Protocol):
     """Creates what is learned, for the variables that adapt in X steps."""
 
   def at(
-    self, values: tuple[types.Tensor, ...], step: int
+    self, values: tuple[types.Tensor, ...], step: types.Int
   ) -> tuple[types.Tensor, ...]:
     """Returns the step sizes, one for each variable that adapts.
 
     Args:
       values: Tensors like `variables_tuple`.
-      step: Which adaptation step, from 0. After the X-th, the X-th's hold.
+      step: Which adaptation step, from 0: a number, or a scalar tensor.
+        After the X-th, the X-th's hold.
     """
 
 
@@ -120,4 +121,7 @@ class LayerStepSizes(_LearnedStepSizes):
     )
 
   def at(self, values, step):
-    return tuple(tf.exp(v[min(step, self._num_steps - 1)]) for v in values)
+    last = self._num_steps - 1
+    if isinstance(step, int):
+      return tuple(tf.exp(v[min(step, last)]) for v in values)
+    return tuple(tf.exp(tf.gather(v, tf.minimum(step, last))) for v in values)

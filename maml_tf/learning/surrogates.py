@@ -6,12 +6,12 @@ gradient as the first; they differ in the second, which the meta-gradient needs.
 
 import gin
 import tensorflow as tf
-import tensorflow_probability as tfp
 from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
 from maml_tf import checks
 from maml_tf import meta_batch
+from maml_tf.learning import scans
 
 
 def masked_mean(values: types.Tensor, mask: types.Tensor) -> types.Tensor:
@@ -102,7 +102,7 @@ def dice(
   log_prob = tf.where(stage.mask > 0, log_prob, 0.0)
   continues = tf.not_equal(stage.step_type, ts.StepType.FIRST)
   decays = causal_discount * tf.cast(continues, log_prob.dtype)
-  causes = _decayed_sums(log_prob, decays)
+  causes = scans.decayed_sums(log_prob, decays)
   weight = 1.0 + _magic_box(causes) - _magic_box(causes - log_prob)
   return masked_mean(weight * stage.advantage, stage.mask)
 
@@ -143,15 +143,3 @@ def _ratio(log_prob, behaviour_log_prob):
 def _magic_box(log_prob):
   """1, with the derivatives of a likelihood ratio."""
   return tf.exp(log_prob - tf.stop_gradient(log_prob))
-
-
-def _decayed_sums(terms, decays):
-  """Solves y_t = decays_t * y_{t-1} + terms_t along [T], in log T steps."""
-  _, sums = tfp.math.scan_associative(
-    lambda earlier, later: (
-      earlier[0] * later[0],
-      later[1] + later[0] * earlier[1],
-    ),
-    (decays, terms),
-  )
-  return sums

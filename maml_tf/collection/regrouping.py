@@ -1,0 +1,167 @@
+"""What stock drivers and buffers give, as tasks: rows [N, T'] to [B, T].
+
+The N = B * E rows are grouped by task (row = b * E + e) and laid end to end: T
+is E * T'. A row holds episodes of any lengths, as a stock driver walks through
+them: transitions, the LAST -> FIRST boundary with the final observation, the
+next episode. It may begin and end in the middle of an episode.
+"""
+
+import tensorflow as tf
+from tf_agents.trajectories import time_step as ts
+from tf_agents.trajectories import trajectory
+from tf_agents.typing import types
+from tf_agents.utils import nest_utils
+
+from maml_tf import checks
+
+Parameters = tuple[types.Tensor, ...]
+
+
+def by_task(
+  experience: trajectory.Trajectory,
+  num_tasks: types.Int,
+  frame_spec: trajectory.Trajectory,
+) -> trajectory.Trajectory:
+  """Lays the rows of each task end to end, as the losses read them.
+
+  Nothing is to leak from one row into the next, so a piece of an episode
+  becomes an episode: it begins with FIRST, and where it is cut off, its last
+  frame becomes a boundary. That transition is lost, since the row does not hold
+  what its action led to; but its observation is the final one of the
+  transitions before it, whose value the advantages go on with. A transition
+  that terminates needs no successor and stays.
+
+  Rows that hold whole episodes with their boundaries stay as they are.
+
+  Args:
+    experience: A `Trajectory`, leaves [N, T', ...].
+    num_tasks: B, which divides N.
+    frame_spec: A `Trajectory` of specs of one frame.
+
+  Returns:
+    A `Trajectory`, leaves [B, T, ...].
+
+  Raises:
+    ValueError: The experience is not of that structure or shape.
+  """
+  if isinstance(num_tasks, int):
+    checks.integer('num_tasks', num_tasks, 1)
+  _check_structure(experience, frame_spec)
+  experience = tf.nest.map_structure(tf.convert_to_tensor, experience)
+  _check_shapes(experience, frame_spec)
+  num_rows, length = (_size(experience.step_type, axis) for axis in (0, 1))
+  if _are_known(num_rows, num_tasks) and num_rows % num_tasks:
+    raise ValueError(
+      f'experience has {num_rows} rows, which {num_tasks} tasks cannot share:'
+      ' give equally many for each task, grouped by task'
+    )
+  frames = num_rows // num_tasks * length
+  return tf.nest.map_structure(
+    lambda t: tf.reshape(t, [num_tasks, frames, *t.shape[2:]]),
+    _close_episodes(experience),
+  )
+
+
+def stage_and_state(
+  experience: trajectory.Trajectory,
+  policy_state: Parameters,
+  num_tasks: int | None,
+  frame_spec: trajectory.Trajectory,
+  state_spec: tuple[tf.TensorSpec, ...],
+) -> tuple[trajectory.Trajectory, Parameters]:
+  """Returns a stage [B, T, ...] and the policy state [B, ...] that acted in it.
+
+  Args:
+    experience: A `Trajectory`, leaves [N, T', ...].
+    policy_state: The parameters of each task, leaves [B, ...]; or of each row,
+      leaves [N, ...], the same for all rows of a task.
+    num_tasks: B. None: as many as the policy state has parameter sets.
+    frame_spec: A `Trajectory` of specs of one frame.
+    state_spec: Specs of the parameters of one task.
+
+  Raises:
+    ValueError: An argument is of another structure or shape.
+  """
+  _check_state(policy_state, state_spec)
+  num_sets = _size(policy_state[0])
+  num_tasks = num_sets if num_tasks is None else num_tasks
+  stage = by_task(experience, num_tasks, frame_spec)
+  num_rows = _size(experience.step_type)
+  if not _are_known(num_sets, num_tasks, num_rows) or num_sets == num_tasks:
+    return stage, policy_state
+  if num_sets != num_rows:
+    raise ValueError(
+      f'policy_state has {num_sets} parameter sets: give one for each of the'
+      f' {num_tasks} tasks, or one for each of the {num_rows} rows'
+    )
+  per_task = num_rows // num_tasks
+  return stage, tuple(p[::per_task] for p in policy_state)
+
+
+def _close_episodes(experience):
+  """Makes an episode of every piece of one, in rows [N, T', ...]."""
+  step_type, next_step_type = experience.step_type, experience.next_step_type
+  nothing = tf.fill(tf.shape(step_type[:, :1]), -1)
+  successor = tf.concat([step_type[:, 1:], nothing], 1)
+  announced = tf.concat([nothing, next_step_type[:, :-1]], 1)
+  transition = step_type != ts.StepType.LAST
+  terminates = (next_step_type == ts.StepType.LAST) & (experience.discount == 0)
+  cut = transition & (successor != next_step_type) & ~terminates
+  begins = transition & (announced != step_type)
+  before_cut = tf.concat([cut[:, 1:], tf.zeros_like(cut[:, :1])], 1)
+  return experience._replace(
+    step_type=tf.where(
+      cut, ts.StepType.LAST, tf.where(begins, ts.StepType.FIRST, step_type)
+    ),
+    next_step_type=tf.where(cut | before_cut, ts.StepType.LAST, next_step_type),
+  )
+
+
+def _check_state(policy_state, state_spec):
+  shapes = [tuple(p.shape) for p in policy_state]
+  expected = [tuple(spec.shape) for spec in state_spec]
+  if len(shapes) != len(expected) or not all(
+    spec.shape.is_compatible_with(shape[1:]) and shape
+    for spec, shape in zip(state_spec, shapes)
+  ):
+    raise ValueError(
+      f'policy_state has shapes {shapes}, expected a number of tasks and then'
+      f' {expected}: give what collect_policy.get_initial_state(num_tasks) or'
+      ' adapt returned'
+    )
+
+
+def _check_structure(experience, frame_spec):
+  try:
+    tf.nest.assert_same_structure(experience, frame_spec)
+  except (TypeError, ValueError):
+    raise ValueError(
+      'experience is not what collect_policy records: give a Trajectory of'
+      ' frames that it acted in, with its policy_info'
+    ) from None
+
+
+def _check_shapes(experience, frame_spec):
+  """Raises ValueError unless every leaf is [N, T', ...]."""
+  rows = experience.step_type.shape[:2]
+  for (path, tensor), spec in zip(
+    nest_utils.flatten_with_joined_paths(experience),
+    tf.nest.flatten(frame_spec),
+  ):
+    expected = rows.concatenate(spec.shape)
+    if rows.rank != 2 or not tensor.shape.is_compatible_with(expected):
+      raise ValueError(
+        f'experience.{path.replace("/", ".")} has shape {tuple(tensor.shape)},'
+        f" expected [N, T', ...] with {tuple(spec.shape)} behind N rows of T'"
+        " frames, the same N and T' everywhere"
+      )
+
+
+def _size(tensor, axis=0):
+  """The size of an axis: an int where it is known, else a tensor."""
+  size = tf.compat.dimension_value(tensor.shape[axis])
+  return tf.shape(tensor)[axis] if size is None else size
+
+
+def _are_known(*sizes):
+  return all(isinstance(size, int) for size in sizes)
