@@ -15,6 +15,8 @@ from maml_tf import experiment
 from maml_tf import run_config
 from maml_tf.environments import locomotion
 from maml_tf.environments import point_navigation
+from maml_tf.learning import adaptation
+from maml_tf.learning import step_sizes
 from tests import learning_test
 from tests import point_agent
 from tests.environments import counted_episodes
@@ -48,8 +50,16 @@ def _is_theta(agent, parameters):
   )
 
 
-def test_it_is_what_the_collector_does():
-  environment = point_navigation.PointNavigation(1, 4, horizon=30)
+@pytest.mark.parametrize(
+  ('environment_class', 'horizon'),
+  [
+    (point_navigation.PointNavigation, 30),
+    # Its resets are random.
+    (locomotion.HalfCheetahDirection, 5),
+  ],
+)
+def test_it_is_what_the_collector_does(environment_class, horizon):
+  environment = environment_class(1, 4, horizon)
   agent = point_agent.create_agent(environment)
   # Iteration 0: training's iterations count from 1.
   collected = maml_tf.MetaCollector(
@@ -60,7 +70,7 @@ def test_it_is_what_the_collector_does():
     agent, environment, num_steps=2, episodes_per_step=4, seed=9
   )
   np.testing.assert_allclose(
-    adapted.returns, collected.returns[:, 0], rtol=1e-5
+    adapted.returns, collected.returns[:, 0], rtol=1e-4
   )
   for ours, theirs in zip(
     adapted.parameters, collected.policy_states[2], strict=True
@@ -216,6 +226,22 @@ def test_the_step_after_one_that_failed_is_tried_on_new_episodes(agent):
   adapted = maml_tf.adapt(agent, environment, num_steps=2, episodes_per_step=3)
   assert [step.taken for step in adapted.steps] == [False, True]
   assert not _is_theta(agent, adapted.parameters)
+
+
+def test_learned_step_sizes_know_the_steps_that_were_taken():
+  inner_loop = adaptation.InnerLoop(2, step_sizes.LayerStepSizes(0.1))
+  agent = point_agent.create_agent(inner_loop=inner_loop)
+  for variable in inner_loop.variables_tuple:
+    # The first step goes nowhere.
+    variable.assign([-30.0, 0.0])
+  theta = agent.collect_policy.get_initial_state(None)
+  moved = []
+  for faults in ({}, {(0, 1): 'reward'}):
+    environment = counted_episodes.CountedEpisodes((3,), faults=faults)
+    phi = maml_tf.adapt(agent, environment, episodes_per_step=3).parameters
+    moved.append(max(np.abs(p - t).max() for p, t in zip(phi, theta)))
+  assert moved[0] > 1e-3
+  assert moved[1] < 1e-6
 
 
 def test_a_step_to_where_nothing_is_finite_is_not_taken(agent):
