@@ -10,3 +10,4 @@ from maml_tf.environments.task_environment import TaskEnvironment
 from maml_tf.learning.maml_agent import MamlAgent
 from maml_tf.learning.meta_learner import MetaLearner
 from maml_tf.meta_batch import MetaBatch
+from maml_tf.task_adaptation import adapt

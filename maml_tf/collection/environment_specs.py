@@ -1,0 +1,95 @@
+"""Whether a policy can act in an environment; if not, one line says why."""
+
+import numpy as np
+import tensorflow as tf
+from tf_agents.environments import py_environment
+from tf_agents.policies import tf_policy
+
+
+def check_match(
+  environment: py_environment.PyEnvironment, policy: tf_policy.TFPolicy
+) -> None:
+  """Compares an environment's specs with those that a policy was made for.
+
+  Structure and shapes must be equal, integers meet integers and floats floats.
+  The bounds of integer actions must be equal too; those of continuous actions
+  may be others, since actions are clipped.
+
+  Args:
+    environment: The environment, batched or not.
+    policy: The policy.
+
+  Raises:
+    ValueError: They do not match; the message shows both.
+  """
+  for name, theirs, ours, matches in (
+    (
+      'observations',
+      environment.observation_spec(),
+      policy.time_step_spec.observation,
+      _same_kind,
+    ),
+    (
+      'actions',
+      environment.action_spec(),
+      policy.action_spec,
+      _same_choices,
+    ),
+  ):
+    if not _match(theirs, ours, matches):
+      raise ValueError(
+        f"the environment's {name} are {_describe(theirs)}, but the policy's"
+        f' are {_describe(ours)}: give an environment like the one it was'
+        ' trained on'
+      )
+
+
+def _match(theirs, ours, matches):
+  try:
+    tf.nest.assert_same_structure(theirs, ours)
+  except (ValueError, TypeError):
+    return False
+  return all(
+    matches(a, b)
+    for a, b in zip(tf.nest.flatten(theirs), tf.nest.flatten(ours))
+  )
+
+
+def _same_kind(theirs, ours):
+  return tuple(theirs.shape) == tuple(ours.shape) and (
+    _is_integer(theirs) == _is_integer(ours)
+  )
+
+
+def _same_choices(theirs, ours):
+  if not _same_kind(theirs, ours):
+    return False
+  return not _is_integer(theirs) or all(
+    np.array_equal(*np.broadcast_arrays(bound(theirs), bound(ours)))
+    for bound in (lambda spec: spec.minimum, lambda spec: spec.maximum)
+  )
+
+
+def _is_integer(spec):
+  return np.issubdtype(_dtype(spec), np.integer)
+
+
+def _dtype(spec):
+  return tf.as_dtype(spec.dtype).as_numpy_dtype
+
+
+def _describe(specs):
+  """A nest of specs in a line, without the names that nobody chose."""
+
+  def describe(spec):
+    text = f'{np.dtype(_dtype(spec)).name} {list(spec.shape)}'
+    if _is_integer(spec) and hasattr(spec, 'minimum'):
+      text += f' from {_number(spec.minimum)} to {_number(spec.maximum)}'
+    return text
+
+  return str(tf.nest.map_structure(describe, specs)).replace("'", '')
+
+
+def _number(bound):
+  values = np.unique(bound)
+  return values[0] if values.size == 1 else np.asarray(bound).tolist()

@@ -1,0 +1,199 @@
+"""Whole episodes of unknown lengths, against arithmetic and our collector."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tf_agents.environments import batched_py_environment
+from tf_agents.trajectories import time_step as ts
+
+from maml_tf import random_streams
+from maml_tf.collection import episode_sampler
+from maml_tf.collection import meta_collector
+from maml_tf.environments import point_navigation
+from tests import point_agent
+from tests.environments import counted_episodes
+
+FIRST, MID, LAST = (
+  int(step_type)
+  for step_type in (ts.StepType.FIRST, ts.StepType.MID, ts.StepType.LAST)
+)
+LENGTHS = (3, 1, 2, 4)
+
+
+@pytest.fixture(name='agent', scope='module')
+def create_agent():
+  return point_agent.create_agent()
+
+
+def _sample(agent, environment, num_episodes, seed=0, **kwargs):
+  sampler = episode_sampler.EpisodeSampler(
+    environment, agent.collect_policy, **kwargs
+  )
+  return sampler.sample(
+    agent.collect_policy.get_initial_state(1),
+    num_episodes,
+    np.random.default_rng(seed),
+  )
+
+
+def _assert_frames(experience, name, expected):
+  """Compares the first frames of the only task."""
+  values = getattr(experience, name)[0, : len(expected)].numpy()
+  np.testing.assert_array_equal(values, expected)
+
+
+def test_a_single_environment_plays_one_episode_after_the_other(agent):
+  environment = counted_episodes.CountedEpisodes(LENGTHS)
+  episodes = _sample(agent, environment, 3)
+  experience = episodes.experience
+  # Episode 0 has three transitions, episode 1 one, episode 2 two; each is
+  # followed by a boundary with its final observation.
+  _assert_frames(
+    experience,
+    'observation',
+    [[0, 0], [0, 1], [0, 2], [0, 3]]
+    + [[1, 0], [1, 1]]
+    + [[2, 0], [2, 1], [2, 2]],
+  )
+  _assert_frames(
+    experience,
+    'step_type',
+    [FIRST, MID, MID, LAST] + [FIRST, LAST] + [FIRST, MID, LAST],
+  )
+  _assert_frames(
+    experience,
+    'next_step_type',
+    [MID, MID, LAST, LAST] + [LAST, LAST] + [MID, LAST, LAST],
+  )
+  _assert_frames(experience, 'reward', [1, 2, 3, 0, 11, 0, 21, 22, 0])
+  # Episode 0 and 2 terminate, episode 1 is truncated.
+  discount = experience.discount.numpy()[0]
+  np.testing.assert_array_equal(
+    discount[[0, 1, 2, 4, 6, 7]], [1, 1, 0, 1, 1, 0]
+  )
+  np.testing.assert_array_equal(episodes.returns, [6, 11, 43])
+  np.testing.assert_array_equal(episodes.lengths, [3, 1, 2])
+  # All other frames are boundaries.
+  assert experience.step_type.shape == (1, 256)
+  assert np.all(experience.is_boundary().numpy()[0, 9:])
+  for tensor in tf.nest.flatten(experience):
+    assert np.isfinite(tensor.numpy()).all()
+
+
+def test_a_batched_environment_plays_them_in_rounds(agent):
+  # Row 0 has the episodes 0 and 2, row 1 the episodes 1 and 3.
+  rows = [counted_episodes.CountedEpisodes(LENGTHS, row, 2) for row in (0, 1)]
+  environment = batched_py_environment.BatchedPyEnvironment(
+    rows, multithreading=False
+  )
+  episodes = _sample(agent, environment, 3)
+  # Row 1 goes on to episode 3 while row 0 still plays episode 0, and is reset
+  # with it: its episode of the second round would be episode 5.
+  np.testing.assert_array_equal(episodes.returns, [6, 11, 43])
+  np.testing.assert_array_equal(episodes.lengths, [3, 1, 2])
+  _assert_frames(
+    episodes.experience,
+    'observation',
+    [[0, 0], [0, 1], [0, 2], [0, 3]]
+    + [[1, 0], [1, 1]]
+    + [[2, 0], [2, 1], [2, 2]],
+  )
+  environment.close()
+
+
+def test_an_episode_without_end_is_truncated(agent):
+  environment = counted_episodes.CountedEpisodes((0, 2))
+  episodes = _sample(agent, environment, 2, max_episode_steps=4)
+  experience = episodes.experience
+  np.testing.assert_array_equal(episodes.lengths, [4, 2])
+  _assert_frames(
+    experience, 'step_type', [FIRST, MID, MID, MID, LAST, FIRST, MID, LAST]
+  )
+  _assert_frames(
+    experience, 'next_step_type', [MID, MID, MID, LAST, LAST, MID, LAST, LAST]
+  )
+  # As a time limit does: what would have followed counts.
+  assert experience.discount[0, 3] == 1
+  np.testing.assert_array_equal(experience.observation[0, 4], [0, 4])
+  assert experience.reward[0, 4] == 0
+
+
+def test_actions_are_clipped_on_their_way_and_remembered_as_sampled(agent):
+  environment = counted_episodes.CountedEpisodes((50,))
+  experience = _sample(agent, environment, 1).experience
+  sampled = experience.action.numpy()[0, :50]
+  assert (sampled < -0.025).any() and (sampled > 0.05).any()
+  np.testing.assert_array_equal(
+    np.stack(environment.actions), np.clip(sampled, -0.025, 0.05)
+  )
+  mean = experience.policy_info[0]['loc'].numpy()[0, :50]
+  noise = np.random.default_rng(0).standard_normal((50, 2), np.float32)
+  # The small agent begins with a deviation of 0.5, in units of the bounds that
+  # it was made for, 0.1.
+  np.testing.assert_allclose(sampled, mean + 0.05 * noise, atol=1e-6)
+
+
+def test_t_grows_but_does_not_shrink(agent):
+  environment = counted_episodes.CountedEpisodes((300, 10, 10))
+  sampler = episode_sampler.EpisodeSampler(environment, agent.collect_policy)
+  state = agent.collect_policy.get_initial_state(1)
+  generator = np.random.default_rng(0)
+  for _ in range(3):
+    experience = sampler.sample(state, 1, generator).experience
+    assert experience.reward.shape == (1, 512)
+
+
+@pytest.mark.parametrize(
+  ('fault', 'name', 'num_steps', 'named'),
+  [
+    ((1, 0), 'observation', 3, 'observation of step 0'),
+    ((1, 2), 'observation', 5, 'observation of step 2'),
+    ((0, 2), 'reward', 2, 'reward of step 2'),
+  ],
+)
+def test_nothing_is_done_after_a_number_that_is_not_finite(
+  agent, fault, name, num_steps, named
+):
+  environment = counted_episodes.CountedEpisodes((3, 4), faults={fault: name})
+  with pytest.raises(FloatingPointError, match=named):
+    _sample(agent, environment, 2)
+  assert len(environment.actions) == num_steps
+
+
+def test_a_policy_that_says_nan_moves_nothing(agent):
+  environment = counted_episodes.CountedEpisodes((3,))
+  sampler = episode_sampler.EpisodeSampler(environment, agent.collect_policy)
+  state = tuple(
+    tf.fill(p.shape, np.nan) for p in agent.collect_policy.get_initial_state(1)
+  )
+  with pytest.raises(FloatingPointError, match='action of step 1'):
+    sampler.sample(state, 1, np.random.default_rng(0))
+  assert not environment.actions
+
+
+def test_frames_are_those_of_the_collector():
+  environment = point_navigation.PointNavigation(1, 3, horizon=40)
+  agent = point_agent.create_agent(environment)
+  collected = meta_collector.MetaCollector(
+    environment, agent.collect_policy, agent.adapt, 1, seed=4
+  ).collect(2)
+  stage = collected.meta_batch.support[0]
+
+  environment.set_tasks(collected.tasks)
+  purpose = random_streams.Purpose
+  environment.seed([random_streams.key(4, 2, 0, 0, purpose.RESET)])
+  sampler = episode_sampler.EpisodeSampler(environment, agent.collect_policy)
+  episodes = sampler.sample(
+    agent.collect_policy.get_initial_state(1),
+    3,
+    random_streams.generator(random_streams.key(4, 2, 0, 0, purpose.ACTION)),
+  )
+  np.testing.assert_array_equal(episodes.returns, collected.returns[0, 0])
+  ours, theirs = (
+    tf.nest.map_structure(
+      lambda t: tf.boolean_mask(t, ~s.is_boundary()).numpy(),  # noqa: B023
+      s,
+    )
+    for s in (episodes.experience, stage)
+  )
+  tf.nest.map_structure(np.testing.assert_array_equal, ours, theirs)
