@@ -344,7 +344,9 @@ def _fail_in_the_second_evaluation():
   ('iteration', 'event', 'error'),
   [
     # After three evaluations, the last of which no checkpoint follows.
-    (4, _turn_rewards_nan, FloatingPointError),
+    pytest.param(
+      *(4, _turn_rewards_nan, FloatingPointError), marks=pytest.mark.slow
+    ),
     # Where a checkpoint is due: evaluations play iteration 0's tasks.
     (0, _fail_in_the_second_evaluation(), RuntimeError),
   ],
