@@ -9,16 +9,14 @@ import shutil
 import subprocess
 import sys
 
-from absl import flags
-from absl.testing import flagsaver
 import gin
 import numpy as np
 import pytest
 
 import maml_tf
-from maml_tf import evaluate
 from maml_tf import experiment
 from maml_tf import run_config
+from tests import command_lines
 
 _TINY = (
   'train_eval.num_iterations = 1',
@@ -53,11 +51,8 @@ def copy_run(trained, tmp_path):
 
 
 def _main(argv=(), **values):
-  flags.FLAGS.mark_as_parsed()
-  with flagsaver.flagsaver(
-    **{'num_tasks': 3, **{k: v for k, v in values.items() if v is not None}}
-  ):
-    return evaluate.main(['evaluate', *argv])
+  values = {k: v for k, v in values.items() if v is not None}
+  return command_lines.call('evaluate', argv, **{'num_tasks': 3, **values})
 
 
 def _files(directory):

@@ -7,6 +7,7 @@ import pytest
 
 from maml_tf import experiment
 from maml_tf import run_config
+from maml_tf.learning import value_networks  # noqa: F401  For gin.
 from tests import configs
 
 # What takes time is made small; the rest is the config's own.

@@ -8,14 +8,12 @@ import signal
 import subprocess
 import sys
 
-from absl import flags
-from absl.testing import flagsaver
 import gin
 import pytest
 
 import maml_tf
 from maml_tf import run_config
-from maml_tf import train
+from tests import command_lines
 from tests.environments import eventful_navigation
 
 TINY = (
@@ -46,13 +44,13 @@ def _main(
   *bindings, gin_file=('point.gin',), root_dir='run', first=TINY, argv=()
 ):
   """Calls `main` with flags, in this process; returns the exit code."""
-  flags.FLAGS.mark_as_parsed()
-  with flagsaver.flagsaver(
+  return command_lines.call(
+    'train',
+    argv,
     gin_file=list(gin_file),
     gin_bindings=[*first, *bindings],
     root_dir=root_dir,
-  ):
-    return train.main(['train', *argv])
+  )
 
 
 def _one_line(capfd):
