@@ -99,9 +99,7 @@ def fill_boundaries(
 
   def fill(tensor):
     substitute = tf.gather(tensor, first[:, tf.newaxis], batch_dims=1)
-    condition = tf.reshape(
-      valid, [*valid.shape, *([1] * (tensor.shape.rank - 2))]
-    )
+    condition = valid[(..., *[tf.newaxis] * (tensor.shape.rank - 2))]
     return tf.where(condition, tensor, substitute)
 
   return tf.nest.map_structure(fill, behaviour)

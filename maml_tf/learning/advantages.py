@@ -82,7 +82,7 @@ class LinearFeatureBaseline:
     parts = [
       tf.reshape(
         tf.cast(o, tf.float64),
-        [*position.shape, o.shape[2:].num_elements()],
+        tf.concat([tf.shape(position), [o.shape[2:].num_elements()]], 0),
       )
       for o in tf.nest.flatten(observation)
     ]
