@@ -110,7 +110,7 @@ def _variable(value, name):
 
 def _sums(deviation, mask):
   """Sums of [B, T, ...] and of its squares over the frames that count."""
-  mask = tf.reshape(mask, [*mask.shape, *([1] * (deviation.shape.rank - 2))])
+  mask = mask[(..., *[tf.newaxis] * (deviation.shape.rank - 2))]
   deviation = tf.where(mask > 0, deviation, 0.0)
   return tf.reduce_sum(deviation, [0, 1]), tf.reduce_sum(deviation**2, [0, 1])
 

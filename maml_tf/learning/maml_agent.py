@@ -458,7 +458,7 @@ class MamlAgent(tf_agent.TFAgent):
 
   def _prepare_in_turn(self, stages):
     """Prepares stages with the values of the parameters that collected them."""
-    num_tasks = stages[0].reward.shape[0]
+    num_tasks = stages[0].reward.shape[0] or tf.shape(stages[0].reward)[0]
     state = self.collect_policy.get_initial_state(num_tasks)
     prepared = []
     for step, stage in enumerate(stages):

@@ -33,7 +33,10 @@ def map_tasks(
     return tf.vectorized_map(fn, tasks)
   chunk = max(c for c in range(1, chunk_size + 1) if num_tasks % c == 0)
   chunks = tf.nest.map_structure(
-    lambda t: tf.reshape(t, [num_tasks // chunk, chunk, *t.shape[1:]]), tasks
+    lambda t: tf.reshape(
+      t, tf.concat([[num_tasks // chunk, chunk], tf.shape(t)[1:]], 0)
+    ),
+    tasks,
   )
   signature = tf.nest.map_structure(
     lambda t: tf.TensorSpec([chunk, *t.shape[2:]], t.dtype), chunks
@@ -49,5 +52,6 @@ def map_tasks(
     parallel_iterations=processors.count(),
   )
   return tf.nest.map_structure(
-    lambda t: tf.reshape(t, [num_tasks, *t.shape[2:]]), results
+    lambda t: tf.reshape(t, tf.concat([[num_tasks], tf.shape(t)[2:]], 0)),
+    results,
   )
