@@ -58,6 +58,7 @@ setuptools.setup(
     'test': [
       'hypothesis>=6.80',
       'pytest>=8',
+      'pytest-xdist>=3.5',
       # Its formatting changes between minor versions.
       'ruff>=0.17,<0.18',
     ],

@@ -33,6 +33,12 @@ DIFFERENT_UPDATES = (
   'reptile.gin',
   'rllib_maml.gin',
 )
+NAMES = [
+  name
+  if name in DIFFERENT_UPDATES
+  else pytest.param(name, marks=pytest.mark.slow)
+  for name in configs.ALGORITHMS
+]
 
 
 def _create_agent(environment, jit_compile=False, chunk_size=2):
@@ -90,7 +96,7 @@ def _train(name, strategy, jit_compile, meta_batches=None, chunk_size=2):
   return before, after, losses, meta_batches
 
 
-@pytest.mark.parametrize('name', configs.ALGORITHMS)
+@pytest.mark.parametrize('name', NAMES)
 def test_one_replica_equals_two_compiled_ones(name, two_replicas):
   before, alone, losses, batches = _train(
     name, tf.distribute.get_strategy(), False
@@ -104,15 +110,7 @@ def test_one_replica_equals_two_compiled_ones(name, two_replicas):
     np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-  'name',
-  [
-    name
-    if name in DIFFERENT_UPDATES
-    else pytest.param(name, marks=pytest.mark.slow)
-    for name in configs.ALGORITHMS
-  ],
-)
+@pytest.mark.parametrize('name', NAMES)
 def test_the_whole_step_compiles_once(name):
   alone, losses, batches = _train(name, tf.distribute.get_strategy(), False)[1:]
   agent = _create_agent(_parse(name))
