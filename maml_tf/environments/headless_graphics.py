@@ -41,7 +41,7 @@ def create_context(width: int, height: int):
   wanted = os.environ.get('MUJOCO_GL', '').lower().strip()
   names = [wanted] if wanted in _PACKAGES else list(_PACKAGES)
   for name in names:
-    if _works(name):
+    if works(name):
       library = importlib.import_module(f'mujoco.{name}')
       context = library.GLContext(width, height)
       context.make_current()
@@ -53,7 +53,7 @@ def create_context(width: int, height: int):
   )
 
 
-def _works(name):
+def works(name):
   """Whether a process can draw with EGL or OSMesa."""
   done = subprocess.run(
     [sys.executable, '-c', _TRIAL, name],
