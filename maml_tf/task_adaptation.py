@@ -23,8 +23,8 @@ from maml_tf.environments import task_environment
 from maml_tf.learning import adaptation
 from maml_tf.learning import maml_agent
 
-# The collector's streams of this iteration: training's count from 1.
-_ITERATION = 0
+# As most of Gymnasium's MuJoCo environments have it.
+_MAX_EPISODE_STEPS = 1000
 
 
 class AdaptationStep(NamedTuple):
@@ -68,7 +68,7 @@ def adapt(
   episodes_per_step: int = 20,
   step_size: float | None = None,
   max_kl: float | None = None,
-  max_episode_steps: int = 1000,
+  max_episode_steps: int | None = None,
   seed: int = 0,
   deterministic: bool = False,
 ) -> Adaptation:
@@ -93,7 +93,8 @@ def adapt(
     max_kl: The most a step may move the policy, in nats: the mean KL(behaviour
       || new policy) over the frames that it learned from. None: no bound.
     max_episode_steps: An episode that goes on after so many steps is cut off,
-      as by a time limit.
+      as by a time limit. None: a `TaskEnvironment` ends its episodes itself,
+      another environment's are cut off after 1,000 steps.
     seed: Of the actions' noise and of the environment's resets.
     deterministic: Whether the policy that is returned acts by the mode of its
       distribution. While it adapts it explores.
@@ -113,6 +114,12 @@ def adapt(
     agent = trained_run.load(os.fspath(agent_or_root_dir)).agent
   if num_steps is None:
     num_steps = agent.num_adaptation_steps
+  if max_episode_steps is None:
+    max_episode_steps = (
+      environment.horizon
+      if isinstance(environment, task_environment.TaskEnvironment)
+      else _MAX_EPISODE_STEPS
+    )
   sampler = episode_sampler.EpisodeSampler(
     environment, agent.collect_policy, max_episode_steps
   )
@@ -180,7 +187,7 @@ def _py_environment(environment):
 
 def _key(seed, stage, purpose):
   """Names a stream as `MetaCollector` does for its first task."""
-  return random_streams.key(seed, _ITERATION, stage, 0, purpose)
+  return random_streams.key(seed, random_streams.HELD_OUT, stage, 0, purpose)
 
 
 def _seed(environment, seed, stage):

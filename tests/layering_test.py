@@ -35,10 +35,11 @@ ROWS = (
     'run_log',
     'serving',
     'serving_signatures',
+    'video_file',
   ),
   ('experiment',),
   ('trained_run',),
-  ('task_adaptation',),
+  ('adaptation_video', 'task_adaptation'),
   # maml_tf/__init__.py, which hands on names of the rows above.
   ('',),
   ('train', 'evaluate', 'export', 'render'),

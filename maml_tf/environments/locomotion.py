@@ -14,6 +14,7 @@ import numpy as np
 from tf_agents.specs import array_spec
 
 from maml_tf.environments import mujoco_batch
+from maml_tf.environments import mujoco_painter
 from maml_tf.environments import task_environment
 
 
@@ -99,6 +100,13 @@ class Locomotion(task_environment.TaskEnvironment):
 
   def close(self):
     self._physics.close()
+
+  def picture_states(self):
+    return self._physics.state
+
+  def create_painter(self, task, states, width, height):
+    del task, states  # The camera runs along; who is told where, can't be seen.
+    return mujoco_painter.MujocoPainter(self._model, width, height)
 
   @abc.abstractmethod
   def _task_reward(self, velocity):

@@ -7,6 +7,7 @@ import gin
 import numpy as np
 from tf_agents.specs import array_spec
 
+from maml_tf.environments import point_painter
 from maml_tf.environments import task_environment
 
 _MAX_STEP = 0.1
@@ -52,6 +53,12 @@ class PointNavigation(task_environment.TaskEnvironment):
   def sample_tasks(self, n, rng):
     """Draws goals uniform in [-0.5, 0.5]^2; returns float64 [n, 2]."""
     return rng.uniform(-0.5, 0.5, (n, 2))
+
+  def picture_states(self):
+    return self.position
+
+  def create_painter(self, task, states, width, height):
+    return point_painter.PointPainter(task, states, width, height)
 
   def _draw_starts(self, generator, num_rows):
     del generator  # All points start at the origin.

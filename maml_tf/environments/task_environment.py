@@ -170,6 +170,33 @@ class TaskEnvironment(py_environment.PyEnvironment):
       random_streams.generator(_checked_key(key)) for key in keys
     ]
 
+  def picture_states(self):
+    """What has to be known of the rows to draw them: an array [N, S]."""
+    raise checks.UsageError(self._not_drawn())
+
+  def create_painter(self, task, states, width, height):
+    """Makes what draws one row.
+
+    Args:
+      task: The row's task.
+      states: All that may be drawn, [K, S]: a picture may have to hold it all.
+      width: Pixels from left to right.
+      height: Pixels from above to below.
+
+    Returns:
+      A `Painter`.
+
+    Raises:
+      checks.UsageError: It cannot be drawn, or not on this machine.
+    """
+    raise checks.UsageError(self._not_drawn())
+
+  def _not_drawn(self):
+    return (
+      f'{type(self).__name__} cannot be drawn: give it the methods'
+      ' picture_states and create_painter'
+    )
+
   def _check_tasks(self, tasks):
     """Raises ValueError if the finite array [B, ...] has an impossible task."""
     del tasks  # Where a subclass says nothing, any numbers will do.

@@ -1,0 +1,165 @@
+"""Films a task before and after: python -m maml_tf.render --root_dir=DIR."""
+
+import maml_tf  # noqa: F401  # isort: skip  Before TensorFlow, which it quiets.
+
+import contextlib
+import os
+import sys
+
+from absl import app
+from absl import flags
+from absl import logging
+import numpy as np
+import tqdm
+
+from maml_tf import adaptation_video
+from maml_tf import checks
+from maml_tf import processors
+from maml_tf import random_streams
+from maml_tf import task_adaptation
+from maml_tf import trained_run
+from maml_tf import video_file
+
+_ROOT_DIR = flags.DEFINE_string('root_dir', None, 'The run.')
+_TASK = flags.DEFINE_string(
+  'task', None, 'Numbers, e.g. -1 or 0.3,-0.2. Default: drawn by the seed.'
+)
+_SEED = flags.DEFINE_integer('seed', 0, 'Of the task, resets and actions.')
+_OUT = flags.DEFINE_string(
+  'out', None, 'A .gif or .mp4. Default: adaptation.gif in root_dir.'
+)
+_WIDTH = flags.DEFINE_integer('width', 320, 'Of one picture, in pixels.')
+_HEIGHT = flags.DEFINE_integer('height', 240, 'Of one picture, in pixels.')
+_FPS = flags.DEFINE_float('fps', 20.0, 'Frames, which are steps, per second.')
+_NUM_ADAPTATION_STEPS = flags.DEFINE_integer(
+  'num_adaptation_steps', None, 'How many steps. Default: as in training.'
+)
+_EPISODES = flags.DEFINE_integer(
+  'episodes', None, 'Episodes a step. Default: as in training.'
+)
+_DETERMINISTIC = flags.DEFINE_bool(
+  'deterministic', False, 'Whether what is filmed acts without noise.'
+)
+
+
+def main(argv):
+  """Films, and returns the exit code: 0, 2 for bad input, 130 if stopped."""
+  if len(argv) > 1:
+    return _say(f'{argv[1]} is not a flag: see --help', 2)
+  if not _ROOT_DIR.value:
+    return _say('--root_dir is missing: give the folder of a training run', 2)
+  logging.set_verbosity(logging.WARNING)
+  processors.one_thread_an_operation()
+  path = _OUT.value or os.path.join(_ROOT_DIR.value, 'adaptation.gif')
+  try:
+    run = trained_run.load(_ROOT_DIR.value)
+    with checks.usage_errors():
+      return _render(run, path)
+  except checks.UsageError as error:
+    return _say(error, 2)
+  except KeyboardInterrupt:
+    return _say('stopped, nothing is written', 130)
+
+
+def _render(run, path):
+  """Adapts, plays, draws."""
+  video_file.check(path, _FPS.value)
+  for flag in (_WIDTH, _HEIGHT):
+    checks.integer(flag.name, flag.value, 16)
+  checks.integer('seed', _SEED.value, 0)
+  task = _task(run)
+  name = f'task {", ".join(f"{number:.3g}" for number in np.ravel(task))}'
+  adapted = _adapt(run, task, name)
+  num_steps = sum(step.taken for step in adapted.steps)
+  titles = (
+    'before adaptation',
+    f'after {num_steps} adaptation step{"s" * (num_steps != 1)}',
+  )
+  with contextlib.closing(run.create_environment(2, 1)) as environment:
+    episodes = _play(run, environment, task, adapted)
+    states = np.concatenate([episode.states for episode in episodes])
+    with contextlib.closing(
+      environment.create_painter(task, states, _WIDTH.value, _HEIGHT.value)
+    ) as painter:
+      frames = tqdm.tqdm(
+        adaptation_video.frames(painter, episodes, titles, name),
+        total=max(len(episode.returns) for episode in episodes),
+        unit='frame',
+        dynamic_ncols=True,
+        disable=not sys.stderr.isatty(),
+      )
+      video_file.write(path, frames, _FPS.value)
+  return _say(f'wrote {frames.total} frames to {path}', 0)
+
+
+def _adapt(run, task, name):
+  """Adapts to the task and says what it did to the return."""
+  num_episodes = _EPISODES.value
+  if num_episodes is None:
+    num_episodes = run.episodes_per_task
+  checks.integer('episodes', num_episodes, 1)
+  with contextlib.closing(
+    run.create_environment(1, num_episodes)
+  ) as environment:
+    environment.set_tasks([task])
+    adapted = task_adaptation.adapt(
+      run.agent,
+      environment,
+      _NUM_ADAPTATION_STEPS.value,
+      num_episodes,
+      seed=_SEED.value,
+    )
+  for number, step in enumerate(adapted.steps, 1):
+    if not step.taken:
+      _say(f'step {number} was not taken: {step.reason}')
+  means = ' -> '.join(f'{value:.1f}' for value in adapted.returns.mean(axis=1))
+  _say(f'{name}: return {means}, mean of {num_episodes} episodes')
+  return adapted
+
+
+def _play(run, environment, task, adapted):
+  """One episode before and one after, alike but for the policy."""
+  before = run.agent.policy.get_initial_state(None)
+  purpose = random_streams.Purpose
+  after_all = len(adapted.steps) + 1
+  return adaptation_video.play(
+    environment,
+    run.agent.adapted_policy(before, _DETERMINISTIC.value),
+    (before, adapted.parameters),
+    task,
+    (_key(after_all, purpose.RESET), _key(after_all, purpose.ACTION)),
+  )
+
+
+def _task(run):
+  """The task that was asked for, or one drawn from the held-out streams."""
+  with contextlib.closing(run.create_environment(1, 1)) as environment:
+    if _TASK.value is None:
+      generator = random_streams.generator(_key(0, random_streams.Purpose.TASK))
+      return environment.sample_tasks(1, generator)[0]
+    shape = environment.tasks.shape[1:]
+    try:
+      numbers = [float(word) for word in _TASK.value.split(',')]
+      task = np.reshape(numbers, shape)
+    except ValueError:
+      raise ValueError(
+        f'--task is {_TASK.value!r}: give {int(np.prod(shape))} numbers with'
+        ' commas between them'
+      ) from None
+    environment.set_tasks([task])
+    return task
+
+
+def _key(stage, purpose):
+  return random_streams.key(
+    _SEED.value, random_streams.HELD_OUT, stage, 0, purpose
+  )
+
+
+def _say(message, code=None):
+  print(f'render: {message}', file=sys.stderr, flush=True)
+  return code
+
+
+if __name__ == '__main__':
+  app.run(main)

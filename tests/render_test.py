@@ -1,0 +1,202 @@
+"""The video that a user gets, and what is said where there is none."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+from absl import flags
+from absl.testing import flagsaver
+import gin
+import numpy as np
+from PIL import Image
+import pytest
+
+import maml_tf
+from maml_tf import experiment
+from maml_tf import render
+from maml_tf import run_config
+from maml_tf.environments import headless_graphics
+
+_TINY = (
+  'train_eval.num_iterations = 1',
+  'train_eval.num_tasks = 2',
+  'train_eval.episodes_per_task = 2',
+  'train_eval.horizon = 6',
+  'create_actor_network.fc_layer_params = (8,)',
+  'GradientUpdate.num_steps = 1',
+)
+
+
+def _train(path, gin_file, *bindings):
+  gin.clear_config()
+  run_config.parse([gin_file], [*_TINY, *bindings])
+  experiment.train_eval(path)
+  gin.clear_config()
+  return path
+
+
+@pytest.fixture(name='points', scope='module')
+def train_points(tmp_path_factory):
+  return _train(str(tmp_path_factory.mktemp('points')), 'point.gin')
+
+
+@pytest.fixture(name='cheetah', scope='module')
+def train_cheetah(tmp_path_factory):
+  return _train(str(tmp_path_factory.mktemp('cheetah')), 'cheetah.gin')
+
+
+def _main(*argv, **values):
+  """Calls `main` with flags, in this process; returns the exit code."""
+  flags.FLAGS.mark_as_parsed()
+  with flagsaver.flagsaver(**values):
+    return render.main(['render', *argv])
+
+
+def _run(*arguments, cwd, **environment):
+  """Runs the command line as a user does."""
+  inherited = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in ('TF_CPP_MIN_LOG_LEVEL', 'PYTHONWARNINGS', 'MUJOCO_GL')
+  }
+  root = str(pathlib.Path(maml_tf.__file__).parents[1])
+  return subprocess.run(
+    [sys.executable, '-m', 'maml_tf.render', *arguments],
+    env=inherited | {'PYTHONPATH': root} | environment,
+    cwd=cwd,
+    capture_output=True,
+    text=True,
+    timeout=300,
+    check=False,
+  )
+
+
+def _pictures(path):
+  """All frames of a gif, uint8 [num, H, W, 3]."""
+  with Image.open(path) as image:
+    frames = []
+    for i in range(image.n_frames):
+      image.seek(i)
+      frames.append(np.asarray(image.convert('RGB')))
+  return np.stack(frames)
+
+
+def test_a_process_films_points(points, tmp_path):
+  done = _run(
+    f'--root_dir={points}',
+    '--task=0.5,-0.25',
+    '--width=100',
+    '--height=81',
+    '--num_adaptation_steps=2',
+    '--episodes=3',
+    '--fps=10',
+    '--out=mine.gif',
+    cwd=tmp_path,
+  )
+  assert done.returncode == 0, done.stderr
+  assert done.stdout == ''
+  first, second = done.stderr.splitlines()
+  number = r'-?\d+\.\d'
+  assert re.fullmatch(
+    rf'render: task 0.5, -0.25: return {number} -> {number} -> {number}, mean'
+    ' of 3 episodes',
+    first,
+  )
+  assert second == 'render: wrote 7 frames to mine.gif'
+  assert [path.name for path in tmp_path.iterdir()] == ['mine.gif']
+  with Image.open(tmp_path / 'mine.gif') as image:
+    assert image.info['duration'] == 100
+  frames = _pictures(tmp_path / 'mine.gif')
+  # The horizon's six steps and the start; two pictures and 4 pixels between
+  # them, captions of 4 * 9 pixels above, and one to make the height even.
+  assert frames.shape == (7, 118, 204, 3)
+  # All begin at the origin, and then the ways part.
+  np.testing.assert_array_equal(
+    frames[0, 36:117, :100], frames[0, 36:117, 104:]
+  )
+  left, right = frames[:, 36:117, :100], frames[:, 36:117, 104:]
+  assert (left[-1] != right[-1]).any()
+  assert (left[0] != left[-1]).any()
+
+
+def test_a_process_films_a_half_cheetah(cheetah, tmp_path):
+  if not any(headless_graphics.works(name) for name in ('egl', 'osmesa')):
+    pytest.skip('neither EGL nor OSMesa is installed')
+  done = _run(f'--root_dir={cheetah}', '--task=-1', '--out=a.gif', cwd=tmp_path)
+  assert done.returncode == 0, done.stderr
+  assert 'render: task -1: return' in done.stderr.splitlines()[0]
+  assert len(done.stderr.splitlines()) == 2
+  # Neither MuJoCo nor OpenGL leaves a file.
+  assert [path.name for path in tmp_path.iterdir()] == ['a.gif']
+  frames = _pictures(tmp_path / 'a.gif')
+  assert frames.shape == (7, 240 + 64, 644, 3)
+  pictures = frames[:, 64:].astype(int)
+  # The floor is chequered, the sky is grey, the body brown.
+  assert pictures.std() > 30
+  brown = (pictures[..., 0] - pictures[..., 2]) > 60
+  assert (brown.sum(axis=(1, 2)) > 300).all()
+  assert (pictures[0] != pictures[-1]).mean() > 0.02
+
+
+def test_a_process_without_opengl_says_what_to_install(cheetah, tmp_path):
+  # PyOpenGL then refuses both of the libraries that need no display.
+  done = _run(
+    f'--root_dir={cheetah}',
+    '--out=a.gif',
+    cwd=tmp_path,
+    PYOPENGL_PLATFORM='glx',
+  )
+  assert done.returncode == 2
+  line = done.stderr.splitlines()[-1]
+  assert line == (
+    'render: MuJoCo can draw with none of egl, osmesa here: install libegl1 or'
+    " libosmesa6, as Debian calls it, e.g. 'apt install libosmesa6'"
+  )
+  assert 'Traceback' not in done.stderr
+  assert not list(tmp_path.iterdir())
+
+
+def test_the_seed_draws_the_task_and_the_video_is_put_into_the_run(
+  points, capfd
+):
+  lines = []
+  for seed in (0, 3):
+    assert _main(root_dir=points, seed=seed, width=32, height=32) == 0
+    lines.append(capfd.readouterr().err.splitlines()[0])
+  path = pathlib.Path(points, 'adaptation.gif')
+  assert _pictures(path).shape == (7, 68, 68, 3)
+  assert lines[0] != lines[1]
+  path.unlink()
+
+
+@pytest.mark.parametrize(
+  ('values', 'message'),
+  [
+    ({'root_dir': None}, '--root_dir is missing'),
+    ({'root_dir': 'nowhere'}, 'nowhere holds no run'),
+    ({'task': 'up'}, "--task is 'up': give 2 numbers with commas between"),
+    ({'task': '1'}, "--task is '1': give 2 numbers with commas between"),
+    ({'task': '1,nan'}, 'tasks must be finite numbers'),
+    ({'seed': -1}, 'seed is -1: give an integer of at least 0'),
+    ({'width': 3}, 'width is 3: give an integer of at least 16'),
+    ({'height': 0}, 'height is 0'),
+    ({'fps': -1.0}, 'fps is -1.0'),
+    ({'episodes': 0}, 'episodes is 0'),
+    ({'num_adaptation_steps': -1}, 'num_steps is -1'),
+    ({'out': 'a.avi'}, 'a.avi is no video'),
+    ({'out': 'nowhere/a.gif'}, 'nowhere is no folder'),
+  ],
+)
+def test_bad_input_is_one_line(points, values, message, capfd):
+  assert _main(**{'root_dir': points, **values}) == 2
+  out, err = capfd.readouterr()
+  assert out == ''
+  assert err.startswith('render: ') and err.count('\n') == 1
+  assert message in err
+
+
+def test_an_argument_that_is_no_flag(capfd):
+  assert _main('-1', root_dir='run') == 2
+  assert capfd.readouterr().err == 'render: -1 is not a flag: see --help\n'
