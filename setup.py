@@ -40,11 +40,13 @@ setuptools.setup(
     'absl-py>=1.4',
     'gin-config>=0.5',
     'gymnasium[mujoco]>=1.2,<2',
+    'imageio>=2.30',
     'matplotlib>=3.7',
     # From 4.0 on MuJoCo needs CPython 3.11: on 3.10 pip takes the last 3.x.
     'mujoco>=3.3,<5',
     'numpy>=1.23.5,<2',
     'scipy>=1.10',
+    'pillow>=10.1',
     # TensorBoard 2.15 imports pkg_resources, which setuptools 82 removed.
     'setuptools<82',
     'tensorflow>=2.15,<2.16',
@@ -55,6 +57,7 @@ setuptools.setup(
     *_OLD_ENOUGH_FOR_TYPING_EXTENSIONS,
   ],
   extras_require={
+    'video': ['imageio-ffmpeg>=0.5'],
     'test': [
       'hypothesis>=6.80',
       'pytest>=8',

@@ -131,7 +131,7 @@ def _gradients(agent):
       'num_steps': 2,
     },
   ],
-  ids=str,
+  ids=' and '.join,
 )
 def test_options(options):
   options = {'step_size': 0.3, **options}
