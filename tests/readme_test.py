@@ -9,12 +9,11 @@ import sys
 _ROOT = pathlib.Path(__file__).parent.parent
 
 
-def test_the_python_block_trains_and_prints_nothing_else(tmp_path):
-  readme = (_ROOT / 'README.md').read_text(encoding='utf-8')
-  (block,) = re.findall(r'```python\n(.*?)```', readme, re.DOTALL)
+def _run(arguments, directory):
+  """Runs Python in a folder; returns what it printed."""
   done = subprocess.run(
-    [sys.executable, '-c', block],
-    cwd=tmp_path,
+    [sys.executable, *arguments],
+    cwd=directory,
     env={**os.environ, 'PYTHONPATH': str(_ROOT)},
     capture_output=True,
     text=True,
@@ -22,7 +21,32 @@ def test_the_python_block_trains_and_prints_nothing_else(tmp_path):
     check=False,
   )
   assert done.returncode == 0, done.stderr
+  return done
+
+
+def _block(section):
+  """The Python of a section."""
+  readme = (_ROOT / 'README.md').read_text(encoding='utf-8')
+  text = readme.split(f'\n## {section}\n')[1].split('\n## ')[0]
+  (block,) = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
+  return block
+
+
+def test_the_parts_train_and_print_nothing_else(tmp_path):
+  done = _run(['-c', _block('Use the parts')], tmp_path)
   # Three iterations, each with the returns before and after adaptation.
   line = r'\[ *-?[\d.]+ +-?[\d.]+ *\] -?[\d.e-]+\n'
   assert re.fullmatch(f'({line}){{3}}', done.stdout)
+  assert not done.stderr
+
+
+def test_a_run_of_cheetah_adapts_to_gymnasium(tmp_path):
+  sizes = ('num_iterations = 1', 'num_tasks = 2', 'episodes_per_task = 2')
+  bindings = [f'--gin_bindings=train_eval.{size}' for size in sizes]
+  train = ['-m', 'maml_tf.train', '--gin_file=cheetah.gin', *bindings]
+  _run([*train, '--root_dir=runs/cheetah'], tmp_path)
+  done = _run(['-c', _block('Adapt')], tmp_path)
+  assert re.fullmatch(
+    r'\[ *-?[\d.]+ +-?[\d.]+ *\] \(AdaptationStep\(.*\),\)\n', done.stdout
+  )
   assert not done.stderr
