@@ -31,6 +31,7 @@ ROWS = (
     'interruption',
     'evaluation',
     'named_tensors',
+    'served_policy',
     'serving_signatures',
     'serving',
   ),
