@@ -41,23 +41,6 @@ def with_paths(
   )
 
 
-def with_own_names(
-  specs: Sequence[tf.TensorSpec],
-  prefix: str,
-  outer_shape: Sequence[int | None] = (),
-) -> tuple[tf.TensorSpec, ...]:
-  """Keeps the names that the specs have; equal ones get their number."""
-  names = [_identifier(prefix, spec.name) for spec in specs]
-  return tuple(
-    tf.TensorSpec(
-      [*outer_shape, *spec.shape],
-      spec.dtype,
-      name if names.count(name) == 1 else f'{name}_{number}',
-    )
-    for number, (name, spec) in enumerate(zip(names, specs))
-  )
-
-
 def signature(
   fn: Callable[..., Named], *specs: types.NestedTensorSpec
 ) -> tf.types.experimental.GenericFunction:

@@ -5,15 +5,15 @@ import contextlib
 import os
 import tempfile
 import warnings
+import zipfile
 
 from absl import logging
 import numpy as np
 import tensorflow as tf
 from tf_agents.policies import policy_saver
-from tf_agents.policies import tf_policy
 
+from maml_tf import served_policy
 from maml_tf import serving_signatures
-from maml_tf.collection import adapted_policy
 from maml_tf.learning import adaptation
 from maml_tf.learning import maml_agent
 
@@ -39,7 +39,7 @@ def save_adaptive(agent: maml_agent.MamlAgent, directory: str) -> None:
   """
   _check_directory(directory)
   with _quiet():
-    policy = _ServedPolicy(agent.collect_policy)
+    policy = served_policy.ServedPolicy(agent.collect_policy)
     saver = _saver(agent, policy)
     signatures = serving_signatures.adaptive(
       policy,
@@ -75,7 +75,7 @@ def save_fixed_task(
     adapted = agent.adapted_policy(
       tuple(tf.Variable(p) for p in parameters), deterministic
     )
-    policy = _ServedPolicy(adapted, is_fixed=True)
+    policy = served_policy.ServedPolicy(adapted, is_fixed=True)
     try:
       saver = _saver(agent, policy)
     except NotImplementedError as error:
@@ -104,8 +104,7 @@ def load_parameters(
     ValueError: The file does not hold them.
     OSError: It cannot be read.
   """
-  with np.load(path) as file:
-    arrays = {name: file[name] for name in file.files}
+  arrays = _load_arrays(path)
   specs = serving_signatures.state_spec(agent.collect_policy)
   parameters = []
   for number, spec in enumerate(specs):
@@ -122,55 +121,21 @@ def load_parameters(
         f'{spec.name} of {path} has shape {array.shape}: give one task of this'
         f' run, {tuple(spec.shape[1:])}'
       )
+    if not np.all(np.isfinite(array)):
+      raise ValueError(f'{spec.name} of {path} is not finite')
     parameters.append(tf.constant(array, spec.dtype))
   return tuple(parameters)
 
 
-class _ServedPolicy(tf_policy.TFPolicy):
-  """An `AdaptedPolicy` whose noise is new in every process that loads it.
-
-  A saved `tf.random.Generator` would go on from the same state wherever the
-  model is loaded, and give several actors the same noise.
-  """
-
-  def __init__(
-    self, policy: adapted_policy.AdaptedPolicy, is_fixed: bool = False
-  ):
-    super().__init__(
-      policy.time_step_spec,
-      policy.action_spec,
-      policy_state_spec=() if is_fixed else policy.policy_state_spec,
-      info_spec=policy.info_spec,
-      clip=False,
-      automatic_state_reset=False,
-    )
-    # A model saves what it can reach: the networks' layers are hidden in a
-    # function, of them the variables are enough.
-    self._wrapped = lambda: policy
-    self._wrapped_variables = policy.variables()
-
-  def _variables(self):
-    return self._wrapped_variables
-
-  def _get_initial_state(self, batch_size):
-    return self._wrapped().get_initial_state(batch_size)
-
-  def _distribution(self, time_step, policy_state):
-    # TensorFlow alone cannot load functions that return TFP's distributions.
-    raise NotImplementedError('the model gives parameters as policy_info')
-
-  def _action(self, time_step, policy_state, seed=None):
-    if seed is None:
-      # Seeds of 0: the operation takes its own when it is first run.
-      seed = tf.raw_ops.RandomUniformInt(
-        shape=[2],
-        minval=tf.constant(0, tf.int64),
-        maxval=tf.int64.max,
-        seed=0,
-        seed2=0,
-      )
-    step = self._wrapped().action(time_step, policy_state, seed)
-    return step._replace(state=policy_state)
+def _load_arrays(path):
+  """The arrays of an .npz file, by name."""
+  try:
+    with np.load(path) as file:
+      return {name: file[name] for name in file.files}
+  except (ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    raise ValueError(
+      f'{path} is no .npz file: write it by np.savez(path, *policy_state)'
+    ) from error
 
 
 def _saver(agent, policy):
@@ -246,7 +211,12 @@ def _write(saver, signatures, directory):
     saver.save(new)
     if os.path.exists(directory):
       os.rename(directory, old)
-    os.rename(new, directory)
+    try:
+      os.rename(new, directory)
+    except OSError:
+      if os.path.exists(old):
+        os.rename(old, directory)
+      raise
 
 
 @contextlib.contextmanager

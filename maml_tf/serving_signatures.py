@@ -27,7 +27,8 @@ AdaptFn = Callable[[trajectory.Trajectory, State, types.Tensor], State]
 
 def state_spec(policy: tf_policy.TFPolicy) -> tuple[tf.TensorSpec, ...]:
   """Returns the specs of the policy state, [B, ...], as signatures name it."""
-  return named_tensors.with_own_names(policy.policy_state_spec, 'state', [None])
+  # Numbers: Keras' names differ with what else a process has built.
+  return named_tensors.with_paths(policy.policy_state_spec, 'state', [None])
 
 
 def adaptive(

@@ -33,6 +33,7 @@ ROWS = (
     'named_tensors',
     'run_config',
     'run_log',
+    'served_policy',
     'serving',
     'serving_signatures',
     'video_file',
