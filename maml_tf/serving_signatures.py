@@ -70,7 +70,14 @@ def adaptive(
     )
 
   def adapted(experience, state, steps):
+    experience = _same_sizes(experience, frames, 2)
+    state, steps = _same_sizes((state, steps), (specs, _STEPS), 1)
+    experience = _rows_of_tasks(experience, steps)
     return name_state(adapt(experience, state, steps), steps + 1)
+
+  def act_adapted(observation, state, steps):
+    state, steps = _same_sizes((state, steps), (specs, _STEPS), 1)
+    return act(_rows_of_tasks(observation, steps), state)
 
   return {
     'initial_state': named_tensors.signature(
@@ -81,7 +88,7 @@ def adaptive(
       observation,
     ),
     'act_adapted': named_tensors.signature(
-      lambda observation, state, steps: act(observation, state),
+      act_adapted,
       observation,
       specs,
       _STEPS,
@@ -117,6 +124,7 @@ def _observation_spec(policy):
 
 def _act_fn(policy, action, deterministic_action=None):
   """(observation, state) -> named actions and behaviour."""
+  observation_spec = _observation_spec(policy)
   action_spec = named_tensors.with_paths(policy.action_spec, 'action')
   mode_spec = named_tensors.with_paths(
     policy.action_spec, 'deterministic_action'
@@ -124,6 +132,7 @@ def _act_fn(policy, action, deterministic_action=None):
   info_spec = named_tensors.with_paths(policy.info_spec, 'policy_info')
 
   def act(observation, state):
+    observation = _same_sizes(observation, observation_spec, 1)
     time_step = _middle_of_episode(policy.time_step_spec, observation)
     step = action(time_step, state)
     named = named_tensors.labelled(step.action, action_spec)
@@ -145,3 +154,35 @@ def _middle_of_episode(spec, observation):
     discount=tf.ones(num, spec.discount.dtype),
     observation=observation,
   )
+
+
+def _same_sizes(nest, spec, num_axes):
+  """Refuses tensors that differ in their first axes."""
+  (name, first), *others = named_tensors.labelled(nest, spec).items()
+  return _after(
+    [
+      tf.debugging.assert_equal(
+        tf.shape(tensor)[:num_axes],
+        tf.shape(first)[:num_axes],
+        message=f'{other} and {name} differ in how many there are',
+      )
+      for other, tensor in others
+    ],
+    nest,
+  )
+
+
+def _rows_of_tasks(nest, steps):
+  """Refuses rows that the tasks cannot share."""
+  rows = tf.shape(tf.nest.flatten(nest)[0])[0]
+  check = tf.debugging.assert_equal(
+    rows % tf.size(steps),
+    0,
+    message='the number of observations is no multiple of the number of tasks',
+  )
+  return _after([check], nest)
+
+
+def _after(checks, nest):
+  with tf.control_dependencies(checks):
+    return tf.nest.map_structure(tf.identity, nest)

@@ -1,0 +1,207 @@
+"""The example server, a process: what it answers, and what it refuses."""
+
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from maml_tf import serving
+from tests import point_agent
+from tests.learning import recorded_batches
+
+EXAMPLES = pathlib.Path(__file__).parents[2] / 'examples'
+
+
+@pytest.fixture(name='agent', scope='module')
+def create_agent():
+  return point_agent.create_agent()
+
+
+@pytest.fixture(name='port', scope='module')
+def start_server(agent, tmp_path_factory):
+  directory = str(tmp_path_factory.mktemp('served') / 'model')
+  serving.save_adaptive(agent, directory)
+  log = open(tmp_path_factory.mktemp('log') / 'server.txt', 'w+')
+  server = subprocess.Popen(
+    [sys.executable, str(EXAMPLES / 'serve_rest.py')]
+    + [f'--model={directory}', '--port=0'],
+    # What the repository holds is not needed.
+    env={'TF_CPP_MIN_LOG_LEVEL': '3', 'PATH': os.environ['PATH']},
+    cwd='/',
+    stdout=subprocess.PIPE,
+    stderr=log,
+    text=True,
+  )
+  try:
+    address = re.fullmatch(
+      r'http://127\.0\.0\.1:(\d+)\n', server.stdout.readline()
+    )
+    yield int(address[1])
+    # Whatever it was sent, it goes on.
+    assert server.poll() is None
+    log.seek(0)
+    assert 'Traceback' not in log.read()
+  finally:
+    server.send_signal(signal.SIGTERM)
+    server.wait(timeout=30)
+    server.stdout.close()
+    log.close()
+
+
+def _request(port, method, path, body=None):
+  """Returns the status and the answer, which is always JSON."""
+  connection = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
+  connection.request(method, path, body)
+  response = connection.getresponse()
+  answer = json.loads(response.read())
+  connection.close()
+  return response.status, answer
+
+
+def _call(port, signature, **values):
+  status, answer = _request(port, 'POST', f'/{signature}', json.dumps(values))
+  assert status == 200, answer
+  return answer
+
+
+def test_round_trip_is_what_the_agent_does(agent, port):
+  state = _call(port, 'initial_state', batch_size=2)
+  initial = agent.policy.get_initial_state(2)
+  stage = recorded_batches.record(
+    agent, recorded_batches.near(agent, 2, 0), seed=0
+  )
+  frames = stage._asdict() | {
+    f'policy_info_0_{k}': t for k, t in stage.policy_info[0].items()
+  }
+  del frames['policy_info']
+  frames = {name: t.numpy().tolist() for name, t in frames.items()}
+  state = _call(port, 'adapt', **frames, **state)
+  expected = agent.adapt(stage, initial)
+  for number, parameter in enumerate(expected):
+    np.testing.assert_allclose(
+      state[f'state_{number}'], parameter, rtol=1e-6, atol=1e-6
+    )
+  observation = [[0.1, 0.2], [0.3, -0.1], [0.0, 0.0], [0.5, 0.5]]
+  answer = _call(port, 'act_adapted', observation=observation, **state)
+  time_step = tf.nest.map_structure(
+    lambda spec: tf.zeros([4, *spec.shape], spec.dtype),
+    agent.policy.time_step_spec,
+  )._replace(observation=tf.constant(observation))
+  mean = agent.policy.distribution(time_step, expected).action.mean()
+  np.testing.assert_allclose(
+    answer['deterministic_action'], mean, rtol=1e-6, atol=1e-6
+  )
+
+
+def test_signatures_are_told(port):
+  status, signatures = _request(port, 'GET', '/')
+  assert status == 200
+  assert signatures['serving_default'] == {
+    'observation': ['float32', [None, 2]]
+  }
+  assert set(signatures) == {
+    'initial_state',
+    'serving_default',
+    'act_adapted',
+    'adapt',
+  }
+
+
+@pytest.mark.parametrize(
+  'signature, body, reason',
+  [
+    ('serving_default', b'', 'Expecting value'),
+    ('serving_default', b'{"observation": [[1, 2]', 'delimiter'),
+    ('serving_default', b'"\xff"', 'decode'),
+    ('serving_default', b'[[1, 2]]', 'give a JSON object of observation'),
+    ('serving_default', b'{}', 'give a JSON object of observation'),
+    (
+      'serving_default',
+      b'{"observation": [[1, 2]], "model": "/etc"}',
+      'give a JSON object of observation',
+    ),
+    (
+      'serving_default',
+      b'{"observation": [[1, 2, 3]]}',
+      r'observation has shape \[1, 3\]: give float32 of shape \[None, 2\]',
+    ),
+    ('serving_default', b'{"observation": [1, 2]}', r'has shape \[2\]'),
+    ('serving_default', b'{"observation": []}', 'has shape'),
+    ('serving_default', b'{"observation": [[1, 2], [3]]}', 'is ragged'),
+    ('serving_default', b'{"observation": [["a", "b"]]}', 'than numbers'),
+    ('serving_default', b'{"observation": [[true, false]]}', 'than numbers'),
+    ('serving_default', b'{"observation": [[null, 1]]}', 'than numbers'),
+    ('serving_default', b'{"observation": {"x": 1}}', 'than numbers'),
+    ('serving_default', b'{"observation": [[NaN, 1]]}', 'out of range'),
+    ('serving_default', b'{"observation": [[1e999, 1]]}', 'out of range'),
+    ('serving_default', b'{"observation": [[1e39, 1]]}', 'out of range'),
+    (
+      'serving_default',
+      b'{"observation": ' + b'[' * 100_000 + b']' * 100_000 + b'}',
+      'recursion',
+    ),
+    ('initial_state', b'{"batch_size": 0}', 'give 1 to 256'),
+    ('initial_state', b'{"batch_size": 1000000000}', 'give 1 to 256'),
+    ('initial_state', b'{"batch_size": 1.5}', 'than numbers'),
+  ],
+)
+def test_bad_payloads_are_refused_with_a_reason(signature, body, reason, port):
+  status, answer = _request(port, 'POST', f'/{signature}', body)
+  assert status == 400
+  assert re.search(reason, answer['error']), answer
+  assert '\n' not in answer['error']
+  assert _call(port, 'serving_default', observation=[[1, 2]])
+
+
+def test_sizes_that_do_not_fit_together_are_refused(port):
+  state = _call(port, 'initial_state', batch_size=2)
+  for changed, reason in (
+    ({'observation': [[0, 0]] * 3}, 'no multiple of the number of tasks'),
+    ({'state_1': state['state_1'][:1]}, 'state_1 and state_0 differ'),
+  ):
+    values = {'observation': [[0, 0]] * 4, **state} | changed
+    status, answer = _request(port, 'POST', '/act_adapted', json.dumps(values))
+    assert status == 400
+    assert reason in answer['error']
+
+
+def test_other_paths_methods_and_sizes(port):
+  assert _request(port, 'POST', '/shutdown')[0] == 404
+  assert _request(port, 'GET', '/adapt')[0] == 405
+  connection = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
+  connection.putrequest('POST', '/adapt')
+  connection.putheader('Content-Length', str(10**9))
+  connection.endheaders()
+  assert connection.getresponse().status == 413
+  connection.close()
+
+
+def test_only_this_machine_is_served(port):
+  with open('/proc/net/tcp', encoding='utf-8') as file:
+    local = [line.split()[1] for line in file.readlines()[1:]]
+  listening = {a.split(':')[0] for a in local if a.endswith(f':{port:04X}')}
+  assert listening == {'0100007F'}
+
+
+def test_the_client_plays_and_tells_how_long_requests_take(port):
+  done = subprocess.run(
+    [sys.executable, str(EXAMPLES / 'rest_client.py')]
+    + [f'--port={port}', '--requests=1000'],
+    capture_output=True,
+    text=True,
+    timeout=300,
+  )
+  assert done.returncode == 0, done.stderr
+  assert re.fullmatch(
+    r'return -\d+\.\d -> -\d+\.\d\n'
+    r'1000 requests: p50 \d+\.\d ms, p99 \d+\.\d ms\n',
+    done.stdout,
+  )

@@ -1,0 +1,148 @@
+"""The command line of the export as a user meets it: processes."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import gin
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import maml_tf
+from maml_tf import experiment
+from maml_tf import run_config
+from maml_tf import trained_run
+
+_ROOT = str(pathlib.Path(maml_tf.__file__).parents[1])
+_SMALL = (
+  'train_eval.num_iterations = 1',
+  'train_eval.num_tasks = 2',
+  'train_eval.episodes_per_task = 2',
+  'train_eval.horizon = 5',
+  'create_actor_network.fc_layer_params = (8,)',
+)
+# Several commands in one process, whose imports take longer than what they do.
+_COMMANDS = """
+import ast
+import sys
+from absl import flags
+from maml_tf import export
+for line in sys.stdin:
+  flags.FLAGS.unparse_flags()
+  for name in ('root_dir', 'export_dir', 'state', 'deterministic'):
+    flags.FLAGS[name].unparse()
+  code = export.main(flags.FLAGS(['export', *ast.literal_eval(line)]))
+  print(code, flush=True)
+"""
+
+
+@pytest.fixture(name='root_dir', scope='module')
+def train(tmp_path_factory):
+  path = str(tmp_path_factory.mktemp('run'))
+  gin.clear_config()
+  run_config.parse(['point.gin'], _SMALL)
+  experiment.train_eval(path)
+  gin.clear_config()
+  return path
+
+
+def _process(arguments, stdin=None):
+  return subprocess.run(
+    [sys.executable, *arguments],
+    input=stdin,
+    env={
+      name: value
+      for name, value in os.environ.items()
+      if name not in ('TF_CPP_MIN_LOG_LEVEL', 'PYTHONWARNINGS')
+    }
+    | {'PYTHONPATH': _ROOT},
+    capture_output=True,
+    text=True,
+    timeout=300,
+  )
+
+
+def _variables(model_dir):
+  """The values that a model holds, by shape."""
+  model = tf.saved_model.load(str(model_dir))
+  return [v.numpy() for v in model.model_variables]
+
+
+def test_training_leaves_a_model_that_adapts(root_dir):
+  model = tf.saved_model.load(root_dir + '/saved_model')
+  assert {'adapt', 'act_adapted', 'initial_state', 'serving_default'} == set(
+    model.signatures
+  )
+  state = model.signatures['initial_state'](batch_size=tf.constant(1))
+  parameters = trained_run.load(root_dir).agent.meta_parameters
+  for number, parameter in enumerate(parameters):
+    np.testing.assert_array_equal(state[f'state_{number}'][0], parameter)
+  assert model.get_train_step().numpy() == 1
+
+
+def test_a_process_exports_what_adapts(root_dir, tmp_path):
+  out = tmp_path / 'deep' / 'model'
+  flags = [f'--root_dir={root_dir}', f'--export_dir={out}']
+  process = _process(['-m', 'maml_tf.export', *flags])
+  assert process.returncode == 0, process.stderr
+  assert process.stdout == ''
+  assert process.stderr.startswith(
+    f'export: {out} acts and adapts, after 1 iterations; '
+  )
+  assert process.stderr.count('\n') == 1
+  trained = pathlib.Path(root_dir, 'saved_model')
+  names = {path.name for path in trained.iterdir()}
+  assert {path.name for path in out.iterdir()} == names
+  for ours, theirs in zip(_variables(out), _variables(trained), strict=True):
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_one_task_and_what_is_refused(root_dir, tmp_path):
+  agent = trained_run.load(root_dir).agent
+  state = str(tmp_path / 'state.npz')
+  adapted = [v.numpy() + 1 for v in agent.meta_parameters]
+  np.savez(state, *adapted)
+  (tmp_path / 'thesis').mkdir()
+  (tmp_path / 'thesis' / 'text').write_text('Years of work.')
+  run = f'--root_dir={root_dir}'
+  out = f'--export_dir={tmp_path / "out"}'
+  commands = (
+    ([run, out, f'--state={state}', '--deterministic'], 0, 'acts for one task'),
+    ([out], 2, 'give --root_dir'),
+    ([run], 2, 'give --export_dir'),
+    ([run, out, 'more'], 2, 'more is not a flag'),
+    ([run, out, '--deterministic'], 2, '--deterministic needs a --state'),
+    ([f'--root_dir={tmp_path}', out], 2, 'holds no run'),
+    ([run, out, '--state=nothing.npz'], 2, 'nothing.npz'),
+    ([run, out, f'--state={root_dir}/config.gin'], 2, 'is no .npz file'),
+    (
+      [run, f'--export_dir={tmp_path / "thesis"}'],
+      2,
+      'exists and is no SavedModel',
+    ),
+    ([run, f'--export_dir={state}/model'], 2, 'state.npz'),
+  )
+  process = _process(
+    ['-c', _COMMANDS], '\n'.join(repr(flags) for flags, _, _ in commands)
+  )
+  codes, lines = process.stdout.split(), process.stderr.splitlines()
+  assert len(codes) == len(lines) == len(commands), process.stderr
+  for line, code, (_, expected, text) in zip(lines, codes, commands):
+    assert line.startswith('export: ') and text in line
+    assert int(code) == expected
+  assert sorted(p.name for p in tmp_path.iterdir()) == [
+    'out',
+    'state.npz',
+    'thesis',
+  ]
+  act = tf.saved_model.load(str(tmp_path / 'out')).signatures['serving_default']
+  observation = tf.constant([[0.3, -0.4]])
+  time_step = tf.nest.map_structure(
+    lambda spec: tf.zeros([1, *spec.shape], spec.dtype), agent.time_step_spec
+  )._replace(observation=observation)
+  policy = agent.adapted_policy(tuple(adapted), deterministic=True)
+  np.testing.assert_allclose(
+    act(observation)['action'], policy.action(time_step).action, rtol=1e-6
+  )
