@@ -45,8 +45,8 @@ setuptools.setup(
     # From 4.0 on MuJoCo needs CPython 3.11: on 3.10 pip takes the last 3.x.
     'mujoco>=3.3,<5',
     'numpy>=1.23.5,<2',
-    'scipy>=1.10',
     'pillow>=10.1',
+    'scipy>=1.10',
     # TensorBoard 2.15 imports pkg_resources, which setuptools 82 removed.
     'setuptools<82',
     'tensorflow>=2.15,<2.16',
@@ -64,6 +64,7 @@ setuptools.setup(
       'pytest-xdist>=3.5',
       # Its formatting changes between minor versions.
       'ruff>=0.17,<0.18',
+      'werkzeug>=2.2',
     ],
   },
   classifiers=[

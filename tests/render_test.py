@@ -6,8 +6,6 @@ import re
 import subprocess
 import sys
 
-from absl import flags
-from absl.testing import flagsaver
 import gin
 import numpy as np
 from PIL import Image
@@ -15,9 +13,9 @@ import pytest
 
 import maml_tf
 from maml_tf import experiment
-from maml_tf import render
 from maml_tf import run_config
 from maml_tf.environments import headless_graphics
+from tests import command_lines
 
 _TINY = (
   'train_eval.num_iterations = 1',
@@ -49,9 +47,7 @@ def train_cheetah(tmp_path_factory):
 
 def _main(*argv, **values):
   """Calls `main` with flags, in this process; returns the exit code."""
-  flags.FLAGS.mark_as_parsed()
-  with flagsaver.flagsaver(**values):
-    return render.main(['render', *argv])
+  return command_lines.call('render', argv, **values)
 
 
 def _run(*arguments, cwd, **environment):
