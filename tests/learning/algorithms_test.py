@@ -138,7 +138,13 @@ def test_eagerly(name):
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize('name', DIFFERENT_UPDATES)
+@pytest.mark.parametrize(
+  'name',
+  [
+    pytest.param('maml_trpo.gin', marks=pytest.mark.slow),
+    *DIFFERENT_UPDATES[1:],
+  ],
+)
 def test_chunks_of_tasks_change_nothing(name):
   strategy = tf.distribute.get_strategy()
   one, _, batches = _train(name, strategy, False, chunk_size=1)[1:]
