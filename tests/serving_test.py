@@ -225,6 +225,19 @@ def test_each_task_takes_the_step_that_is_its_next(agent, model):
   )
 
 
+def test_an_agent_that_xla_compiles(tmp_path):
+  agent = point_agent.create_agent(jit_compile=True)
+  serving.save_adaptive(agent, str(tmp_path))
+  (stage,) = _stages(agent, 1)
+  initial = agent.policy.get_initial_state(2)
+  for ours, theirs in zip(
+    tf.saved_model.load(str(tmp_path)).adapt(stage, initial),
+    agent.adapt(stage, initial),
+    strict=True,
+  ):
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
 def test_nests_as_tf_agents_has_them(agent, model):
   stages, query = _stages(agent), _query(4)
   initial = model.get_initial_state(batch_size=tf.constant(2))

@@ -156,6 +156,12 @@ class MamlAgent(tf_agent.TFAgent):
     )
     self._prepare_stage_fn = compiled(self._prepare_stage)
     self._adapt_fn = compiled(self._adapt_tasks)
+    # XLA cannot compile scans over frames whose number an exported model's
+    # client decides.
+    self._prepare_any_length_fn, self._adapt_any_length_fn = (
+      tf.function(fn, autograph=False)
+      for fn in (self._prepare_stage, self._adapt_tasks)
+    )
     self._meta_gradient_fn = compiled(self._mean_of(self._task.meta_gradient))
     self._inner_kl_fn = compiled(self._mean_of(self._task.inner_kl))
     self._task_loss_fn = compiled(self._mean_of(self._task.loss))
@@ -298,7 +304,11 @@ class MamlAgent(tf_agent.TFAgent):
     """
     # XLA cannot read variables itself where there are several replicas.
     statistics = self._normalizer.statistics() if self._normalizer else None
-    return self._prepare_stage_fn(
+    is_known = experience.step_type.shape[1] is not None
+    prepare = (
+      self._prepare_stage_fn if is_known else self._prepare_any_length_fn
+    )
+    return prepare(
       experience, statistics, policy_state if self._has_values else None
     )
 
@@ -344,7 +354,9 @@ class MamlAgent(tf_agent.TFAgent):
       step = 0
     elif isinstance(step, int):
       step = min(step, self._num_adaptation_steps - 1)
-    return self._adapt_fn(policy_state, stage, values, step, step_size)
+    is_known = stage.step_type.shape[1] is not None
+    adapt = self._adapt_fn if is_known else self._adapt_any_length_fn
+    return adapt(policy_state, stage, values, step, step_size)
 
   def _adapt_tasks(self, policy_state, stage, values, step, step_size):
     def adapt_task(task):
