@@ -3,6 +3,8 @@
 import tensorflow as tf
 from tf_agents.typing import types
 
+from maml_tf import replicas
+
 _MAX_ABSOLUTE = 10.0
 _EPSILON = 1e-6
 # What the initial statistics weigh, in frames.
@@ -40,6 +42,11 @@ class ObservationNormalizer(tf.Module):
   @property
   def _floats(self):
     return [s for s in tf.nest.flatten(self._spec) if s.dtype.is_floating]
+
+  @property
+  def variables_tuple(self) -> tuple[tf.Variable, ...]:
+    """The statistics' variables."""
+    return (self._count, *self._mean, *self._variance)
 
   def statistics(self) -> tuple[tuple[types.Tensor, types.Tensor], ...]:
     """The mean and the variance of every floating-point observation."""
@@ -82,21 +89,25 @@ class ObservationNormalizer(tf.Module):
       mask: A tensor [B, T]: 1 where the frame counts.
     """
     floats = [o for o in tf.nest.flatten(observation) if o.dtype.is_floating]
-    mask = tf.cast(mask, tf.float32)
+    # In float64: how tasks are divided over replicas must not show.
+    mask = tf.cast(mask, tf.float64)
     sums = tuple(
-      _sums(tf.cast(o, tf.float32) - mean, mask)
+      _sums(tf.cast(o, tf.float64) - tf.cast(mean, tf.float64), mask)
       for o, mean in zip(floats, self._mean)
     )
-    count, sums = _sum_over_replicas((tf.reduce_sum(mask), sums))
-    total = self._count + count
+    count, sums = replicas.total((tf.reduce_sum(mask), sums))
+    before = tf.cast(self._count, tf.float64)
+    total = before + count
     for mean, variance, (first, second) in zip(
       self._mean, self._variance, sums
     ):
       shift = first / total
-      mean_square = (self._count * variance + second) / total
-      variance.assign(tf.maximum(mean_square - shift**2, 0.0))
-      mean.assign_add(shift)
-    self._count.assign(total)
+      mean_square = (before * tf.cast(variance, tf.float64) + second) / total
+      variance.assign(
+        tf.cast(tf.maximum(mean_square - shift**2, 0.0), tf.float32)
+      )
+      mean.assign_add(tf.cast(shift, tf.float32))
+    self._count.assign(tf.cast(total, tf.float32))
 
 
 def _variable(value, name):
@@ -111,12 +122,5 @@ def _variable(value, name):
 def _sums(deviation, mask):
   """Sums of [B, T, ...] and of its squares over the frames that count."""
   mask = mask[(..., *[tf.newaxis] * (deviation.shape.rank - 2))]
-  deviation = tf.where(mask > 0, deviation, 0.0)
+  deviation = tf.where(mask > 0, deviation, tf.zeros_like(deviation))
   return tf.reduce_sum(deviation, [0, 1]), tf.reduce_sum(deviation**2, [0, 1])
-
-
-def _sum_over_replicas(tensors):
-  context = tf.distribute.get_replica_context()
-  if context is None or context.num_replicas_in_sync == 1:
-    return tensors
-  return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)

@@ -21,6 +21,7 @@ ROWS = (
     'meta_batch',
     'observation_normalizer',
     'parameters',
+    'replicas',
   ),
   ('environments',),
   ('collection',),

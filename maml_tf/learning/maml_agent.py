@@ -18,6 +18,7 @@ from maml_tf import checks
 from maml_tf import meta_batch as meta_batch_lib
 from maml_tf import observation_normalizer
 from maml_tf import parameters as parameters_lib
+from maml_tf import replicas
 from maml_tf.collection import adapted_policy
 from maml_tf.collection import regrouping
 from maml_tf.learning import adaptation
@@ -25,7 +26,6 @@ from maml_tf.learning import advantages
 from maml_tf.learning import meta_objectives
 from maml_tf.learning import meta_updates
 from maml_tf.learning import one_task
-from maml_tf.learning import replicas
 from maml_tf.learning import task_map
 
 
@@ -44,6 +44,10 @@ class MamlLossInfo(NamedTuple):
     gradient_norm: Global norm of the meta-gradient, before clipping.
     learning_rate: The outer optimizer's; of a trust region, what the direction
       was multiplied by.
+    finite_tasks: A tensor [B], over all replicas: 1 where the task's loss and
+      meta-gradient were finite at every optimizer step, else 0.
+    is_taken: 1; 0 where a task's gradient or what became of the parameters is
+      not finite: then `train` has changed nothing but the step counter.
   """
 
   policy_loss: types.Tensor
@@ -55,6 +59,8 @@ class MamlLossInfo(NamedTuple):
   inner_loss: types.Tensor
   gradient_norm: types.Tensor
   learning_rate: types.Tensor
+  finite_tasks: types.Tensor
+  is_taken: types.Tensor
 
 
 @gin.configurable
@@ -151,6 +157,7 @@ class MamlAgent(tf_agent.TFAgent):
       else None
     )
     self._task_chunk_size = task_chunk_size
+    self._jit_compile = jit_compile
     compiled = functools.partial(
       tf.function, autograph=False, jit_compile=jit_compile
     )
@@ -199,6 +206,11 @@ class MamlAgent(tf_agent.TFAgent):
     return self._num_adaptation_steps
 
   @property
+  def jit_compile(self) -> bool:
+    """Whether XLA compiles the functions that loop over tasks."""
+    return self._jit_compile
+
+  @property
   def fixed_step_size(self) -> float | None:
     """The inner loop's step size; None if it learns its step sizes."""
     return self._inner_loop.fixed_step_size
@@ -207,6 +219,17 @@ class MamlAgent(tf_agent.TFAgent):
   def meta_parameters(self) -> tuple[tf.Variable, ...]:
     """theta: what is trained, the networks' and the inner loop's variables."""
     return self._network.variables_tuple + self._inner_loop.variables_tuple
+
+  @property
+  def training_variables(self) -> tuple[tf.Variable, ...]:
+    """All that `train` changes but its counter."""
+    normalizer = self._normalizer
+    return (
+      *self.meta_parameters,
+      *self._update.variables_tuple,
+      self._objective.kl_coefficients,
+      *(normalizer.variables_tuple if normalizer else ()),
+    )
 
   def adapt(
     self,
@@ -319,22 +342,12 @@ class MamlAgent(tf_agent.TFAgent):
           experience.observation, statistics
         )
       )
-    baseline = self._baseline
-    if self._has_values:
-      frames = (policy_state, experience.observation, experience.step_type)
-      values = task_map.map_tasks(
-        lambda task: self._task.values(*task), frames, self._task_chunk_size
-      )
-      baseline = advantages.GivenValues(values)
-    estimate = advantages.estimate(
-      experience, baseline, self._discount, self._gae_lambda
-    )
-    mask = meta_batch_lib.valid_mask(experience, estimate.advantage.dtype)
+    mask = meta_batch_lib.valid_mask(experience, experience.reward.dtype)
     behaviour = meta_batch_lib.fill_boundaries(experience.policy_info, mask)
-    log_prob = action_distributions.log_prob(
-      self._distributions.from_tensors(behaviour),
-      experience.action,
-      outer_dims=2,
+    estimate, log_prob = task_map.map_chunks(
+      self._estimate,
+      (experience, behaviour, policy_state if self._has_values else ()),
+      self._task_chunk_size,
     )
     return meta_batch_lib.Stage(
       observation=experience.observation,
@@ -345,6 +358,25 @@ class MamlAgent(tf_agent.TFAgent):
       mask=mask,
       **estimate._asdict(),
     )
+
+  def _estimate(self, tasks):
+    """Advantages and log-probabilities of a chunk of tasks."""
+    experience, behaviour, policy_state = tasks
+    baseline = self._baseline
+    if self._has_values:
+      frames = (policy_state, experience.observation, experience.step_type)
+      baseline = advantages.GivenValues(
+        tf.vectorized_map(lambda task: self._task.values(*task), frames)
+      )
+    estimate = advantages.estimate(
+      experience, baseline, self._discount, self._gae_lambda
+    )
+    log_prob = action_distributions.log_prob(
+      self._distributions.from_tensors(behaviour),
+      experience.action,
+      outer_dims=2,
+    )
+    return estimate, log_prob
 
   def _adapt_prepared(self, stage, policy_state, step, step_size=None):
     """One adaptation step of every task on a prepared stage."""
@@ -374,44 +406,61 @@ class MamlAgent(tf_agent.TFAgent):
     return task_map.map_tasks(adapt_task, tasks, self._task_chunk_size)
 
   def _mean_of(self, fn):
-    """A function of one task as the mean over this replica's tasks."""
+    """A function of one task as the mean over this replica's tasks, float64.
+
+    What is returned with it, [B], is 1 for tasks of which all is finite.
+    """
 
     def mean(shared, tasks):
       per_task = task_map.map_tasks(
         lambda task: fn(*shared, *task), tasks, self._task_chunk_size
       )
-      return tf.nest.map_structure(
-        lambda t: tf.reduce_mean(t, axis=0), per_task
-      )
+      return replicas.local_mean(per_task), _finite_rows(per_task)
 
     return mean
 
-  def _meta_problem(self, coefficients, support, query):
-    """What an update may ask of a prepared meta-batch."""
+  def _mean(self, fn, shared, tasks):
+    """The mean over the tasks of all replicas, and which are finite here."""
+    means, finite = fn(shared, tasks)
+    dtype = self.meta_parameters[0].dtype
+    return (
+      tf.nest.map_structure(lambda t: tf.cast(t, dtype), replicas.mean(means)),
+      finite,
+    )
+
+  def _meta_problem(self, coefficients, support, query, finite):
+    """What an update may ask of a prepared meta-batch.
+
+    To the list `finite` every gradient appends which tasks were finite.
+    """
 
     def gradient(theta):
-      return replicas.mean(
-        self._meta_gradient_fn((theta, coefficients), (support, query))
+      gradients, finite_rows = self._mean(
+        self._meta_gradient_fn, (theta, coefficients), (support, query)
       )
+      finite.append(finite_rows)
+      return gradients
 
     def loss(theta):
-      return replicas.mean(
-        self._task_loss_fn((theta, coefficients), (support, query))
-      )
+      return self._mean(
+        self._task_loss_fn, (theta, coefficients), (support, query)
+      )[0]
 
     def loss_and_kl(theta):
       metrics = loss(theta)
       return metrics.loss, metrics.terms.kl
 
     def kl_product(theta, vector):
-      return replicas.mean(
-        self._kl_product_fn((theta, vector), (support, query))
-      )
+      return self._mean(self._kl_product_fn, (theta, vector), (support, query))[
+        0
+      ]
 
     def displacement(theta):
-      return loss(theta), replicas.mean(
-        self._displacement_fn((theta,), ((*support, query),))
+      changes, finite_rows = self._mean(
+        self._displacement_fn, (theta,), ((*support, query),)
       )
+      finite.append(finite_rows)
+      return loss(theta), changes
 
     return meta_updates.MetaProblem(
       gradient, loss_and_kl, kl_product, displacement
@@ -423,18 +472,36 @@ class MamlAgent(tf_agent.TFAgent):
     weights: types.Tensor | None = None,
   ) -> tf_agent.LossInfo:
     _check_weights(weights)
+    before = [tf.identity(v) for v in self.training_variables]
     support, query = self._prepare_batch(experience)
     coefficients = tf.identity(self._objective.kl_coefficients)
-    problem = self._meta_problem(coefficients, support, query)
+    finite = []
+    problem = self._meta_problem(coefficients, support, query, finite)
     info = self._update(self.meta_parameters, problem)
     # Measured after the update: before it the KL of the first step is 0.
     theta = tuple(tf.identity(v) for v in self.meta_parameters)
-    inner_kl = replicas.mean(self._inner_kl_fn((theta,), (support,)))
+    inner_kl, _ = self._mean(self._inner_kl_fn, (theta,), (support,))
     self._objective.update_kl_coefficients(inner_kl)
     if self._normalizer:
       self._normalizer.update(*meta_batch_lib.valid_observations(experience))
+    finite_tasks = _finite_tasks(finite)
+    is_taken = self._keep_if_finite(before, finite_tasks)
     self.train_step_counter.assign_add(1)
-    return self._loss_info(query, coefficients, inner_kl, info)
+    return self._loss_info(
+      query, coefficients, inner_kl, info, finite_tasks, is_taken
+    )
+
+  def _keep_if_finite(self, before, finite_tasks):
+    """Takes back what is not finite; returns 1 if there was nothing."""
+    variables = self.training_variables
+    is_taken = tf.reduce_min(finite_tasks) > 0
+    for variable in variables:
+      if variable.dtype.is_floating:
+        is_taken &= tf.reduce_all(tf.math.is_finite(variable))
+    for variable, old in zip(variables, before):
+      # No branch: replicas cannot assign inside one.
+      variable.assign(tf.where(is_taken, variable, old))
+    return tf.cast(is_taken, tf.float32)
 
   def _loss(
     self,
@@ -446,12 +513,21 @@ class MamlAgent(tf_agent.TFAgent):
     support, query = self._prepare_batch(experience)
     coefficients = tf.identity(self._objective.kl_coefficients)
     theta = tuple(tf.identity(v) for v in self.meta_parameters)
-    problem = self._meta_problem(coefficients, support, query)
+    finite = []
+    problem = self._meta_problem(coefficients, support, query, finite)
     task_loss, gradients = problem.gradient(theta)
     info = meta_updates.UpdateInfo(
       task_loss, tf.linalg.global_norm(gradients), self._update.learning_rate
     )
-    return self._loss_info(query, coefficients, task_loss.terms.inner_kl, info)
+    finite_tasks = _finite_tasks(finite)
+    return self._loss_info(
+      query,
+      coefficients,
+      task_loss.terms.inner_kl,
+      info,
+      finite_tasks,
+      is_taken=tf.zeros([]),
+    )
 
   def _prepare_batch(self, experience):
     if len(experience.support) != self._num_adaptation_steps:
@@ -479,13 +555,16 @@ class MamlAgent(tf_agent.TFAgent):
         state = self._adapt_prepared(prepared[-1], state, step)
     return prepared
 
-  def _loss_info(self, query, coefficients, inner_kl, info):
+  def _loss_info(
+    self, query, coefficients, inner_kl, info, finite_tasks, is_taken
+  ):
     task_loss = info.metrics
+    baseline_error = replicas.mean(replicas.local_mean(query.baseline_error))
     loss_info = tf_agent.LossInfo(
       task_loss.loss,
       MamlLossInfo(
         policy_loss=task_loss.terms.policy_loss,
-        vf_loss=replicas.mean(tf.reduce_mean(query.baseline_error)),
+        vf_loss=tf.cast(baseline_error, query.baseline_error.dtype),
         entropy=task_loss.terms.entropy,
         kl=task_loss.terms.kl,
         inner_kl=inner_kl,
@@ -493,9 +572,25 @@ class MamlAgent(tf_agent.TFAgent):
         inner_loss=task_loss.inner_loss,
         gradient_norm=info.gradient_norm,
         learning_rate=info.learning_rate,
+        finite_tasks=finite_tasks,
+        is_taken=is_taken,
       ),
     )
     return replicas.share(loss_info)
+
+
+def _finite_rows(per_task):
+  """Which tasks of a nest of tensors [B, ...] are finite: 1 or 0, [B]."""
+  leaves = [
+    tf.reduce_all(tf.math.is_finite(t), axis=list(range(1, t.shape.rank)))
+    for t in tf.nest.flatten(per_task)
+  ]
+  return tf.cast(tf.reduce_all(tf.stack(leaves), axis=0), tf.float32)
+
+
+def _finite_tasks(finite):
+  """Which tasks of all replicas were finite at every gradient."""
+  return replicas.gather(tf.reduce_min(tf.stack(finite), axis=0))
 
 
 def _check_weights(weights):

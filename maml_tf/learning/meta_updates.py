@@ -55,9 +55,11 @@ class MetaUpdate(Protocol):
 
   Attributes:
     learning_rate: A scalar tensor, for the record.
+    variables_tuple: What it keeps for the meta-parameters.
   """
 
   learning_rate: types.Tensor
+  variables_tuple: tuple[tf.Variable, ...]
 
   def build(self, variables: Sequence[tf.Variable]) -> None:
     """Creates what the update keeps for each meta-parameter."""
@@ -106,6 +108,11 @@ class GradientUpdate(tf.Module):
   def learning_rate(self) -> types.Tensor:
     """The optimizer's learning rate."""
     return tf.convert_to_tensor(self._optimizer.learning_rate)
+
+  @property
+  def variables_tuple(self) -> tuple[tf.Variable, ...]:
+    """The optimizer's slots and counter."""
+    return tuple(self._optimizer.variables)
 
   def build(self, variables: Sequence[tf.Variable]) -> None:
     """Creates the optimizer's slots."""
@@ -163,6 +170,11 @@ class ReptileUpdate(tf.Module):
   def learning_rate(self) -> types.Tensor:
     """The step size."""
     return tf.constant(self._step_size, tf.float32)
+
+  @property
+  def variables_tuple(self) -> tuple[tf.Variable, ...]:
+    """Empty: there are no slots."""
+    return ()
 
   def build(self, variables: Sequence[tf.Variable]) -> None:
     """Does nothing: there are no slots."""

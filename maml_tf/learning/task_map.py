@@ -15,22 +15,43 @@ def map_tasks(
 ) -> types.NestedTensor:
   """Vectorises `fn` over the leading axis, a chunk of tasks at a time.
 
-  Chunks bound the memory: as many are worked on at once as there are
-  processors. What fits into a processor's cache is faster: see
-  benchmarks/meta_gradient_cost.py.
-
   Args:
     fn: Takes one task's nest of tensors, without the leading axis.
     tasks: A nest of tensors [B, ...].
-    chunk_size: How many tasks are vectorised together; the largest divisor of B
-      up to it is used. None: all.
+    chunk_size: See `map_chunks`.
+
+  Returns:
+    What `fn` returns, stacked: a nest of tensors [B, ...].
+  """
+  return map_chunks(
+    lambda chunk: tf.vectorized_map(fn, chunk), tasks, chunk_size
+  )
+
+
+def map_chunks(
+  fn: Callable[[types.NestedTensor], types.NestedTensor],
+  tasks: types.NestedTensor,
+  chunk_size: int | None = None,
+) -> types.NestedTensor:
+  """Applies `fn` to a chunk of tasks at a time.
+
+  Chunks bound the memory: as many are worked on at once as there are
+  processors. What fits into a processor's cache is faster: see
+  benchmarks/meta_gradient_cost.py. A chunk of a given size is computed alike
+  however many there are: how tasks are divided over replicas changes no bit.
+
+  Args:
+    fn: Takes a nest of tensors [chunk, ...] and returns another one.
+    tasks: A nest of tensors [B, ...].
+    chunk_size: The largest divisor of B up to it is used. None: all tasks are
+      one chunk.
 
   Returns:
     What `fn` returns, stacked: a nest of tensors [B, ...].
   """
   num_tasks = tf.nest.flatten(tasks)[0].shape[0]
   if num_tasks is None or chunk_size is None or chunk_size >= num_tasks:
-    return tf.vectorized_map(fn, tasks)
+    return fn(tasks)
   chunk = max(c for c in range(1, chunk_size + 1) if num_tasks % c == 0)
   chunks = tf.nest.map_structure(
     lambda t: tf.reshape(
@@ -41,10 +62,10 @@ def map_tasks(
   signature = tf.nest.map_structure(
     lambda t: tf.TensorSpec([chunk, *t.shape[2:]], t.dtype), chunks
   )
-  vectorized = tf.function(lambda c: tf.vectorized_map(fn, c), autograph=False)
-  output = vectorized.get_concrete_function(signature).structured_outputs
+  traced = tf.function(fn, autograph=False)
+  output = traced.get_concrete_function(signature).structured_outputs
   results = tf.map_fn(
-    vectorized,
+    traced,
     chunks,
     fn_output_signature=tf.nest.map_structure(
       lambda t: tf.TensorSpec(t.shape, t.dtype), output

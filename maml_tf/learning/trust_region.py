@@ -82,6 +82,11 @@ class TrustRegionUpdate(tf.Module):
     """Zero: there is none before a step, each step finds its own."""
     return tf.constant(0.0)
 
+  @property
+  def variables_tuple(self) -> tuple[tf.Variable, ...]:
+    """Empty: the update has no variables."""
+    return ()
+
   def build(self, variables: Sequence[tf.Variable]) -> None:
     """Creates nothing: the update has no variables."""
 

@@ -167,7 +167,7 @@ def test_tasks_together_equal_a_loop(chunk_size):
   stages = small_agent.prepared(agent, batch)
   support, query = stages
   theta = tuple(tf.identity(v) for v in agent.meta_parameters)
-  mean, gradients = agent._meta_gradient_fn(
+  (mean, gradients), _ = agent._meta_gradient_fn(
     (theta, tf.constant([KL_COEFFICIENT])), ((support,), query)
   )
   losses, expected = zip(*_task_gradients(agent, stages), strict=True)

@@ -109,7 +109,7 @@ def test_observations_of_parts_and_preprocessing_layers():
   theta = tuple(tf.identity(v) for v in agent.meta_parameters)
   support, query = stages = small_agent.prepared(agent, batch)
   coefficient = tf.constant([5e-4])
-  _, gradients = agent._meta_gradient_fn(
+  (_, gradients), _ = agent._meta_gradient_fn(
     (theta, coefficient), ((support,), query)
   )
   expected = []
