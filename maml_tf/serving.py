@@ -5,7 +5,6 @@ import contextlib
 import os
 import tempfile
 import warnings
-import zipfile
 
 from absl import logging
 import numpy as np
@@ -132,7 +131,10 @@ def _load_arrays(path):
   try:
     with np.load(path) as file:
       return {name: file[name] for name in file.files}
-  except (ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+  except OSError:
+    raise
+  # What damage makes of it has as many names as zipfile, zlib and NumPy raise.
+  except Exception as error:
     raise ValueError(
       f'{path} is no .npz file: write it by np.savez(path, *policy_state)'
     ) from error

@@ -1,0 +1,176 @@
+"""Files of somebody else are read without unpickling anything."""
+
+import io
+import os
+import pathlib
+import pickle
+import random
+import struct
+import sys
+import zipfile
+
+import gin
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from maml_tf import experiment
+from maml_tf import run_config
+from maml_tf import run_log
+from maml_tf import serving
+from maml_tf import trained_run
+from tests import point_agent
+
+_SMALL = (
+  'train_eval.num_iterations = 1',
+  'train_eval.num_tasks = 2',
+  'train_eval.episodes_per_task = 2',
+  'train_eval.horizon = 4',
+  'create_actor_network.fc_layer_params = (4,)',
+)
+
+# What pickles have looked up since `unpickled` was asked for. Python tells an
+# audit hook, whoever unpickles and however it was imported; without such a
+# look-up a pickle cannot run anything.
+_looked_up = []
+
+
+def _listen(event, arguments):
+  if event == 'pickle.find_class':
+    _looked_up.append(arguments)
+
+
+sys.addaudithook(_listen)
+
+
+@pytest.fixture(name='unpickled')
+def clear_unpickled():
+  _looked_up.clear()
+  return _looked_up
+
+
+class _Bomb:
+  """Creates a directory when it is unpickled."""
+
+  def __init__(self, path):
+    self._path = str(path)
+
+  def __reduce__(self):
+    return os.mkdir, (self._path,)
+
+
+@pytest.fixture(name='run', scope='module')
+def train(tmp_path_factory):
+  root_dir = tmp_path_factory.mktemp('run')
+  gin.clear_config()
+  run_config.parse(['point.gin', 'maml_vpg.gin'], _SMALL)
+  experiment.train_eval(str(root_dir))
+  gin.clear_config()
+  return root_dir
+
+
+@pytest.fixture(name='agent', scope='module')
+def create_agent():
+  return point_agent.create_agent()
+
+
+def test_a_pickle_is_heard_and_goes_off(tmp_path, unpickled):
+  pickle.loads(pickle.dumps(_Bomb(tmp_path / 'heard')))
+  assert unpickled and (tmp_path / 'heard').is_dir()
+
+
+def test_a_run_is_loaded_and_resumed_without_unpickling(run, unpickled):
+  assert trained_run.load(str(run)).iteration == 1
+  before = (run / run_log.METRICS_FILE).read_text()
+  run_log.RunLog(str(run), first_iteration=1, num_iterations=2).close()
+  assert (run / run_log.METRICS_FILE).read_text() == before
+  assert not unpickled
+
+
+def test_a_saved_model_is_loaded_without_unpickling(run, unpickled):
+  model = tf.saved_model.load(str(run / 'saved_model'))
+  state = model.signatures['initial_state'](batch_size=tf.constant(1))
+  assert state['state_steps'].numpy() == [0]
+  assert not unpickled
+
+
+def test_parameters_are_loaded_without_unpickling(agent, tmp_path, unpickled):
+  np.savez(tmp_path / 'state.npz', *agent.policy.get_initial_state(1))
+  assert serving.load_parameters(agent, str(tmp_path / 'state.npz'))
+  assert not unpickled
+
+
+def test_a_pickle_in_metrics_csv_is_text(tmp_path, unpickled):
+  bomb = pickle.dumps(_Bomb(tmp_path / 'exploded'), protocol=0).decode()
+  path = tmp_path / run_log.METRICS_FILE
+  path.write_text(f'iteration,loss\n1,"{bomb}"\n2,0.5\n')
+  run_log.RunLog(str(tmp_path), 1, 3).close()
+  assert path.read_text() == f'iteration,loss\n1,"{bomb}"\n'
+  assert not unpickled
+  assert not (tmp_path / 'exploded').exists()
+
+
+@pytest.mark.parametrize('kind', ['pickle', 'npy', 'npz', 'csv'])
+def test_parameters_that_are_pickles_are_refused(
+  kind, agent, tmp_path, unpickled
+):
+  bomb, path = _Bomb(tmp_path / 'exploded'), tmp_path / f'state.{kind}'
+  objects = np.array([bomb], dtype=object)
+  if kind == 'npz':
+    np.savez(path, objects)
+  elif kind == 'npy':
+    np.save(path, objects)
+  elif kind == 'csv':
+    path.write_text(pickle.dumps(bomb, protocol=0).decode())
+  else:
+    path.write_bytes(pickle.dumps(bomb))
+  with pytest.raises(ValueError, match=r'is no \.npz file: write') as raised:
+    serving.load_parameters(agent, str(path))
+  assert '\n' not in str(raised.value)
+  assert not unpickled
+  assert not (tmp_path / 'exploded').exists()
+
+
+def _npz(header):
+  """An archive whose array says of itself what the header does."""
+  text = header.encode() + b'\n'
+  file = io.BytesIO()
+  with zipfile.ZipFile(file, 'w') as archive:
+    archive.writestr(
+      'arr_0.npy',
+      b'\x93NUMPY\x01\x00' + struct.pack('<H', len(text)) + text + bytes(64),
+    )
+  return file.getvalue()
+
+
+@pytest.mark.parametrize(
+  'header',
+  [
+    # Terabytes.
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (10**12,)}",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (999999999999,)}",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}",
+    '(' * 9000,
+    '__import__("os").mkdir("exploded")',
+  ],
+)
+def test_headers_are_not_believed(header, agent, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  pathlib.Path('state.npz').write_bytes(_npz(header))
+  with pytest.raises(ValueError, match='no .npz file'):
+    serving.load_parameters(agent, 'state.npz')
+  assert not pathlib.Path('exploded').exists()
+
+
+def test_damaged_parameters_end_in_one_line(agent, tmp_path):
+  path = tmp_path / 'state.npz'
+  np.savez_compressed(path, *agent.policy.get_initial_state(1))
+  whole, rng = path.read_bytes(), random.Random(0)
+  for _ in range(300):
+    damaged = bytearray(whole)
+    damaged[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+    path.write_bytes(damaged[: rng.choice([len(whole), rng.randrange(4000)])])
+    try:
+      serving.load_parameters(agent, str(path))
+    except (ValueError, OSError) as error:
+      assert '\n' not in str(error)
