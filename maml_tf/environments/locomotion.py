@@ -39,7 +39,8 @@ class Locomotion(task_environment.TaskEnvironment):
 
   The cost is that of the action as the policy gave it; the actuators clamp the
   control to [-1, 1]. Observations are qpos[1:] and qvel: where the body is
-  along its track is hidden. Episodes end at the horizon only.
+  along its track is hidden. Episodes end at the horizon, or where the physics
+  becomes unstable: the last step is then one that does not move the body.
   """
 
   def __init__(
@@ -136,6 +137,9 @@ class Locomotion(task_environment.TaskEnvironment):
     self._reward_terms = terms
     reward = (terms.task_reward - terms.control_cost).astype(np.float32)
     return self._observation(), reward, np.zeros(self.batch_size, bool)
+
+  def _unstable_rows(self):
+    return self._physics.unstable
 
   def _observation(self):
     # qpos and qvel are neighbours in the state: one cast copies both.

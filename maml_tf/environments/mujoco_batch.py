@@ -20,6 +20,10 @@ class MujocoBatch:
 
   A state is MuJoCo's FULLPHYSICS vector: time [s], qpos, qvel, activations.
   Arrays handed out are read-only snapshots: later steps leave them as they are.
+
+  Where positions, velocities or accelerations are not finite, or beyond 1e10,
+  MuJoCo takes the simulation to be unstable, warns, and starts it anew at the
+  model's default pose. Such a row keeps its last state, and `unstable` says so.
   """
 
   def __init__(self, model, num_rows=None, frame_skip=1, num_threads=None):
@@ -58,6 +62,8 @@ class MujocoBatch:
         )
 
     self._frame_skip = frame_skip
+    self._timesteps = np.array([m.opt.timestep for m in self._models])
+    self._unstable = np.zeros(self.num_rows, bool)
     self._num_threads = num_threads or processors.count()
     self._rollout = rollout.Rollout(nthread=self._num_threads)
     self._datas = [
@@ -105,6 +111,11 @@ class MujocoBatch:
     """The rows' generalised velocities [m/s, rad/s], float64 [N, nv]."""
     return self._state[:, 1 + self._nq : 1 + self._nq + self._nv]
 
+  @property
+  def unstable(self):
+    """Which rows the last `step` could not advance, bool [N]."""
+    return self._unstable
+
   def set_state(self, qpos, qvel, rows=slice(None)):
     """Puts rows at given positions and velocities, with time zero.
 
@@ -124,21 +135,36 @@ class MujocoBatch:
 
     Args:
       controls: A float array [N, nu]; MuJoCo clamps it to the actuators'
-        control ranges.
+        control ranges. It takes a row's controls for zeros if one of them is
+        not finite: that is no instability.
     """
     if self._rollout is None:
       raise RuntimeError('this MujocoBatch is closed: make a new one')
     self._controls[:] = controls[:, np.newaxis]
+    # A row that MuJoCo starts anew shows the time of its first step. To tell it
+    # from others, no row may begin before that time.
+    start = self._state.copy()
+    start[:, 0] = np.maximum(start[:, 0], self._timesteps)
     self._rollout.rollout(
       self._models,
       self._datas,
-      self._state,
+      start,
       self._controls,
       skip_checks=True,
       nstep=self._frame_skip,
       state=self._substates,
     )
-    self._keep(self._substates[:, -1].copy())
+    state = self._substates[:, -1].copy()
+    unstable = state[:, 0] <= start[:, 0]
+    # The time as MuJoCo adds it up, to the last bit.
+    state[:, 0] = self._state[:, 0]
+    for _ in range(self._frame_skip):
+      state[:, 0] += self._timesteps
+    if unstable.any():
+      state[unstable] = self._state[unstable]
+    unstable.flags.writeable = False
+    self._unstable = unstable
+    self._keep(state)
 
   def close(self):
     """Ends the threads."""

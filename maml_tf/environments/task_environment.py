@@ -20,9 +20,9 @@ class TaskEnvironment(py_environment.PyEnvironment):
   """N = B*E environments of B tasks, stepped together.
 
   Subclasses implement `sample_tasks`, `_draw_starts`, `_reset_rows`, `_advance`
-  and, where needed, `_check_tasks`; step types, the horizon, automatic resets
-  and random streams are decided here. `_row_tasks`, a float64 array [N, ...],
-  holds the task of every row.
+  and, where needed, `_check_tasks` and `_unstable_rows`; step types, the
+  horizon, automatic resets and random streams are decided here. `_row_tasks`, a
+  float64 array [N, ...], holds the task of every row.
 
   Until `set_tasks` is called, the tasks are drawn by `sample_tasks`, and until
   `seed` is called all randomness comes from the operating system.
@@ -65,6 +65,7 @@ class TaskEnvironment(py_environment.PyEnvironment):
     self.seed(np.random.SeedSequence().entropy)
     self._elapsed = np.zeros(self.batch_size, np.int64)
     self._ended = np.zeros(self.batch_size, bool)
+    self._num_unstable_episodes = 0
 
   @property
   def batched(self):
@@ -89,6 +90,15 @@ class TaskEnvironment(py_environment.PyEnvironment):
   def horizon(self):
     """The number of steps after which an episode is cut off."""
     return self._horizon
+
+  @property
+  def num_unstable_episodes(self):
+    """How many episodes unstable physics has ended, of all that were played.
+
+    It counts from the making of the environment on, and also what drivers play
+    on behind the episodes that they keep. Zero where there is no physics.
+    """
+    return self._num_unstable_episodes
 
   @property
   def tasks(self):
@@ -240,6 +250,16 @@ class TaskEnvironment(py_environment.PyEnvironment):
       The first two are new arrays at every call: the caller writes to them.
     """
 
+  def _unstable_rows(self):
+    """Which rows the physics could not advance at the last `_advance`.
+
+    Their episodes end there as terminated.
+
+    Returns:
+      A bool array [N].
+    """
+    return np.zeros(self.batch_size, bool)
+
   def _reset(self):
     self._ensure_tasks()
     self._elapsed[:] = 0
@@ -266,6 +286,9 @@ class TaskEnvironment(py_environment.PyEnvironment):
       action[starting] = 0
 
     observation, reward, terminated = self._advance(action)
+    unstable = self._unstable_rows() & ~self._ended
+    self._num_unstable_episodes += np.count_nonzero(unstable)
+    terminated = terminated | unstable
     self._elapsed += 1
     ended = terminated | (self._elapsed >= self._horizon)
     step_type = np.where(ended, ts.StepType.LAST, ts.StepType.MID)

@@ -7,6 +7,7 @@ from tf_agents.trajectories import time_step as ts
 
 from maml_tf.collection import episode_buffer
 from maml_tf.collection import episode_driver
+from maml_tf.environments import locomotion
 from maml_tf.environments import point_navigation
 from tests import point_agent
 from tests.collection import scripted_policy
@@ -164,6 +165,33 @@ def test_rewards_and_ends_by_hand():
 def _behaviour(frame):
   """Anything of the right shape: a standard normal."""
   return ({'loc': 0 * frame.action, 'scale_diag': 1 + 0 * frame.action},)
+
+
+def test_unstable_physics_ends_an_episode_not_the_run():
+  environment = locomotion.HalfCheetahDirection(2, 1, HORIZON)
+  # Motors that tear the body apart as soon as they are switched on.
+  environment.physics.models[0].actuator_gear *= 1e9
+  actions = np.zeros((HORIZON, 2, 6), np.float32)
+  actions[1, 0] = 1
+  frames = _run(environment, actions)
+  assert environment.num_unstable_episodes == 1
+  np.testing.assert_array_equal(
+    np.stack([frame.step_type for frame in frames], 1),
+    [[FIRST, MID, LAST, LAST, LAST], [FIRST, MID, MID, MID, LAST]],
+  )
+  # The other episode is cut off by the horizon.
+  np.testing.assert_array_equal(frames[1].discount, [0, 1])
+  np.testing.assert_array_equal(frames[3].discount, [1, 1])
+  # It ends where it was before.
+  np.testing.assert_array_equal(
+    frames[2].observation[0], frames[1].observation[0]
+  )
+  # No way, and six actions of 1 at 0.05 each.
+  np.testing.assert_allclose(frames[1].reward[0], -0.3, rtol=1e-6)
+  for frame in frames:
+    assert np.isfinite(frame.reward).all()
+    assert np.isfinite(frame.observation).all()
+  environment.close()
 
 
 def test_every_observer_sees_every_frame_in_order():

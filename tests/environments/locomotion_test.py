@@ -128,6 +128,84 @@ def test_no_pose_ends_an_episode():
   environment.close()
 
 
+def _make_unstable(environment, row):
+  """Has the row's joints turn at 1e6 rad/s: MuJoCo gives it up."""
+  physics = environment.physics
+  rows = np.array([row])
+  physics.set_state(physics.qpos[rows], np.full((1, 9), 1e6), rows)
+
+
+def test_unstable_physics_ends_the_episode_of_its_row_alone():
+  # What standing still is worth to the second task.
+  environment = _environment(locomotion.HalfCheetahVelocity, [1.0, 0.5])
+  twin = _environment(locomotion.HalfCheetahVelocity, [1.0, 0.5])
+  actions = np.random.default_rng(0).uniform(-1, 1, (3, 4, 6))
+  environment.step(actions[0])
+  twin.step(actions[0])
+  _make_unstable(environment, row=2)
+  seen = environment.physics.state[2, 2:].astype(np.float32)
+  time_step, expected = environment.step(actions[1]), twin.step(actions[1])
+
+  np.testing.assert_array_equal(
+    time_step.is_last(), [False, False, True, False]
+  )
+  np.testing.assert_array_equal(time_step.discount, [1, 1, 0, 1])
+  np.testing.assert_array_equal(time_step.observation[2], seen)
+  # -|0 - 0.5| less the cost.
+  np.testing.assert_allclose(
+    time_step.reward[2], -0.5 - 0.05 * np.sum(actions[1, 2] ** 2), rtol=1e-6
+  )
+  others = [0, 1, 3]
+  for part, expected_part in zip(time_step, expected):
+    np.testing.assert_array_equal(part[others], expected_part[others])
+  assert environment.num_unstable_episodes == 1
+
+  # The row starts anew, as after any end.
+  time_step = environment.step(actions[2])
+  np.testing.assert_array_equal(time_step.step_type, [1, 1, 0, 1])
+  assert np.abs(time_step.observation[2]).max() < 1
+  np.testing.assert_array_equal(time_step.discount, [1, 1, 1, 1])
+  np.testing.assert_array_equal(
+    time_step.observation[others], twin.step(actions[2]).observation[others]
+  )
+  assert environment.num_unstable_episodes == 1
+
+  for row in (0, 2):
+    _make_unstable(environment, row)
+  time_step = environment.step(actions[2])
+  np.testing.assert_array_equal(time_step.discount, [0, 1, 0, 1])
+  assert environment.num_unstable_episodes == 3
+  assert twin.num_unstable_episodes == 0
+  environment.close()
+  twin.close()
+
+
+def test_unstable_physics_at_the_horizon_is_a_termination():
+  environment = locomotion.HalfCheetahDirection(1, 2, horizon=1)
+  environment.reset()
+  _make_unstable(environment, row=1)
+  time_step = environment.step(np.zeros((2, 6)))
+  np.testing.assert_array_equal(time_step.discount, [1, 0])
+  assert environment.num_unstable_episodes == 1
+  environment.reset()
+  time_step = environment.step(np.zeros((2, 6)))
+  np.testing.assert_array_equal(time_step.discount, [1, 1])
+  assert environment.num_unstable_episodes == 1
+  environment.close()
+
+
+def test_an_action_that_is_no_number_is_not_blamed_on_the_physics():
+  environment = _environment(locomotion.HalfCheetahDirection, [1.0])
+  actions = np.zeros((2, 6), np.float32)
+  actions[1, 3] = np.nan
+  time_step = environment.step(actions)
+  np.testing.assert_array_equal(np.isnan(time_step.reward), [False, True])
+  np.testing.assert_array_equal(time_step.is_mid(), [True, True])
+  assert np.isfinite(time_step.observation).all()
+  assert environment.num_unstable_episodes == 0
+  environment.close()
+
+
 def test_the_default_is_the_experiment_of_the_paper():
   environment = locomotion.HalfCheetahDirection()
   assert environment.num_tasks == 40

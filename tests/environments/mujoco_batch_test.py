@@ -188,6 +188,94 @@ def test_models_of_other_structure_are_refused():
     mujoco_batch.MujocoBatch(pendulum)
 
 
+def test_a_row_that_mujoco_gives_up_stays_as_it_was_and_is_named():
+  model = mujoco_batch.load_model(_cheetah_path())
+  rng = np.random.default_rng(0)
+  qpos, qvel = rng.normal(0, 0.1, (2, 4, 9))
+  controls = rng.uniform(-1, 1, (4, 6))
+  healthy = mujoco_batch.MujocoBatch(model, num_rows=4, frame_skip=5)
+  healthy.set_state(qpos, qvel)
+  healthy.step(controls)
+  assert not healthy.unstable.any()
+
+  # Joints that turn at 1e6 rad/s accelerate each other beyond 1e10 rad/s^2.
+  qvel[1] = 1e6
+  batch = mujoco_batch.MujocoBatch(model, num_rows=4, frame_skip=5)
+  batch.set_state(qpos, qvel)
+  before = batch.state
+  batch.step(controls)
+  np.testing.assert_array_equal(batch.unstable, [False, True, False, False])
+  np.testing.assert_array_equal(batch.state[1], before[1])
+  others = [0, 2, 3]
+  np.testing.assert_array_equal(batch.state[others], healthy.state[others])
+
+  batch.set_state(qpos[:1], np.zeros((1, 9)), rows=np.array([1]))
+  batch.step(controls)
+  assert not batch.unstable.any()
+  healthy.close()
+  batch.close()
+
+
+@pytest.mark.parametrize('frame_skip', [1, 4])
+def test_finds_the_instabilities_that_single_simulations_warn_of(frame_skip):
+  model = mujoco_batch.load_model(_cheetah_path())
+  model.opt.timestep = 0.1  # Ten times what the body was made for.
+  model.actuator_gear *= 300
+  batch = mujoco_batch.MujocoBatch(model, num_rows=20, frame_skip=frame_skip)
+  rng = np.random.default_rng(0)
+  # Some become unstable in their first step.
+  speed = 10 ** rng.uniform(-1, 6, (20, 1))
+  batch.set_state(np.zeros((20, 9)), speed * rng.normal(0, 1, (20, 9)))
+  data = mujoco.MjData(model)
+  found = []
+  for _ in range(10):
+    before = batch.state
+    controls = rng.uniform(-1, 1, (20, 6))
+    batch.step(controls)
+    for row in range(20):
+      warned = _is_warned_of(
+        data, model, before[row], controls[row], frame_skip
+      )
+      assert batch.unstable[row] == warned
+      if warned:
+        np.testing.assert_array_equal(batch.state[row], before[row])
+      else:
+        assert batch.state[row, 0] == data.time
+        np.testing.assert_allclose(
+          batch.state[row, 1:], [*data.qpos, *data.qvel], rtol=1e-6
+        )
+      found.append(warned)
+  assert np.isfinite(batch.state).all()
+  assert 0 < np.sum(found[:20]) < np.sum(found) < 190
+  batch.close()
+
+
+def _is_warned_of(data, model, state, control, num_steps):
+  """Steps a single simulation, until MuJoCo warns that it is unstable."""
+  mujoco.mj_resetData(model, data)
+  mujoco.mj_setState(model, data, state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
+  data.ctrl[:] = control
+  for _ in range(num_steps):
+    mujoco.mj_step(model, data)
+    for warning in ('BADQPOS', 'BADQVEL', 'BADQACC'):
+      kind = getattr(mujoco.mjtWarning, f'mjWARN_{warning}')
+      if data.warning[kind].number:
+        return True
+  return False
+
+
+@pytest.mark.parametrize('frame_skip', [1, 3])
+def test_controls_that_are_no_numbers_are_no_instability(frame_skip):
+  model = mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=1))
+  batch = mujoco_batch.MujocoBatch(model, num_rows=2, frame_skip=frame_skip)
+  for _ in range(2):
+    batch.step(np.array([[np.nan], [0.5]]))
+    assert not batch.unstable.any()
+  # As if the control was zero: it hangs, where it hung.
+  np.testing.assert_allclose(batch.state[0, 1:], [0, 0], atol=1e-12)
+  batch.close()
+
+
 def test_set_state_touches_the_named_rows_only():
   model = mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=1))
   batch = mujoco_batch.MujocoBatch(model, num_rows=3)

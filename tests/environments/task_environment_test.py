@@ -119,6 +119,13 @@ def test_episodes_are_first_mid_last_and_restart(make):
       age = 0 if step_type == LAST else age + 1
 
 
+def test_ordinary_episodes_are_not_counted_as_unstable(make):
+  environment = make(horizon=4)
+  assert environment.num_unstable_episodes == 0
+  _play(environment, _actions(environment, 9))
+  assert environment.num_unstable_episodes == 0
+
+
 def test_is_cut_off_at_the_horizon_with_discount_one(make):
   environment = make(horizon=3)
   # Standing still ends no episode early; far goals and long countdowns.
