@@ -6,6 +6,9 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 from tf_agents.typing import types
 
+# TensorFlow's kernels and XLA's take memory to be aligned so.
+_ALIGNMENT = 64
+
 
 class EpisodeBuffer:
   """Holds what a driver collects until it is read, whole and once.
@@ -14,6 +17,9 @@ class EpisodeBuffer:
   environments. `read` gives the frames of each task end to end, [B, T] with
   T = E * (horizon + 1): an episode is its transitions, a LAST frame with the
   final observation, and LAST/LAST padding if it ended early.
+
+  A frame is held once: the tensors of a stage are the memory that it was
+  written to, and the next stage is written to other memory.
   """
 
   def __init__(
@@ -23,7 +29,7 @@ class EpisodeBuffer:
     episodes_per_task: int,
     horizon: int,
   ):
-    """Allocates the frames.
+    """Creates an empty buffer, whose memory the first frame allocates.
 
     Args:
       frame_spec: A `Trajectory` of specs of one frame, e.g. the
@@ -32,25 +38,16 @@ class EpisodeBuffer:
       episodes_per_task: E.
       horizon: The most transitions of an episode.
     """
+    self._frame_spec = frame_spec
     self._num_tasks = num_tasks
     self._episodes_per_task = episodes_per_task
     self._length = horizon + 1
-    self._frames = tf.nest.map_structure(
-      lambda spec: np.zeros(
-        (num_tasks * episodes_per_task, self._length, *spec.shape),
-        tf.as_dtype(spec.dtype).as_numpy_dtype,
-      ),
-      frame_spec,
-    )
     self.clear()
 
   def clear(self) -> None:
     """Empties the buffer: every frame is a LAST/LAST boundary of zeros."""
     self._size = 0
-    for array in tf.nest.flatten(self._frames):
-      array[...] = 0
-    self._frames.step_type[...] = ts.StepType.LAST
-    self._frames.next_step_type[...] = ts.StepType.LAST
+    self._memory = None
 
   def __call__(self, frame: trajectory.Trajectory) -> None:
     """Adds one frame.
@@ -67,28 +64,77 @@ class EpisodeBuffer:
         ' collecting another.'
       )
     for memory, value in zip(
-      tf.nest.flatten(self._frames), tf.nest.flatten(frame)
+      tf.nest.flatten(self._stage()), tf.nest.flatten(frame)
     ):
       memory[:, self._size] = value
     self._size += 1
 
   def episode_returns(self) -> np.ndarray:
     """Returns the undiscounted return of every episode, float64 [B, E]."""
-    valid = self._frames.step_type != ts.StepType.LAST
-    returns = np.sum(self._frames.reward * valid, axis=1, dtype=np.float64)
+    stage = self._stage()
+    valid = stage.step_type != ts.StepType.LAST
+    returns = np.sum(stage.reward * valid, axis=1, dtype=np.float64)
     return returns.reshape(self._num_tasks, self._episodes_per_task)
 
   def num_transitions(self) -> int:
     """Returns how many transitions (env steps) the buffer holds."""
-    return int(np.sum(self._frames.step_type != ts.StepType.LAST))
+    return int(np.sum(self._stage().step_type != ts.StepType.LAST))
+
+  def frames(self) -> trajectory.Trajectory:
+    """Returns what `read` would, as read-only arrays [B, T, ...].
+
+    They show the buffer's memory as it is now: use them before the next frame.
+    """
+    return tf.nest.map_structure(self._read_only_by_task, self._stage())
 
   def read(self) -> trajectory.Trajectory:
     """Returns all frames, tensors [B, T, ...], and empties the buffer."""
     frames: types.NestedTensor = tf.nest.map_structure(
-      lambda array: tf.constant(
-        array.reshape(self._num_tasks, -1, *array.shape[2:])
-      ),
-      self._frames,
+      lambda array: _hand_over(self._by_task(array)), self._stage()
     )
     self.clear()
     return frames
+
+  def _stage(self):
+    """The stage's memory, a `Trajectory` of arrays [N, horizon + 1, ...]."""
+    if self._memory is None:
+      num_rows = self._num_tasks * self._episodes_per_task
+      self._memory = tf.nest.map_structure(
+        lambda spec: _aligned_zeros(
+          (num_rows, self._length, *spec.shape),
+          tf.as_dtype(spec.dtype).as_numpy_dtype,
+        ),
+        self._frame_spec,
+      )
+      self._memory.step_type[...] = ts.StepType.LAST
+      self._memory.next_step_type[...] = ts.StepType.LAST
+    return self._memory
+
+  def _by_task(self, array):
+    """A view of [N, horizon + 1, ...] as [B, T, ...]."""
+    frames = self._episodes_per_task * self._length
+    return array.reshape(self._num_tasks, frames, *array.shape[2:])
+
+  def _read_only_by_task(self, array):
+    view = self._by_task(array)
+    view.flags.writeable = False
+    return view
+
+
+def _aligned_zeros(shape, dtype):
+  """Like `np.zeros`, at an address that TensorFlow takes as it is."""
+  size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+  memory = np.zeros(size + _ALIGNMENT, np.uint8)
+  start = -memory.ctypes.data % _ALIGNMENT
+  return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def _hand_over(array):
+  """Makes a tensor of an array that nobody writes to any more.
+
+  `tf.constant` would copy it, so that it could be written to; what DLPack knows
+  no type for, as booleans, is copied.
+  """
+  if array.dtype.kind in 'fiu':
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+  return tf.constant(array)

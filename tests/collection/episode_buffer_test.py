@@ -1,5 +1,8 @@
 """Frames grouped by task, padded, summed and forgotten."""
 
+import gc
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -156,3 +159,127 @@ def test_what_was_read_does_not_change_with_the_next_stage(buffer):
   _fill(buffer)
   buffer.clear()
   tf.nest.map_structure(np.testing.assert_array_equal, frames, before)
+
+
+def _address(array):
+  return array.__array_interface__['data'][0]
+
+
+def test_what_is_read_is_the_memory_that_was_written_to(buffer):
+  _fill(buffer)
+  held = tf.nest.flatten(buffer.frames())
+  read = tf.nest.flatten(buffer.read())
+  assert len(read) == len(held) == 7
+  for array, tensor in zip(held, read):
+    # A tensor's buffer shows where it lies.
+    assert _address(np.asarray(memoryview(tensor))) == _address(array)
+    # As Eigen's and XLA's vector instructions want it.
+    assert _address(array) % 64 == 0
+    assert tensor.shape == array.shape
+
+
+def test_shows_what_it_would_read_without_emptying_itself(buffer):
+  _fill(buffer)
+  shown = tf.nest.map_structure(np.copy, buffer.frames())
+  assert not any(a.flags.writeable for a in tf.nest.flatten(buffer.frames()))
+  assert buffer.num_transitions() == 7
+  tf.nest.map_structure(np.testing.assert_array_equal, buffer.read(), shown)
+
+
+def test_holds_any_dtype():
+  spec = {
+    name: tf.TensorSpec([2], name)
+    for name in ('bool', 'uint8', 'float64', 'bfloat16')
+  }
+  step = tf.TensorSpec([], tf.int32)
+  number = tf.TensorSpec([], tf.float32)
+  buffer = episode_buffer.EpisodeBuffer(
+    trajectory.Trajectory(step, spec, number, (), step, number, number), 1, 1, 1
+  )
+  one = np.ones(1, np.float32)
+  observation = {name: np.ones((1, 2)) for name in spec}
+  buffer(trajectory.Trajectory([FIRST], observation, one, (), [LAST], one, one))
+  for name, tensor in buffer.read().observation.items():
+    assert tensor.dtype == name
+    np.testing.assert_array_equal(
+      tf.cast(tensor, tf.int32), [[[1, 1], [0, 0]]], err_msg=name
+    )
+
+
+@pytest.mark.parametrize('jit_compile', [False, True])
+def test_computing_with_what_was_read_does_not_change_it(buffer, jit_compile):
+  _fill(buffer)
+  read = buffer.read()
+  before = read.reward.numpy()
+
+  @tf.function(jit_compile=jit_compile)
+  def negated_and_doubled(reward):
+    # The runtime would do this in place, had it leave to.
+    return -reward, reward + reward
+
+  negated, doubled = negated_and_doubled(read.reward)
+  np.testing.assert_array_equal(read.reward, before)
+  np.testing.assert_array_equal(negated, -before)
+  np.testing.assert_array_equal(doubled, 2 * before)
+
+
+def test_tensors_outlive_the_buffer_and_their_views(buffer):
+  _fill(buffer)
+  reward = buffer.read().reward
+  del buffer
+  gc.collect()
+  # Whoever gets the memory next writes to it.
+  others = [np.full(1000, 7, np.float32) for _ in range(1000)]
+  np.testing.assert_array_equal(
+    reward, [[1, 5, 5, 2, 6, 6], [3, 0, 0, 4, 8, 8]]
+  )
+  del others
+
+
+@pytest.mark.skipif(
+  not os.path.exists('/proc/self/clear_refs'), reason='Linux measures peaks'
+)
+def test_a_stage_is_held_once():
+  spec = trajectory.Trajectory(
+    step_type=tf.TensorSpec([], tf.int32),
+    observation=tf.TensorSpec([99], tf.float32),
+    action=tf.TensorSpec([], tf.float32),
+    policy_info=(),
+    next_step_type=tf.TensorSpec([], tf.int32),
+    reward=tf.TensorSpec([], tf.float32),
+    discount=tf.TensorSpec([], tf.float32),
+  )
+  # 800 episodes of 200 frames of 104 numbers: 67 MB.
+  stage_bytes = 800 * 200 * 104 * 4
+  buffer = episode_buffer.EpisodeBuffer(spec, 40, 20, 199)
+  numbers = np.ones(800, np.float32)
+  frame = trajectory.Trajectory(
+    step_type=np.full(800, MID, np.int32),
+    observation=np.ones((800, 99), np.float32),
+    action=numbers,
+    policy_info=(),
+    next_step_type=np.full(800, MID, np.int32),
+    reward=numbers,
+    discount=numbers,
+  )
+  before = _peak_bytes()
+  kept = []
+  for num_stages in (1, 2):
+    for _ in range(200):
+      buffer(frame)
+    assert buffer.num_transitions() == 800 * 200
+    kept.append(buffer.read())
+    # Half a stage for whatever else memory is needed for meanwhile.
+    growth = (_peak_bytes(start_anew=False) - before) / stage_bytes
+    assert num_stages - 0.5 < growth < num_stages + 0.5
+  assert kept[0].observation.shape == (40, 20 * 200, 99)
+
+
+def _peak_bytes(start_anew=True):
+  """The most memory this process has occupied, since it was last asked anew."""
+  if start_anew:
+    with open('/proc/self/clear_refs', 'w', encoding='ascii') as file:
+      file.write('5')
+  with open('/proc/self/status', encoding='ascii') as file:
+    status = dict(line.split(':', 1) for line in file)
+  return int(status['VmHWM'].split()[0]) * 1024
