@@ -10,73 +10,128 @@ state is the client's: it comes from /initial_state or /adapt and goes to
 
 import argparse
 import json
+import math
 import re
+import threading
 
+import bounded_server
 import numpy as np
 import tensorflow as tf
 from werkzeug import exceptions
-from werkzeug import serving
 from werkzeug import wrappers
+from werkzeug import wsgi
 
 MAX_BODY_BYTES = 32 * 2**20
-RANGES = {'batch_size': (1, 256), 'step_type': (0, 2), 'next_step_type': (0, 2)}
+MAX_TASKS = 256
+MAX_ROWS = 100_000  # Observations of act_adapted, frames of adapt.
+MAX_ANSWER = 2**22  # Numbers.
+MAX_LISTS = 2**20  # Of a body, with its objects and their names.
+MAX_CALLS = 2  # At once: a body takes some ten times its size to parse.
+MAX_CONNECTIONS = 16  # At once: more wait to be accepted.
+SECONDS = 10.0  # To send a request; to be called; to take the answer.
+RANGES = {
+  'batch_size': (1, MAX_TASKS),
+  'step_type': (0, 2),
+  'next_step_type': (0, 2),
+}
+# Not those of a web page that has its own name resolve to this machine.
+HOSTS = ['127.0.0.1', 'localhost']
 
 
 def create_app(model):
   """Returns the WSGI application that calls the model's signatures."""
+  calls = threading.BoundedSemaphore(MAX_CALLS)
 
   @wrappers.Request.application
   def app(request):
     request.max_content_length = MAX_BODY_BYTES
     try:
-      return _json(_respond(model, request), 200)
+      return _respond(model, request, calls)
+    except exceptions.ClientDisconnected:
+      return _refuse(f'send all in {SECONDS:g} s', 408)
     except exceptions.HTTPException as error:
-      return _json({'error': error.description}, error.code)
-    except (ValueError, RecursionError) as error:
-      return _json({'error': str(error)}, 400)
+      return _refuse(error.description, error.code)
+    except (ValueError, OverflowError, RecursionError) as error:
+      return _refuse(str(error), 400)
     except tf.errors.InvalidArgumentError as error:
       reason = re.search(r'assertion failed: \[(.*?)\]', error.message)
-      return _json({'error': reason[1] if reason else 'sizes do not fit'}, 400)
+      return _refuse(reason[1] if reason else 'sizes do not fit', 400)
 
   return app
 
 
-def _respond(model, request):
+def _respond(model, request, calls):
+  if not wsgi.host_is_trusted(request.host, HOSTS):
+    raise exceptions.BadRequest(f'ask for {" or ".join(HOSTS)}')
   name = request.path.strip('/')
-  if not name and request.method == 'GET':
-    return {key: _describe(fn) for key, fn in model.signatures.items()}
-  if name not in model.signatures:
+  wanted = ['POST'] if name else ['GET', 'HEAD']
+  if name and name not in model.signatures:
     raise exceptions.NotFound(f'no signature {name}: GET / tells them')
-  if request.method != 'POST':
-    raise exceptions.MethodNotAllowed(['POST'], f'POST to /{name}')
-  values, signature = json.loads(request.get_data()), model.signatures[name]
+  if request.method not in wanted:
+    raise exceptions.MethodNotAllowed(wanted, f'{wanted[0]} /{name}')
+  if not name:
+    return _json({k: _describe(fn) for k, fn in model.signatures.items()}, 200)
+  if request.content_length is None:
+    raise exceptions.LengthRequired('give a Content-Length: no chunks')
+  body = request.get_data(cache=False)
+  if not calls.acquire(timeout=SECONDS):
+    raise exceptions.ServiceUnavailable('busy: try again')
+  try:
+    return _json(_call(model.signatures[name], body), 200)
+  finally:
+    calls.release()
+
+
+def _call(signature, body):
+  if sum(map(body.count, (b'[', b'{', b':'))) > MAX_LISTS:
+    raise ValueError(f'the body has more than {MAX_LISTS} lists')
+  values = json.loads(body, object_pairs_hook=_object)
   specs = signature.structured_input_signature[1]
   if not isinstance(values, dict) or set(values) != set(specs):
     raise ValueError(f'give a JSON object of {", ".join(sorted(specs))}')
   answer = signature(**{k: _tensor(k, values[k], specs[k]) for k in specs})
+  if sum(math.prod(tensor.shape) for tensor in answer.values()) > MAX_ANSWER:
+    raise ValueError(f'the answer has more than {MAX_ANSWER} numbers: ask less')
   return {key: tensor.numpy().tolist() for key, tensor in answer.items()}
+
+
+def _object(pairs):
+  """A JSON object, whose names differ."""
+  if len(dict(pairs)) != len(pairs):
+    raise ValueError('a name stands twice in a JSON object')
+  return dict(pairs)
 
 
 def _tensor(name, value, spec):
   """Checks a nested list against what the signature declares."""
   wanted = f'{spec.dtype.name} of shape {spec.shape.as_list()} (null is any)'
-  try:
-    array = np.asarray(value)
-  except ValueError as error:
-    raise ValueError(f'{name} is ragged: give {wanted}') from error
-  if array.dtype.kind not in ('fiu' if spec.dtype.is_floating else 'iu'):
+  # Of objects: an array of text would make each as wide as the widest.
+  array = np.asarray(value, object)
+  types = set(map(type, array.flat))
+  if list in types:
+    raise ValueError(f'{name} is ragged: give {wanted}')
+  if not types <= ({int, float} if spec.dtype.is_floating else {int}):
     raise ValueError(f'{name} holds something else than numbers: give {wanted}')
   if not spec.shape.is_compatible_with(array.shape) or not array.size:
     raise ValueError(f'{name} has shape {list(array.shape)}: give {wanted}')
-  low, high = RANGES.get(name, (spec.dtype.min, spec.dtype.max))
+  rows = math.prod(n for n, m in zip(array.shape, spec.shape) if m is None)
+  most = MAX_TASKS if name.startswith('state_') else MAX_ROWS
+  if rows > most:
+    raise ValueError(f'{name} has {rows} rows: give at most {most}')
+  limits = float(spec.dtype.min), float(spec.dtype.max)
+  low, high = RANGES.get(name, limits)
   if not np.all((array >= low) & (array <= high)):
     raise ValueError(f'{name} is out of range: give {low} to {high}')
-  return tf.constant(array, spec.dtype)
+  return tf.constant(array.astype(spec.dtype.as_numpy_dtype))
 
 
 def _describe(signature):
   specs = signature.structured_input_signature[1]
   return {k: [s.dtype.name, s.shape.as_list()] for k, s in specs.items()}
+
+
+def _refuse(reason, status):
+  return _json({'error': reason}, status)
 
 
 def _json(content, status):
@@ -90,7 +145,9 @@ def main():
   parser.add_argument('--port', type=int, default=8500, help='0: any free one.')
   arguments = parser.parse_args()
   app = create_app(tf.saved_model.load(arguments.model))
-  server = serving.make_server('127.0.0.1', arguments.port, app, threaded=True)
+  server = bounded_server.BoundedServer(
+    '127.0.0.1', arguments.port, app, MAX_CONNECTIONS, SECONDS
+  )
   print(f'http://127.0.0.1:{server.port}', flush=True)
   server.serve_forever()
 

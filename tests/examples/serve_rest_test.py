@@ -6,8 +6,10 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -143,6 +145,43 @@ def test_signatures_are_told(port):
     ('serving_default', b'{"observation": [[NaN, 1]]}', 'out of range'),
     ('serving_default', b'{"observation": [[1e999, 1]]}', 'out of range'),
     ('serving_default', b'{"observation": [[1e39, 1]]}', 'out of range'),
+    ('serving_default', b'{"observation": [[-Infinity, 1]]}', 'out of range'),
+    (
+      'serving_default',
+      b'{"observation": [[1' + b'0' * 400 + b', 1]]}',
+      'out of range',
+    ),
+    (
+      'serving_default',
+      b'{"observation": [[1' + b'0' * 5000 + b', 1]]}',
+      'digits',
+    ),
+    # As an array of text this would take 64 GB.
+    (
+      'serving_default',
+      b'{"observation": [["' + b'a' * 2**22 + b'"' + b', "b"' * 4000 + b']]}',
+      'than numbers',
+    ),
+    (
+      'serving_default',
+      b'{"observation": [' + b'[], ' * 2**20 + b'[]]}',
+      'more than 1048576 lists',
+    ),
+    (
+      'serving_default',
+      b'{' + b'"observation": 1, ' * 2**20 + b'"observation": 1}',
+      'more than 1048576 lists',
+    ),
+    (
+      'serving_default',
+      b'{"observation": [' + b'[1,2], ' * 100_000 + b'[1,2]]}',
+      'observation has 100001 rows: give at most 100000',
+    ),
+    (
+      'serving_default',
+      b'{"observation": [[1, 2]], "observation": [[3, 4]]}',
+      'stands twice',
+    ),
     (
       'serving_default',
       b'{"observation": ' + b'[' * 100_000 + b']' * 100_000 + b'}',
@@ -166,6 +205,7 @@ def test_sizes_that_do_not_fit_together_are_refused(port):
   for changed, reason in (
     ({'observation': [[0, 0]] * 3}, 'no multiple of the number of tasks'),
     ({'state_1': state['state_1'][:1]}, 'state_1 and state_0 differ'),
+    ({'state_1': state['state_1'] * 129}, 'state_1 has 258 rows: give at most'),
   ):
     values = {'observation': [[0, 0]] * 4, **state} | changed
     status, answer = _request(port, 'POST', '/act_adapted', json.dumps(values))
@@ -173,9 +213,91 @@ def test_sizes_that_do_not_fit_together_are_refused(port):
     assert reason in answer['error']
 
 
-def test_other_paths_methods_and_sizes(port):
-  assert _request(port, 'POST', '/shutdown')[0] == 404
-  assert _request(port, 'GET', '/adapt')[0] == 405
+@pytest.mark.parametrize(
+  'method, path, status',
+  [
+    ('POST', '/shutdown', 404),
+    ('POST', '/../../etc/passwd', 404),
+    ('POST', '/%2e%2e/adapt', 404),
+    ('POST', '/adapt%00', 404),
+    ('POST', '/adapt;x', 404),
+    ('POST', '/__class__', 404),
+    ('GET', '/adapt', 405),
+    ('PUT', '/adapt', 405),
+    ('DELETE', '/', 405),
+    ('POST', '/', 405),
+    ('POST', 'http://elsewhere.example/adapt', 400),
+  ],
+)
+def test_other_paths_and_methods(method, path, status, port):
+  assert _request(port, method, path)[0] == status
+
+
+def _raw(port, data, seconds=30):
+  """Sends bytes and returns all that comes back, until the server hangs up."""
+  with socket.create_connection(('127.0.0.1', port), seconds) as connection:
+    connection.sendall(data)
+    answer = b''
+    while part := connection.recv(2**16):
+      answer += part
+  return answer
+
+
+def test_head_is_answered_without_a_body(port):
+  answer = _raw(port, b'HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  assert answer.startswith(b'HTTP/1.1 200')
+  assert answer.endswith(b'\r\n\r\n')
+
+
+@pytest.mark.parametrize(
+  'headers, status',
+  [
+    (b'Host: 127.0.0.1\r\n', 411),
+    (b'Host: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n', 411),
+    (
+      b'Host: 127.0.0.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n',
+      411,
+    ),
+    (b'Host: 127.0.0.1\r\nContent-Length: many\r\n', 400),
+    (b'Host: 127.0.0.1\r\nContent-Length: 0\r\n', 400),
+    # A page in a browser on this machine, whose name resolves to this machine.
+    (b'Host: elsewhere.example\r\nContent-Length: 4\r\n', 400),
+    (b'Host: 127.0.0.1\r\nA: ' + b'a' * 2**17 + b'\r\n', 431),
+    (b'Host: 127.0.0.1\r\n' + b'A: a\r\n' * 1000, 431),
+  ],
+)
+def test_other_headers(headers, status, port):
+  body = b'0\r\n\r\n' if b'chunked' in headers else b''
+  answer = _raw(port, b'POST /adapt HTTP/1.1\r\n' + headers + b'\r\n' + body)
+  assert answer.split(b' ')[1] == str(status).encode()
+  assert _call(port, 'serving_default', observation=[[1, 2]])
+
+
+def test_what_is_no_request_is_not_answered_with_a_crash(port):
+  for noise in (b'\x00\xff' * 1000 + b'\r\n\r\n', b'\r\n\r\n', b'GET\r\n\r\n'):
+    assert b' 200 ' not in _raw(port, noise)
+  assert _call(port, 'serving_default', observation=[[1, 2]])
+
+
+def test_clients_that_never_finish_are_left(port):
+  head = b'POST /adapt HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n'
+  start = time.monotonic()
+  connections = []
+  for begun in (b'', head, head + b'\r\n{') * 3:
+    connection = socket.create_connection(('127.0.0.1', port), 60)
+    connection.sendall(begun)
+    connections.append((connection, begun))
+  assert _call(port, 'serving_default', observation=[[1, 2]])
+  for connection, begun in connections:
+    answer = connection.recv(2**16)
+    assert (
+      b' 408 ' in answer if begun.endswith(b'{') else b' 200 ' not in answer
+    )
+    connection.close()
+  assert 9 < time.monotonic() - start < 25
+
+
+def test_a_body_that_is_too_large_is_refused_unread(port):
   connection = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
   connection.putrequest('POST', '/adapt')
   connection.putheader('Content-Length', str(10**9))
