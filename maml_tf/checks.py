@@ -1,9 +1,12 @@
-"""Checks of numbers that users set: one line that says what to give."""
+"""Checks of what users set and disks take: one line that says what to do."""
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 import contextlib
 import math
 import numbers
+
+import tensorflow as tf
 
 
 def integer(name: str, value: int, minimum: int) -> int:
@@ -60,8 +63,26 @@ def number(
   raise ValueError(f'{name} is {value!r}: give {wanted}')
 
 
+def one_of(name: str, value: str, choices: Sequence[str]) -> str:
+  """Returns `value` if it is one of the choices.
+
+  Raises:
+    ValueError: It is not; the message names them.
+  """
+  if value not in choices:
+    raise ValueError(f'{name} is {value!r}: give ' + ' or '.join(choices))
+  return value
+
+
 class UsageError(Exception):
   """What the user gave is wrong; the message is one line that says what."""
+
+
+class RunError(Exception):
+  """A run cannot go on; the message is one line that says why and what to do.
+
+  What it had saved stays.
+  """
 
 
 @contextlib.contextmanager
@@ -80,4 +101,24 @@ def usage_errors() -> Iterator[None]:
     # Gin appends where in its call stack it was.
     raise UsageError(
       ' '.join(line for line in lines if line and 'In call to' not in line)
+    ) from error
+
+
+@contextlib.contextmanager
+def disk_errors(what: str) -> Iterator[None]:
+  """Turns the errors of writing into one-line `RunError`s.
+
+  Args:
+    what: What is written.
+  """
+  try:
+    yield
+  except (OSError, tf.errors.OpError) as error:
+    reason = getattr(error, 'strerror', None) or getattr(
+      error, 'message', error
+    )
+    line = str(reason).partition('\n')[0]
+    raise RunError(
+      f'{what} cannot be written ({line}): make room, and the same command goes'
+      ' on from the last checkpoint'
     ) from error

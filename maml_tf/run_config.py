@@ -1,12 +1,15 @@
 """Gin files found, parsed and recorded: what defines a run."""
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import functools
+import hashlib
 import logging
 import os
 import re
 
 import gin
+import numpy as np
 
 from maml_tf import checks
 
@@ -110,6 +113,28 @@ def write_or_check(root_dir: str) -> None:
   with open(temporary, 'w', encoding='utf-8') as file:
     file.write(config)
   os.replace(temporary, path)
+
+
+def check_workers(
+  exchange: Callable[[Sequence[float]], np.ndarray],
+) -> None:
+  """Makes sure that all workers of a run have the same operative config.
+
+  Args:
+    exchange: See `WorkerGroup.exchange`.
+
+  Raises:
+    ValueError: They have not.
+  """
+  config = sorted(_bindings(gin.operative_config_str()).items())
+  # A whole number that float64 holds exactly.
+  digest = hashlib.sha256(repr(config).encode()).digest()[:6]
+  told = exchange([int.from_bytes(digest, 'big')])
+  if np.any(told != told[0]):
+    raise ValueError(
+      'the workers have different configs: give all the same --gin_file and'
+      ' --gin_bindings'
+    )
 
 
 def _bindings(config):

@@ -66,16 +66,22 @@ class RunLog:
       rows: One for each adaptation step: the statistics by name, with
         'iteration' first, and 'env_steps', 'step' and 'mean'.
     """
+    self._evaluations.write(*rows)
     for row in rows:
-      self._evaluations.write(row)
       with self._summary_writer.as_default(step=row['iteration']):
         for name, value in row.items():
           if name not in ('iteration', 'env_steps', 'step'):
             tag = f'evaluation/{name}_step_{row["step"]}'
             tf.summary.scalar(tag, value)
     returns = ' -> '.join(f'{row["mean"]:.1f}' for row in rows)
-    line = f'held out at iteration {rows[0]["iteration"]}  return {returns}'
-    # On a terminal this stands above the bar.
+    self.say(f'held out at iteration {rows[0]["iteration"]}  return {returns}')
+
+  def has_evaluation(self, iteration: int) -> bool:
+    """Returns whether that iteration was evaluated, in this run or before."""
+    return self._evaluations.last_iteration == iteration
+
+  def say(self, line: str) -> None:
+    """Shows a line, above the bar if there is one."""
     tqdm.tqdm.write(line, file=sys.stderr)
 
   def close(self) -> None:
@@ -110,33 +116,38 @@ class _CsvFile:
 
   def __init__(self, path: str, last_iteration: int):
     self._path = path
-    self._columns = _keep_rows(path, last_iteration)
+    self._columns, self.last_iteration = _keep_rows(path, last_iteration)
     self._file = None
 
-  def write(self, row: dict[str, float]) -> None:
+  def write(self, *rows: dict[str, float]) -> None:
     if self._file is None:
       self._file = open(self._path, 'a', newline='', encoding='utf-8')
     if not self._columns:
-      self._columns = list(row)
+      self._columns = list(rows[0])
       self._file.write(','.join(self._columns) + '\n')
-    # repr of a float reads back as the same float.
-    self._file.write(','.join(repr(row[c]) for c in self._columns) + '\n')
+    for row in rows:
+      # repr of a float reads back as the same float.
+      self._file.write(','.join(repr(row[c]) for c in self._columns) + '\n')
     self._file.flush()
+    self.last_iteration = rows[-1]['iteration']
 
   def close(self) -> None:
     if self._file is not None:
       self._file.close()
 
 
-def _keep_rows(path: str, last_iteration: int) -> list[str]:
-  """Drops rows after an iteration; returns the columns, [] in a new file."""
+def _keep_rows(path: str, last_iteration: int) -> tuple[list[str], int | None]:
+  """Drops rows after an iteration; returns the columns and the last one kept.
+
+  Of a new file: no columns, and None.
+  """
   if not os.path.exists(path):
-    return []
+    return [], None
   with open(path, newline='', encoding='utf-8') as file:
     rows = list(csv.reader(file))
   if not rows or not last_iteration:
     os.remove(path)
-    return []
+    return [], None
   kept = [rows[0]] + [
     row
     for row in rows[1:]
@@ -144,12 +155,12 @@ def _keep_rows(path: str, last_iteration: int) -> list[str]:
   ]
   if len(kept) == 1:
     os.remove(path)
-    return []
+    return [], None
   temporary = path + '.tmp'
   with open(temporary, 'w', newline='', encoding='utf-8') as file:
     csv.writer(file, lineterminator='\n').writerows(kept)
   os.replace(temporary, path)
-  return rows[0]
+  return rows[0], int(kept[-1][0])
 
 
 def _duration(seconds: float) -> str:

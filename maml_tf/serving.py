@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 import contextlib
+import glob
 import os
+import shutil
 import tempfile
 import warnings
 
@@ -83,6 +85,17 @@ def save_fixed_task(
       ) from error
     signatures = serving_signatures.fixed_task(policy, saver.policy.action)
     _write(saver, signatures, directory)
+
+
+def remove_leftovers(directory: str) -> None:
+  """Removes what a process left that ended while it wrote there.
+
+  Args:
+    directory: As for `save_adaptive`. Nothing else may write to it now.
+  """
+  parent, name = os.path.split(os.path.abspath(directory))
+  for leftover in glob.glob(os.path.join(glob.escape(parent), f'.{name}-*')):
+    shutil.rmtree(leftover, ignore_errors=True)
 
 
 def load_parameters(

@@ -10,13 +10,13 @@ import sys
 from absl import app
 from absl import flags
 from absl import logging
-import tensorflow as tf
 
 from maml_tf import checks
 from maml_tf import experiment
 from maml_tf import interruption
 from maml_tf import processors
 from maml_tf import run_config
+from maml_tf import strategies
 
 _GIN_FILE = flags.DEFINE_multi_string(
   'gin_file', [], 'A path, or a config of the package, e.g. cheetah.gin.'
@@ -28,12 +28,25 @@ _ROOT_DIR = flags.DEFINE_string(
   'root_dir', None, 'The run; resumed if it exists. Default: runs/NAME-TIME.'
 )
 _STRATEGY = flags.DEFINE_enum(
-  'strategy', 'default', ['default', 'mirrored'], 'What divides the tasks.'
+  'strategy',
+  'default',
+  strategies.NAMES,
+  'What divides the tasks: over nothing, all GPUs, the workers of TF_CONFIG, or'
+  ' the cores of a TPU.',
+)
+_NUM_VIRTUAL_CPUS = flags.DEFINE_integer(
+  'num_virtual_cpus',
+  None,
+  'With --strategy=mirrored: so many logical CPUs in place of GPUs.',
 )
 
 
 def main(argv):
-  """Trains, and returns the exit code: 0, 2 for bad input, 130 if stopped."""
+  """Trains, and returns the exit code.
+
+  0: done. 1: the run cannot go on. 2: bad input. 130, 143: stopped by Ctrl-C or
+  SIGTERM.
+  """
   if len(argv) > 1:
     return _say(f'{argv[1]} is not a flag: see --help', 2)
   logging.set_verbosity(logging.WARNING)
@@ -41,14 +54,17 @@ def main(argv):
   root_dir = _ROOT_DIR.value or _new_root_dir()
   try:
     run_config.parse(_GIN_FILE.value, _GIN_BINDINGS.value)
-    returns = experiment.train_eval(root_dir, strategy=_create_strategy())
+    with checks.usage_errors():
+      strategy = strategies.create(_STRATEGY.value, _NUM_VIRTUAL_CPUS.value)
+    returns = experiment.train_eval(root_dir, strategy=strategy)
   except checks.UsageError as error:
     return _say(error, 2)
-  except FloatingPointError as error:
+  except checks.RunError as error:
     return _say(error, 1)
   except interruption.Interrupted as error:
     stopped = f'stopped after iteration {error.iteration}'
-    return _say(f'{stopped}; to go on: {_resume_command(root_dir)}', 130)
+    command = _resume_command(root_dir)
+    return _say(f'{stopped}; to go on: {command}', error.exit_code)
   except KeyboardInterrupt:
     return _say(f'stopped at once; to go on: {_resume_command(root_dir)}', 130)
   path = ' -> '.join(f'{value:.1f}' for value in returns.mean(axis=(1, 2)))
@@ -62,12 +78,6 @@ def _new_root_dir():
   return os.path.join('runs', '-'.join([*names, time]))
 
 
-def _create_strategy():
-  if _STRATEGY.value == 'mirrored':
-    return tf.distribute.MirroredStrategy()
-  return tf.distribute.get_strategy()
-
-
 def _resume_command(root_dir):
   """The command that was given, with its root_dir."""
   arguments = [f'--gin_file={shlex.quote(name)}' for name in _GIN_FILE.value]
@@ -76,6 +86,8 @@ def _resume_command(root_dir):
   ]
   if _STRATEGY.value != 'default':
     arguments.append(f'--strategy={_STRATEGY.value}')
+  if _NUM_VIRTUAL_CPUS.value is not None:
+    arguments.append(f'--num_virtual_cpus={_NUM_VIRTUAL_CPUS.value}')
   arguments.append(f'--root_dir={shlex.quote(root_dir)}')
   return ' '.join(['python -m maml_tf.train', *arguments])
 

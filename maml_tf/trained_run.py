@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from maml_tf import checks
 from maml_tf import experiment
+from maml_tf import run_checkpoints
 from maml_tf import run_config
 from maml_tf.environments import task_environment
 from maml_tf.learning import maml_agent
@@ -57,8 +58,8 @@ def load(root_dir: str) -> TrainedRun:
       f'{root_dir} holds no run ({run_config.CONFIG_FILE} is missing): give'
       ' the --root_dir of a training run'
     )
-  checkpoint = tf.train.latest_checkpoint(
-    os.path.join(root_dir, experiment.CHECKPOINT_DIR)
+  checkpoint = run_checkpoints.newest_intact(
+    os.path.join(root_dir, run_checkpoints.CHECKPOINT_DIR)
   )
   if checkpoint is None:
     raise checks.UsageError(
@@ -88,7 +89,7 @@ def load(root_dir: str) -> TrainedRun:
   initial_parameters = tuple(
     p.numpy() for p in agent.policy.get_initial_state(None)
   )
-  status = tf.train.Checkpoint(agent=agent).restore(checkpoint)
+  status = tf.train.Checkpoint(agent=agent).read(checkpoint)
   status.assert_existing_objects_matched().expect_partial()
   return TrainedRun(
     agent,

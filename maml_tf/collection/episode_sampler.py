@@ -29,11 +29,13 @@ class Episodes(NamedTuple):
       LAST/LAST padding.
     returns: A float64 array [E], undiscounted.
     lengths: An int array [E] of transitions.
+    num_discarded: How many more were begun, but discarded by the environment.
   """
 
   experience: trajectory.Trajectory
   returns: np.ndarray
   lengths: np.ndarray
+  num_discarded: int
 
 
 class EpisodeSampler:
@@ -43,6 +45,9 @@ class EpisodeSampler:
   in rounds that end with their longest episode, so that short episodes are not
   favoured. An environment that does not clip its actions gets them clipped to
   its spec; what was sampled is what the experience holds.
+
+  What an environment has `discarded`, as `GymnasiumEnvironment` may, is left
+  out, and another episode is played.
   """
 
   def __init__(
@@ -94,20 +99,32 @@ class EpisodeSampler:
         environment was not stepped any more.
     """
     episodes = []
+    num_discarded = 0
     while len(episodes) < num_episodes:
-      episodes += self._play_round(policy_state, generator)
+      played, discarded = self._play_round(policy_state, generator)
+      episodes += [e for e, lost in zip(played, discarded) if not lost]
+      num_discarded += np.count_nonzero(discarded)
     episodes = episodes[:num_episodes]
     returns = [np.sum(e.reward, dtype=np.float64) for e in episodes]
     lengths = [len(e.reward) - 1 for e in episodes]
     return Episodes(
-      self._end_to_end(episodes), np.array(returns), np.array(lengths)
+      self._end_to_end(episodes),
+      np.array(returns),
+      np.array(lengths),
+      num_discarded,
     )
 
   def _play_round(self, policy_state, generator):
-    """One episode of every row: N `Trajectory`s, leaves [length + 1, ...]."""
+    """Plays one episode of every row.
+
+    Returns:
+      N `Trajectory`s, leaves [length + 1, ...], and a bool array [N]: which of
+      them the environment has discarded.
+    """
     time_step = self._time_step(self._environment.reset())
     _check_finite('observation', time_step.observation, 0)
     finished = np.zeros(time_step.step_type.shape, bool)
+    discarded = np.zeros_like(finished)
     frames = []
     for t in range(self._max_episode_steps):
       action_step = self._action_step(time_step, policy_state, generator)
@@ -121,6 +138,8 @@ class EpisodeSampler:
         trajectory.from_transition(time_step, action_step, next_time_step)
       )
       time_step = next_time_step
+      # Not what a row plays after its first episode.
+      discarded |= ~finished & getattr(self._environment, 'discarded', False)
       finished |= time_step.is_last()
       if finished.all():
         break
@@ -128,7 +147,8 @@ class EpisodeSampler:
     idle = tf.nest.map_structure(np.zeros_like, action_step)
     frames.append(trajectory.from_transition(time_step, idle, time_step))
     stacked = tf.nest.map_structure(lambda *f: np.stack(f, axis=1), *frames)
-    return [_episode(stacked, row) for row in range(len(finished))]
+    episodes = [_episode(stacked, row) for row in range(len(finished))]
+    return episodes, discarded
 
   def _end_to_end(self, episodes):
     """Concatenates to [1, T, ...]; T grows, but never shrinks."""

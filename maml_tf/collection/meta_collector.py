@@ -9,6 +9,7 @@ import numpy as np
 from tf_agents.trajectories import trajectory
 from tf_agents.typing import types
 
+from maml_tf import finite_checks
 from maml_tf import meta_batch
 from maml_tf import random_streams
 from maml_tf.collection import adapted_policy
@@ -48,6 +49,7 @@ class Collected(NamedTuple):
     tasks: The tasks, an array [B, ...].
     returns: A float64 array [X + 1, B, E]: undiscounted episode returns.
     env_steps: How many transitions all stages hold together.
+    unstable_episodes: How many episodes unstable physics ended.
     seconds: Wall seconds of 'physics', 'acting', 'adaptation' and 'other'.
   """
 
@@ -56,6 +58,7 @@ class Collected(NamedTuple):
   tasks: np.ndarray
   returns: np.ndarray
   env_steps: int
+  unstable_episodes: int
   seconds: dict[str, float]
 
 
@@ -113,6 +116,15 @@ class MetaCollector:
     )
     self._adaptation_seconds = 0.0
 
+  @property
+  def returns_shape(self) -> tuple[int, int, int]:
+    """(X + 1, B, E), the shape of what `collect` returns as returns."""
+    return (
+      self._num_adaptation_steps + 1,
+      self._environment.num_tasks,
+      self._environment.environments_per_task,
+    )
+
   def collect(self, iteration: int) -> Collected:
     """Samples tasks and collects all stages.
 
@@ -121,8 +133,12 @@ class MetaCollector:
 
     Returns:
       A `Collected`.
+
+    Raises:
+      finite_checks.NonFiniteError: See `stages`.
     """
     start = time.perf_counter()
+    unstable_before = self._environment.num_unstable_episodes
     self._driver.environment_seconds = self._driver.policy_seconds = 0.0
     self._adaptation_seconds = 0.0
     stages = list(self.stages(iteration))
@@ -139,6 +155,7 @@ class MetaCollector:
       self._environment.tasks,
       np.stack([stage.returns for stage in stages]),
       sum(stage.env_steps for stage in stages),
+      self._environment.num_unstable_episodes - unstable_before,
       seconds,
     )
 
@@ -153,21 +170,41 @@ class MetaCollector:
       iteration: The meta-iteration, which names the random streams.
       policy_state: The parameters to begin with, leaves [B, ...]. None: the
         policy's initial state.
+
+    Raises:
+      finite_checks.NonFiniteError: An observation, action or reward of a stage
+        is not finite, or what adaptation makes of the parameters.
     """
     self._environment.set_tasks(self._sample_tasks(iteration))
     if policy_state is None:
       policy_state = self._policy.get_initial_state(self._environment.num_tasks)
+    # A collection that was cut has left what it had.
+    self._buffer.clear()
     for stage in range(self._num_adaptation_steps + 1):
       self._environment.seed(
         self._keys(iteration, stage, random_streams.Purpose.RESET)
       )
       self._driver.run(policy_state, self._noise(iteration, stage))
+      self._check_finite(
+        finite_checks.find_in_stage(self._buffer.frames()), stage
+      )
       returns = self._buffer.episode_returns()
       env_steps = self._buffer.num_transitions()
       experience = self._buffer.read()
       yield CollectedStage(experience, policy_state, returns, env_steps)
       if stage < self._num_adaptation_steps:
         policy_state = self._timed_adapt(experience, policy_state, stage)
+        adapted = {'adapted parameters': [p.numpy() for p in policy_state]}
+        self._check_finite(finite_checks.find(adapted), stage + 1)
+
+  def _check_finite(self, finding, stage):
+    if finding is not None:
+      raise finite_checks.NonFiniteError(
+        finding.quantity,
+        self._task_indices[finding.task],
+        stage,
+        finding.count,
+      )
 
   def _timed_adapt(self, experience, policy_state, step):
     start = time.perf_counter()

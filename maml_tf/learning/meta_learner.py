@@ -1,30 +1,44 @@
-"""The compiled meta-train step under a strategy, and its checkpoints."""
+"""The compiled meta-train step under a strategy."""
 
+import numpy as np
 import tensorflow as tf
 from tf_agents.agents import tf_agent
-from tf_agents.utils import common
 
+from maml_tf import finite_checks
 from maml_tf import meta_batch
 from maml_tf.learning import maml_agent
 
 
 class MetaLearner:
-  """Trains an agent on meta-batches, their tasks divided over replicas."""
+  """Trains an agent on meta-batches, their tasks divided over replicas.
+
+  Where the agent asks for XLA and there is one replica, XLA compiles the whole
+  step; several replicas compile what loops over tasks, each for itself.
+  """
 
   def __init__(
     self,
     agent: maml_agent.MamlAgent,
     strategy: tf.distribute.Strategy | None = None,
+    num_workers: int = 1,
   ):
-    """Compiles the train step.
+    """Prepares the train step.
 
     Args:
       agent: Created in the strategy's scope.
       strategy: None: the default strategy.
+      num_workers: How many processes share the strategy. Each gives its own
+        tasks to its own replicas.
     """
     self._agent = agent
     self._strategy = strategy or tf.distribute.get_strategy()
-    self._train = common.function(self._train_on_replicas)
+    self._num_replicas = self._strategy.num_replicas_in_sync // num_workers
+    is_alone = self._strategy.num_replicas_in_sync == 1
+    self._train = tf.function(
+      self._train_on_replicas,
+      autograph=False,
+      jit_compile=True if agent.jit_compile and is_alone else None,
+    )
 
   @property
   def agent(self) -> maml_agent.MamlAgent:
@@ -32,50 +46,78 @@ class MetaLearner:
     return self._agent
 
   def check_num_tasks(self, num_tasks: int) -> None:
-    """Raises ValueError unless the replicas can share B tasks equally."""
-    num_replicas = self._strategy.num_replicas_in_sync
-    if num_tasks % num_replicas:
+    """Raises ValueError unless this process' replicas can share B tasks."""
+    if num_tasks % self._num_replicas:
       raise ValueError(
-        f'{num_tasks} tasks cannot be divided over {num_replicas} replicas: '
-        f'give a multiple of {num_replicas}'
+        f'{num_tasks} tasks cannot be divided over {self._num_replicas}'
+        f' replicas: give a multiple of {self._num_replicas}'
       )
+
+  def trace(self, batch: meta_batch.MetaBatch) -> None:
+    """Makes the graph for meta-batches of this shape; trains nothing.
+
+    Args:
+      batch: As for `run`.
+    """
+    self._train.get_concrete_function(self._distribute(batch))
 
   def run(self, batch: meta_batch.MetaBatch) -> tf_agent.LossInfo:
     """Takes one meta-train step.
 
     Args:
-      batch: A `MetaBatch`, leaves [B, T, ...]; B is a multiple of the number of
-        replicas.
+      batch: A `MetaBatch`, leaves [B, T, ...], of this process' tasks; B is a
+        multiple of the number of its replicas.
 
     Returns:
-      A `LossInfo` whose extra is a `MamlLossInfo`, means over all B tasks.
+      A `LossInfo` whose extra is a `MamlLossInfo`, means over the tasks of all
+      processes.
 
     Raises:
       ValueError: B is not a multiple of the number of replicas.
+      finite_checks.NonFiniteError: A gradient or a parameter is not finite. The
+        agent is as it was, but for its step counter.
     """
-    return self._train(self._distribute(batch))
+    loss_info = self._train(self._distribute(batch))
+    # Shares of several replicas add up to about 1.
+    if loss_info.extra.is_taken.numpy() < 0.5:
+      raise _non_finite(loss_info.extra.finite_tasks.numpy())
+    return loss_info
 
   def _distribute(self, batch):
-    """Gives each replica an equal share of the tasks."""
-    num_replicas = self._strategy.num_replicas_in_sync
-    if num_replicas == 1:
+    """Gives each replica of this process an equal share of the tasks."""
+    if self._strategy.num_replicas_in_sync == 1:
       return batch
     num_tasks = batch.query.reward.shape[0]
     self.check_num_tasks(num_tasks)
-    share = num_tasks // num_replicas
+    share = num_tasks // self._num_replicas
 
     def value_fn(context):
-      first = context.replica_id_in_sync_group * share
+      first = context.replica_id_in_sync_group % self._num_replicas * share
       return tf.nest.map_structure(lambda t: t[first : first + share], batch)
 
     return self._strategy.experimental_distribute_values_from_function(value_fn)
 
   def _train_on_replicas(self, batch):
-    loss_info = self._strategy.run(self._agent.train, args=(batch,))
+    loss_info = self._strategy.run(self._train_share, args=(batch,))
     # Every replica reports its share of the means over all tasks.
     return tf.nest.map_structure(
-      lambda value: self._strategy.reduce(
-        tf.distribute.ReduceOp.SUM, value, axis=None
+      lambda value: tf.cast(
+        self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None),
+        tf.float32,
       ),
       loss_info,
     )
+
+  def _train_share(self, batch):
+    # In float64 the shares add up to what one replica would report.
+    return tf.nest.map_structure(
+      lambda value: tf.cast(value, tf.float64), self._agent.train(batch)
+    )
+
+
+def _non_finite(finite_tasks):
+  """The error that says whose gradient is not finite."""
+  bad = np.flatnonzero(finite_tasks < 0.5)
+  if bad.size:
+    return finite_checks.NonFiniteError('meta-gradient', int(bad[0]))
+  return finite_checks.NonFiniteError('result of the update')

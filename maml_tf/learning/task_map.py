@@ -50,9 +50,12 @@ def map_chunks(
     What `fn` returns, stacked: a nest of tensors [B, ...].
   """
   num_tasks = tf.nest.flatten(tasks)[0].shape[0]
-  if num_tasks is None or chunk_size is None or chunk_size >= num_tasks:
+  if num_tasks is None or chunk_size is None:
     return fn(tasks)
-  chunk = max(c for c in range(1, chunk_size + 1) if num_tasks % c == 0)
+  # Also where there is but one chunk: outside the loop TensorFlow would fuse
+  # its operations with others, and round otherwise.
+  largest = min(chunk_size, num_tasks)
+  chunk = max(c for c in range(1, largest + 1) if num_tasks % c == 0)
   chunks = tf.nest.map_structure(
     lambda t: tf.reshape(
       t, tf.concat([[num_tasks // chunk, chunk], tf.shape(t)[1:]], 0)
