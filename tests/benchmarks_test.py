@@ -1,8 +1,13 @@
-"""The benchmarks run, and end in one line of JSON."""
+"""The benchmarks run, and measure what they say."""
 
+import csv
 import json
 
+import pytest
+
 from benchmarks import meta_gradient_cost
+from benchmarks import scaling
+from benchmarks import scaling_point
 from benchmarks import throughput
 
 SMALL = ['--tasks=2', '--episodes=2']
@@ -31,3 +36,69 @@ def test_throughput(capsys):
 def test_meta_gradient_cost(capsys):
   meta_gradient_cost.main(SMALL)
   assert _last_line(capsys)['second_order_over_plain'] > 1
+
+
+def _measured(sizes, iterations):
+  """A point that takes 1 s a task and replica, and fails with 3 replicas."""
+  if sizes['replicas'] == 3:
+    return None
+  seconds = sizes['tasks'] * sizes['replicas'] / iterations
+  return {
+    'collect_seconds': seconds / 4,
+    'update_seconds': seconds * 3 / 4,
+    'seconds': seconds,
+    'env_steps_per_second': 100.0,
+    'peak_rss_mb': 900.0 + seconds,
+    'baseline_rss_mb': 600.0,
+  }
+
+
+def test_scaling_measures_a_shared_point_once(monkeypatch, tmp_path):
+  calls = []
+
+  def measure(sizes, iterations):
+    calls.append(sizes)
+    return _measured(sizes, iterations)
+
+  monkeypatch.setattr(scaling, 'measure', measure)
+  base = {**scaling.BASE, 'tasks': 4}
+  sizes = {'tasks': (2, 4), 'replicas': (1, 2, 3)}
+  rows = scaling.sweep(sizes, base, iterations=2)
+  # Four tasks and one replica belong to both factors; three replicas fail.
+  assert len(calls) == 4
+  assert [
+    (r['factor'], r['tasks'], r['replicas'], r['seconds']) for r in rows
+  ] == [
+    ('tasks', 2, 1, 1.0),
+    ('tasks', 4, 1, 2.0),
+    ('replicas', 4, 1, 2.0),
+    ('replicas', 4, 2, 4.0),
+  ]
+  scaling.draw(rows, tmp_path / 'scaling.png')
+  assert (tmp_path / 'scaling.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_scaling_point(capsys):
+  scaling_point.main([*SMALL, '--horizon=5', '--width=8', '--iterations=1'])
+  result = _last_line(capsys)
+  assert set(result) == set(_measured(scaling.BASE, 1))
+  assert result['seconds'] >= result['collect_seconds'] > 0
+  # 2 stages of 2 * 2 episodes of 5 steps.
+  steps = result['env_steps_per_second'] * result['seconds']
+  assert steps == pytest.approx(40, rel=0.05)
+  assert result['peak_rss_mb'] >= result['baseline_rss_mb'] > 100
+
+
+@pytest.mark.slow
+def test_scaling_writes_what_could_be_measured(monkeypatch, tmp_path, capsys):
+  small = {'tasks': 3, 'episodes': 2, 'horizon': 5, 'width': 8, 'replicas': 1}
+  monkeypatch.setattr(scaling, 'BASE', small)
+  monkeypatch.setitem(scaling.SWEEP, 'replicas', (1, 2, 3))
+  scaling.main([f'--out={tmp_path}', '--factors=replicas', '--iterations=1'])
+  # Two replicas cannot share three tasks.
+  assert 'give a multiple of 2' in capsys.readouterr().err
+  with open(tmp_path / 'scaling.csv', newline='', encoding='utf-8') as file:
+    rows = list(csv.DictReader(file))
+  assert [row['replicas'] for row in rows] == ['1', '3']
+  assert all(float(row['seconds']) > 0 for row in rows)
+  assert (tmp_path / 'scaling.png').exists()
