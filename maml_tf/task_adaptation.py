@@ -51,12 +51,15 @@ class Adaptation(NamedTuple):
     returns: A float64 array [k + 1, E]: the undiscounted returns of the
       episodes played after 0, ..., k steps; NaN where playing broke off.
     steps: k `AdaptationStep`s.
+    num_discarded: An int array [k + 1]: the episodes that the environment has
+      discarded after 0, ..., k steps, others were played instead.
   """
 
   policy: adapted_policy.AdaptedPolicy
   parameters: adaptation.Parameters
   returns: np.ndarray
   steps: tuple[AdaptationStep, ...]
+  num_discarded: np.ndarray
 
 
 def adapt(
@@ -82,6 +85,10 @@ def adapt(
 
   The same seed gives the same result where the environment can be seeded.
 
+  A Gymnasium environment whose physics or devices may raise, hang or die is
+  best given as `supervised_environments.SupervisedVectorEnv`: the episode is
+  lost then, and played again.
+
   Args:
     agent_or_root_dir: An agent, or the folder of a run; see `trained_run.load`.
     environment: A `TaskEnvironment` of one task, with E environments to play
@@ -106,6 +113,7 @@ def adapt(
     ValueError: An argument is impossible, or the environment's observations or
       actions are not those that the agent was trained on.
     checks.UsageError: The folder holds no run.
+    RuntimeError: A `SupervisedVectorEnv` has failed too often.
   """
   _check(num_steps, episodes_per_step, step_size, max_kl, seed)
   environment = _py_environment(environment)
@@ -126,6 +134,7 @@ def adapt(
   mean_kl = tf.function(functools.partial(_mean_kl, agent), autograph=False)
   policy_state = agent.policy.get_initial_state(1)
   returns = np.full((num_steps + 1, episodes_per_step), np.nan)
+  num_discarded = np.zeros(num_steps + 1, int)
   steps = []
   for stage in range(num_steps + 1):
     _seed(environment, seed, stage)
@@ -136,6 +145,7 @@ def adapt(
     try:
       episodes = sampler.sample(policy_state, episodes_per_step, noise)
       returns[stage] = episodes.returns
+      num_discarded[stage] = episodes.num_discarded
     except FloatingPointError as error:
       problem = str(error)
     if stage == num_steps:
@@ -152,7 +162,7 @@ def adapt(
       policy_state = proposed
   parameters = tuple(p[0] for p in policy_state)
   policy = agent.adapted_policy(parameters, deterministic)
-  return Adaptation(policy, parameters, returns, tuple(steps))
+  return Adaptation(policy, parameters, returns, tuple(steps), num_discarded)
 
 
 def _check(num_steps, episodes_per_step, step_size, max_kl, seed):

@@ -15,11 +15,13 @@ from maml_tf import experiment
 from maml_tf import run_config
 from maml_tf.environments import locomotion
 from maml_tf.environments import point_navigation
+from maml_tf.environments import supervised_environments
 from maml_tf.learning import adaptation
 from maml_tf.learning import step_sizes
 from tests import learning_test
 from tests import point_agent
 from tests.environments import counted_episodes
+from tests.environments import faulty_walk
 
 GOAL = (0.3, -0.2)
 
@@ -273,6 +275,50 @@ def test_a_half_cheetah_of_gymnasium(cheetah, num_envs):
   # random torques go nowhere in particular.
   assert np.all(np.abs(adapted.returns) < 60)
   assert len(np.unique(adapted.returns)) == 6
+
+
+def test_processes_that_fail_cost_their_episodes(agent, tmp_path):
+  # In stage 0 a process dies at its second step, in stage 1 one hangs; one that
+  # raises is row 0's, whose episodes come first.
+  faults = [
+    {'fault': 'raise', 'at': 'step 3'},
+    {'fault': 'kill', 'at': 'step 2'},
+    {'fault': 'loop', 'at': 'step 12'},
+  ]
+  functions = []
+  for number, fault in enumerate(faults):
+    folder = tmp_path / str(number)
+    folder.mkdir()
+    functions.append(
+      lambda fault=fault, folder=folder: faulty_walk.FaultyWalk(
+        5, folder=folder, **fault
+      )
+    )
+  environment = supervised_environments.SupervisedVectorEnv(
+    functions, timeout=4
+  )
+  adapted = maml_tf.adapt(agent, environment, num_steps=1, episodes_per_step=4)
+  # A whole episode has 5 steps, each of which pays 1.
+  np.testing.assert_array_equal(adapted.returns, np.full((2, 4), 5))
+  np.testing.assert_array_equal(adapted.num_discarded, [2, 1])
+  assert environment.num_restarts == {'raised': 1, 'died': 1, 'hung': 1}
+  assert adapted.steps[0].taken
+  environment.close()
+
+
+def test_processes_that_fail_too_often(agent, tmp_path):
+  environment = supervised_environments.SupervisedVectorEnv(
+    [
+      lambda: faulty_walk.FaultyWalk(
+        fault='raise', at='step 2', times=9, folder=tmp_path
+      )
+    ],
+    max_restarts=1,
+  )
+  with pytest.raises(RuntimeError, match='row 0 raised ValueError') as error:
+    maml_tf.adapt(agent, environment, num_steps=1, episodes_per_step=1)
+  assert 'in _raise' in str(error.value)
+  environment.close()
 
 
 def test_environments_that_do_not_fit(agent):

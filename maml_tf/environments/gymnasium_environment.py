@@ -14,6 +14,7 @@ from tf_agents.typing import types
 from maml_tf import checks
 from maml_tf.environments import gymnasium_spaces
 from maml_tf.environments import mujoco_batch
+from maml_tf.environments import supervised_environments
 
 _AutoresetMode = gymnasium.vector.AutoresetMode
 
@@ -29,6 +30,9 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
   truncated one with 1. Specs are those of `gymnasium_spaces.to_spec`: float64
   observations and all rewards become float32. Actions beyond the bounds of a
   `Box` are clipped on their way in; who acted keeps what was sampled.
+
+  With `supervised_environments.SupervisedVectorEnv` a row whose process fails
+  ends as truncated, and `discarded` says so.
   """
 
   def __init__(self, environment: gymnasium.Env | gymnasium.vector.VectorEnv):
@@ -69,6 +73,7 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
     self._seed = None
     self._info = None
     self._ended = np.zeros(self._batch_shape, bool)
+    self._discarded = np.zeros(self._batch_shape, bool)
 
   @property
   def gym(self) -> gymnasium.Env | gymnasium.vector.VectorEnv:
@@ -83,6 +88,14 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
   def batch_size(self) -> int | None:
     """N of a vector environment, None of a single one."""
     return self._batch_shape[0] if self.batched else None
+
+  @property
+  def discarded(self) -> np.ndarray:
+    """A bool array, [N] or []: the last step ended what is no whole episode.
+
+    The process of the row has failed, which says nothing about the actions.
+    """
+    return self._discarded
 
   def observation_spec(self) -> types.NestedArraySpec:
     return self._observation_spec
@@ -145,6 +158,7 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
     seed, self._seed = self._seed, None
     observation, self._info = self._gym.reset(seed=seed)
     self._ended = np.zeros(self._batch_shape, bool)
+    self._discarded = np.zeros(self._batch_shape, bool)
     return ts.TimeStep(
       np.full(self._batch_shape, ts.StepType.FIRST, np.int32),
       np.zeros(self._batch_shape, np.float32),
@@ -171,6 +185,9 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
 
     terminated = np.asarray(terminated, bool) & ~starting
     self._ended = terminated | (np.asarray(truncated, bool) & ~starting)
+    self._discarded = self._ended & np.asarray(
+      self._info.get(supervised_environments.EPISODE_DISCARDED, False), bool
+    )
     step_type = np.where(self._ended, ts.StepType.LAST, ts.StepType.MID)
     reward = np.asarray(reward, np.float32).reshape(self._batch_shape)
     return ts.TimeStep(

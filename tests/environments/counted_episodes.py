@@ -13,10 +13,11 @@ class CountedEpisodes(py_environment.PyEnvironment):
 
   The observation is [i, steps so far], the reward of step t in episode i is
   10 * i + t. Even episodes terminate, odd ones are truncated. `actions` are the
-  actions it was given. It cannot be seeded, and does not clip.
+  actions it was given. It cannot be seeded, and does not clip. `discarded` is
+  whether it has just ended an episode that does not count.
   """
 
-  def __init__(self, lengths, first=0, every=1, faults=None):
+  def __init__(self, lengths, first=0, every=1, faults=None, discards=()):
     """Begins before episode `first`, and plays every `every`-th.
 
     Args:
@@ -24,11 +25,14 @@ class CountedEpisodes(py_environment.PyEnvironment):
       first: The number of the first episode.
       every: How many rows share the episodes.
       faults: {(episode, step): the time step's field that is NaN there}.
+      discards: The episodes that do not count.
     """
     super().__init__()
     self._lengths = itertools.cycle(lengths[first::every])
     self._numbers = itertools.count(first, every)
     self._faults = faults or {}
+    self._discards = discards
+    self.discarded = False
     self.actions = []
 
   def observation_spec(self):
@@ -40,6 +44,7 @@ class CountedEpisodes(py_environment.PyEnvironment):
   def _reset(self):
     self._length, self._number = next(self._lengths), next(self._numbers)
     self._age = 0
+    self.discarded = False
     return self._faulty(ts.restart(self._observation()))
 
   def _step(self, action):
@@ -50,6 +55,7 @@ class CountedEpisodes(py_environment.PyEnvironment):
     reward = 10.0 * self._number + self._age
     if self._age != self._length:
       return self._faulty(ts.transition(self._observation(), reward))
+    self.discarded = self._number in self._discards
     end = ts.truncation if self._number % 2 else ts.termination
     return self._faulty(end(self._observation(), reward))
 

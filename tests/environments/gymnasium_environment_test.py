@@ -17,8 +17,10 @@ from tf_agents.trajectories import time_step as ts
 from maml_tf.collection import episode_buffer
 from maml_tf.collection import episode_driver
 from maml_tf.environments import gymnasium_environment
+from maml_tf.environments import supervised_environments
 from tests import point_agent
 from tests.environments import corridor
+from tests.environments import faulty_walk
 
 FIRST, MID, LAST = (
   int(step_type)
@@ -428,4 +430,46 @@ def test_an_action_of_another_shape_is_an_error():
   environment.reset()
   with pytest.raises(ValueError, match=r'shape \(2,\), expected \(3, 2\)'):
     environment.step(np.zeros(2, np.float32))
+  environment.close()
+
+
+def test_a_row_whose_process_fails_is_truncated(tmp_path):
+  environment = gymnasium_environment.GymnasiumEnvironment(
+    supervised_environments.SupervisedVectorEnv(
+      [
+        lambda: faulty_walk.FaultyWalk(2),
+        lambda: faulty_walk.FaultyWalk(
+          4, fault='exit', at='step 2', folder=tmp_path
+        ),
+      ]
+    )
+  )
+  environment.seed(3)
+  time_steps = [environment.reset()]
+  discarded = [environment.discarded]
+  for _ in range(6):
+    time_steps.append(environment.step(np.zeros((2, 2), np.float32)))
+    discarded.append(environment.discarded)
+  # Row 0 terminates every two steps; row 1 dies at its second step, and then
+  # terminates after four.
+  np.testing.assert_array_equal(
+    [t.step_type for t in time_steps],
+    np.transpose(
+      [
+        [FIRST, MID, LAST, FIRST, MID, LAST, FIRST],
+        [FIRST, MID, LAST, FIRST, MID, MID, MID],
+      ]
+    ),
+  )
+  np.testing.assert_array_equal(time_steps[2].discount, [0, 1])
+  np.testing.assert_array_equal(time_steps[2].reward, [1, 0])
+  np.testing.assert_array_equal(
+    time_steps[2].observation[1], time_steps[1].observation[1]
+  )
+  np.testing.assert_array_equal(
+    discarded, [[False, t == 2] for t in range(len(discarded))]
+  )
+  environment.reset()
+  assert not environment.discarded.any()
+  environment.close()
   environment.close()
