@@ -169,7 +169,7 @@ def _damage(path):
     reader = tf.train.load_checkpoint(path)
     for name in reader.get_variable_to_shape_map():
       reader.get_tensor(name)
-  except (tf.errors.OpError, ValueError, RuntimeError) as error:
+  except Exception as error:  # Damaged bytes come out as any of them.
     reason = str(getattr(error, 'message', error)).partition('\n')[0]
     return reason.removeprefix(path).strip(' :') or type(error).__name__
   return ''

@@ -7,6 +7,8 @@ import sys
 import tensorflow as tf
 import tqdm
 
+from maml_tf import checks
+
 METRICS_FILE = 'metrics.csv'
 EVALUATIONS_FILE = 'evaluations.csv'
 
@@ -143,16 +145,22 @@ def _keep_rows(path: str, last_iteration: int) -> tuple[list[str], int | None]:
   """
   if not os.path.exists(path):
     return [], None
-  with open(path, newline='', encoding='utf-8') as file:
-    rows = list(csv.reader(file))
+  try:
+    with open(path, newline='', encoding='utf-8') as file:
+      rows = list(csv.reader(file))
+    kept = rows[:1] + [
+      row
+      for row in rows[1:]
+      if len(row) == len(rows[0]) and int(row[0]) <= last_iteration
+    ]
+  except (ValueError, csv.Error) as error:
+    raise checks.UsageError(
+      f'{path} does not hold the rows of a run ({error}): bring it back, or move'
+      ' it away'
+    ) from error
   if not rows or not last_iteration:
     os.remove(path)
     return [], None
-  kept = [rows[0]] + [
-    row
-    for row in rows[1:]
-    if len(row) == len(rows[0]) and int(row[0]) <= last_iteration
-  ]
   if len(kept) == 1:
     os.remove(path)
     return [], None

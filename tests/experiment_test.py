@@ -149,6 +149,14 @@ def _turn_rewards_nan(environment):
   environment.reward_scale = np.nan
 
 
+def _turn_rewards_finite(environment):
+  environment.reward_scale = 1.0
+
+
+def _make_rewards_huge(environment):
+  environment.reward_scale = 1e30
+
+
 def _interrupt(environment):
   del environment
   os.kill(os.getpid(), signal.SIGINT)
@@ -243,17 +251,20 @@ def test_a_run_that_is_done_is_not_trained_on(uninterrupted, root_dir):
   assert (root_dir / 'metrics.csv').read_bytes() == before
 
 
-def test_nan_stops_the_run_and_keeps_the_last_checkpoint(
+def test_nan_stops_the_run_and_saves_the_last_good_iteration(
   uninterrupted, tmp_path, events
 ):
   events[4] = _turn_rewards_nan
-  with pytest.raises(FloatingPointError, match='meta-loss of iteration 4'):
+  with pytest.raises(
+    checks.RunError,
+    match=r'^iteration 4: the reward of task 0, stage 0 \(after 0 adaptation'
+    r' steps\) is not finite: 10 numbers .*; the run is saved after iteration 3',
+  ):
     _train(tmp_path)
-  # The rows go on to iteration 3, the checkpoint is iteration 2's.
   assert _rows(tmp_path) == uninterrupted.rows[:3]
   variables = _variables(tmp_path)
   (step,) = (v for k, v in variables.items() if k.startswith('train_step'))
-  assert step == 2
+  assert step == 3
   assert all(np.all(np.isfinite(value)) for value in variables.values())
   assert not (tmp_path / 'saved_model').exists()
 
@@ -262,13 +273,52 @@ def test_nan_stops_the_run_and_keeps_the_last_checkpoint(
   _assert_same(_train(tmp_path), uninterrupted)
 
 
-def test_sigint_saves_and_the_run_resumes(
+def _assert_skipped(row):
+  assert row['skipped_meta_batches'] == '1'
+  assert row['meta_loss'] == row['gradient_norm'] == 'nan'
+
+
+def test_nan_may_be_skipped(uninterrupted, tmp_path, events, capfd):
+  skip = "train_eval.when_not_finite = 'skip'"
+  events[3] = _turn_rewards_nan
+  events[4] = _turn_rewards_finite
+  run = _train(tmp_path, skip)
+  assert [row['iteration'] for row in run.rows] == list('1234')
+  assert run.rows[:2] == uninterrupted.rows[:2]
+  _assert_skipped(run.rows[2])
+  assert run.rows[2]['return_step_0'] == 'nan'
+  # What iteration 2 has made plays iteration 4's tasks.
+  assert run.rows[3]['skipped_meta_batches'] == '0'
+  assert run.rows[3] != uninterrupted.rows[3]
+  assert np.isfinite(run.returns).all()
+  assert all(np.all(np.isfinite(v)) for v in run.variables.values())
+  assert (
+    'iteration 3: the reward of task 0, stage 0 (after 0 adaptation steps) is'
+    ' not finite: 10 numbers are NaN or infinite; this meta-batch is skipped\n'
+  ) in capfd.readouterr().err
+
+
+def test_a_gradient_that_is_nan_may_be_skipped(uninterrupted, tmp_path, events):
+  # Finite rewards whose squares are not: adapted parameters stay finite, since
+  # standardised rewards of a whole task are all alike.
+  skip = "train_eval.when_not_finite = 'skip'"
+  events[2] = _make_rewards_huge
+  events[3] = _turn_rewards_finite
+  run = _train(tmp_path, skip)
+  _assert_skipped(run.rows[1])
+  assert [row['skipped_meta_batches'] for row in run.rows] == list('0100')
+  assert all(np.all(np.isfinite(v)) for v in run.variables.values())
+
+
+def test_sigint_saves_the_last_iteration_and_the_run_resumes(
   uninterrupted, tmp_path, events, capfd
 ):
-  events[3] = _interrupt
+  # In the middle of a collection, which is given up.
+  events[4] = _interrupt
   with pytest.raises(interruption.Interrupted) as stopped:
     _train(tmp_path)
   assert stopped.value.iteration == 3
+  assert stopped.value.exit_code == 130
   assert 'Once more to stop at once' in capfd.readouterr().err
   assert _rows(tmp_path) == uninterrupted.rows[:3]
   assert _checkpoint(tmp_path).endswith('-3')
@@ -343,10 +393,12 @@ def _fail_in_the_second_evaluation():
 @pytest.mark.parametrize(
   ('iteration', 'event', 'error'),
   [
-    # After three evaluations, the last of which no checkpoint follows.
+    # After three evaluations.
     pytest.param(
-      *(4, _turn_rewards_nan, FloatingPointError), marks=pytest.mark.slow
+      *(4, _turn_rewards_nan, checks.RunError), marks=pytest.mark.slow
     ),
+    # In the middle of an evaluation: it is made up for.
+    (0, _interrupt, interruption.Interrupted),
     # Where a checkpoint is due: evaluations play iteration 0's tasks.
     (0, _fail_in_the_second_evaluation(), RuntimeError),
   ],
@@ -369,13 +421,14 @@ def test_a_run_can_be_evaluated_from_some_iteration_on(
   assert not (tmp_path / 'evaluations.csv').exists()
   _assert_same(_train(tmp_path, *EVALUATED), uninterrupted)
   lines = _evaluations(evaluated_dir).splitlines()
-  # Without the three rows of iterations 1 and 2.
-  assert _evaluations(tmp_path).splitlines() == [lines[0], *lines[7:]]
+  # Without the three rows of iteration 1: where it goes on, it is evaluated.
+  assert _evaluations(tmp_path).splitlines() == [lines[0], *lines[4:]]
 
 
 def test_an_impossible_evaluation_is_refused_before_training(tmp_path):
   root_dir = tmp_path / 'run'
   for binding, message in (
+    ("train_eval.when_not_finite = 'hope'", "when_not_finite is 'hope'"),
     ('Evaluator.num_tasks = 0', 'num_tasks is 0'),
     ("Evaluator.step_size_schedule = 'x'", "step_size_schedule is 'x'"),
     ('train_eval.evaluation_interval = -1', 'evaluation_interval is -1'),

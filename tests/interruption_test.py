@@ -1,11 +1,16 @@
 """Real signals, sent by the process to itself."""
 
 import os
+import pathlib
 import signal
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 
+import maml_tf
 from maml_tf import interruption
 
 
@@ -27,11 +32,11 @@ def handlers():
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_is_a_request(number, handlers, capsys):
-  with interruption.deferred() as interrupt:
-    assert not interrupt.requested
+  with interruption.handled() as interrupt:
+    assert interrupt.signal_number is None
     assert capsys.readouterr().err == ''
     _send(number)
-    assert interrupt.requested
+    assert interrupt.signal_number == number
   said = capsys.readouterr().err
   assert said.count('\n') == 2
   assert 'Once more to stop at once.' in said
@@ -39,19 +44,19 @@ def test_the_first_signal_is_a_request(number, handlers, capsys):
 
 def test_the_second_signal_stops_at_once(handlers):
   with pytest.raises(KeyboardInterrupt):
-    with interruption.deferred() as interrupt:
+    with interruption.handled() as interrupt:
       _send(signal.SIGINT)
       _send(signal.SIGINT)
-  assert interrupt.requested
+  assert interrupt.signal_number
 
 
 def test_the_second_signal_meets_the_callers_handler(handlers):
   received = []
   signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
   handler = signal.getsignal(signal.SIGTERM)
-  with interruption.deferred() as interrupt:
+  with interruption.handled() as interrupt:
     _send(signal.SIGTERM)
-    assert interrupt.requested
+    assert interrupt.signal_number
     assert not received
     _send(signal.SIGTERM)
     assert received == [signal.SIGTERM]
@@ -60,15 +65,15 @@ def test_the_second_signal_meets_the_callers_handler(handlers):
 
 
 def test_handlers_are_restored_without_a_signal(handlers):
-  with interruption.deferred() as interrupt:
+  with interruption.handled() as interrupt:
     assert signal.getsignal(signal.SIGINT) is not handlers[0]
     assert signal.getsignal(signal.SIGTERM) is not handlers[1]
-  assert not interrupt.requested
+  assert not interrupt.signal_number
 
 
 def test_handlers_are_restored_after_an_error(handlers):
   with pytest.raises(ZeroDivisionError):
-    with interruption.deferred():
+    with interruption.handled():
       raise ZeroDivisionError
 
 
@@ -76,17 +81,80 @@ def test_nothing_changes_outside_the_main_thread(handlers):
   seen = []
 
   def run():
-    with interruption.deferred() as interrupt:
-      seen.append(interrupt.requested)
+    with interruption.handled() as interrupt:
+      seen.append(interrupt.signal_number)
       seen.append(signal.getsignal(signal.SIGINT))
 
   thread = threading.Thread(target=run)
   thread.start()
   thread.join()
-  assert seen == [False, handlers[0]]
+  assert seen == [None, handlers[0]]
 
 
-def test_interrupted_says_after_which_iteration():
-  error = interruption.Interrupted(7)
+def test_interrupted_says_after_which_iteration_and_by_what():
+  error = interruption.Interrupted(7, signal.SIGTERM)
   assert error.iteration == 7
   assert str(error) == 'stopped after iteration 7'
+  assert error.exit_code == 143
+
+
+def test_what_may_be_cut_is_cut_at_once(handlers):
+  reached = []
+  with interruption.handled() as interrupt:
+    with pytest.raises(interruption.Stop):
+      with interrupt.allowed():
+        _send(signal.SIGTERM)
+        reached.append('after')
+    # What comes next does not begin.
+    with pytest.raises(interruption.Stop):
+      with interrupt.allowed():
+        reached.append('next')
+  assert not reached
+
+
+def test_what_may_not_be_cut_is_done_first(handlers):
+  reached = []
+  with interruption.handled() as interrupt:
+    with interrupt.allowed():
+      reached.append('before')
+    _send(signal.SIGTERM)
+    reached.append('recorded')
+    with pytest.raises(interruption.Stop):
+      with interrupt.allowed():
+        reached.append('next')
+  assert reached == ['before', 'recorded']
+
+
+_STUCK = """
+import sys, threading, time
+from maml_tf import interruption
+with interruption.handled(deadline_seconds=0.5):
+  print('stuck', flush=True)
+  time.sleep(60)
+"""
+
+
+def test_at_the_deadline_the_process_ends_whatever_it_does():
+  process = subprocess.Popen(
+    [sys.executable, '-c', _STUCK],
+    env=os.environ
+    | {'PYTHONPATH': str(pathlib.Path(maml_tf.__file__).parents[1])},
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  assert process.stdout.readline() == 'stuck\n'
+  start = time.monotonic()
+  process.send_signal(signal.SIGTERM)
+  _, err = process.communicate(timeout=30)
+  assert time.monotonic() - start < 5
+  assert process.returncode == 143
+  assert err.endswith(
+    'stopped before the iteration was done: the last checkpoint stays\n'
+  )
+
+
+def test_in_time_there_is_no_deadline(handlers):
+  with interruption.handled(deadline_seconds=0.2):
+    _send(signal.SIGTERM)
+  time.sleep(0.5)

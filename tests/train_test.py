@@ -31,7 +31,7 @@ LINES = (
   r'iteration \d+/\d+  return \S+ -> \S+  [\d,]+ env steps/s  \S+ left',
   r'train: .+',
 )
-INTERRUPTED_LINES = (*LINES, '', 'Finishing this iteration, then saving. .+')
+INTERRUPTED_LINES = (*LINES, '', 'Stopping, and saving. .+')
 
 
 @pytest.fixture(autouse=True)
@@ -201,7 +201,7 @@ def test_a_run_says_where_it_is_and_what_it_reached(capfd):
   assert after == before
 
 
-def test_a_loss_that_is_nan_is_exit_code_1(capfd, monkeypatch):
+def test_a_reward_that_is_nan_is_exit_code_1(capfd, monkeypatch):
   def turn_rewards_nan(environment):
     environment.reward_scale = float('nan')
 
@@ -217,7 +217,7 @@ def test_a_loss_that_is_nan_is_exit_code_1(capfd, monkeypatch):
   )
   lines = capfd.readouterr().err.splitlines()
   _assert_ours(lines)
-  assert lines[-1].startswith('train: the meta-loss of iteration 2 is nan')
+  assert lines[-1].startswith('train: iteration 2: the reward of task 0, stage')
   assert 'run/checkpoints/ckpt-1.index' in _files()
 
 

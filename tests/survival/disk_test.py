@@ -1,0 +1,54 @@
+"""A run whose disk fills up, or whose files may not grow."""
+
+import resource
+import shutil
+import subprocess
+
+import pytest
+
+from maml_tf import run_checkpoints
+from tests.survival import trained_process
+
+# A checkpoint of these networks has 2 MB.
+ARGUMENTS = (
+  *trained_process.SMALL_POINT,
+  '--gin_bindings=create_actor_network.fc_layer_params = (256, 256)',
+)
+
+
+@pytest.fixture(name='root_dir')
+def make_full_disk(tmp_path):
+  """A folder on a disk of 6 MB."""
+  disk = tmp_path / 'disk'
+  disk.mkdir()
+  mount = ['mount', '-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', str(disk)]
+  if (
+    shutil.which('mount') and not subprocess.run(mount, check=False).returncode
+  ):
+    yield disk / 'run', None
+    subprocess.run(['umount', str(disk)], check=True)
+    return
+  # Where nothing can be mounted: the metrics and events outgrow a limit.
+  yield (
+    disk / 'run',
+    lambda: resource.setrlimit(
+      resource.RLIMIT_FSIZE, (2**21 + 2**19, 2**21 + 2**19)
+    ),
+  )
+
+
+def test_a_full_disk_ends_the_run_in_one_line(root_dir):
+  folder, limit = root_dir
+  process = trained_process.start(folder, ARGUMENTS, 10_000, preexec_fn=limit)
+  code, lines = trained_process.finish(process)
+  assert code == 1, lines
+  assert lines[-1].startswith('train: ')
+  assert 'cannot be written (' in lines[-1]
+  assert lines[-1].endswith(
+    'make room, and the same command goes on from the last checkpoint'
+  )
+  # Nothing but progress before it.
+  for line in lines[1:-1]:
+    assert line.startswith('iteration '), line
+  last = run_checkpoints.newest_intact(str(folder / 'checkpoints'))
+  assert last is not None

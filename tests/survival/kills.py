@@ -1,0 +1,159 @@
+"""Kills a HalfCheetah run with SIGKILL again and again, and lets it go on.
+
+  python -m tests.survival.kills --kills=30
+
+Prints where each kill hit, if py-spy is installed, and whether the run that was
+killed ended as one that was not.
+"""
+
+import maml_tf  # noqa: F401  # isort: skip  Before TensorFlow, which it quiets.
+
+import argparse
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from tests.survival import trained_process
+
+# How the stack of the main thread names what a run does.
+_PHASES = (
+  ('checkpoint writing', r'save \(.*run_checkpoints'),
+  ('checkpoint reading', r'(restore|newest_intact) \(.*run_checkpoints'),
+  ('export', r'save_adaptive'),
+  ('collection', r'collect \(.*meta_collector'),
+  ('update', r'(run|trace) \(.*meta_learner'),
+  ('recording', r'(write|__init__) \(.*run_log'),
+)
+
+
+def _phase(pid):
+  """What a stopped process is doing."""
+  if not shutil.which('py-spy'):
+    return 'unknown'
+  stack = subprocess.run(
+    ['py-spy', 'dump', '--nonblocking', '--pid', str(pid)],
+    capture_output=True,
+    text=True,
+    check=False,
+  ).stdout
+  for phase, pattern in _PHASES:
+    if re.search(pattern, stack):
+      return phase
+  return 'start' if stack else 'unknown'
+
+
+def _kill(process):
+  """Stops a process where it is, looks where that is, and kills it."""
+  process.send_signal(signal.SIGSTOP)
+  phase = _phase(process.pid)
+  process.kill()
+  process.communicate()
+  return phase
+
+
+def _wait_for_folder(process, root_dir, pattern, seconds=60):
+  """Waits until something of that name is in the run's folder."""
+  end = time.monotonic() + seconds
+  while process.poll() is None and time.monotonic() < end:
+    if next(pathlib.Path(root_dir).glob(pattern), None):
+      return
+    time.sleep(0.0005)
+
+
+def run_with_kills(root_dir, num_kills, num_iterations, rng, say=print):
+  """Trains to the end through `num_kills` kills.
+
+  Most hit at a random moment soon after a random iteration; every fourth waits
+  for a checkpoint that is being written, every sixth hits the start, and the
+  last fifth the export.
+  """
+  for number in range(1, num_kills + 1):
+    process = trained_process.start(
+      root_dir, trained_process.SMALL_CHEETAH, num_iterations
+    )
+    if number > 0.8 * num_kills:
+      # The last iteration is done: now the export, of a few seconds.
+      lines = trained_process.wait_for(
+        process,
+        f'iteration {num_iterations}/'
+        if not _is_done(root_dir, num_iterations)
+        else 'The run is in',
+      )
+      time.sleep(rng.uniform(0.0, 5.0))
+    elif number % 6 == 0:
+      lines = []
+      time.sleep(rng.uniform(0.5, 8.0))
+    else:
+      lines = []
+      for _ in range(rng.randint(1, 6)):
+        lines += trained_process.wait_for(process, 'iteration ')
+      if number % 4 == 0:
+        _wait_for_folder(process, root_dir, 'checkpoints/.writing/*')
+      else:
+        time.sleep(rng.uniform(0.0, 0.3))
+    if process.poll() is not None:
+      code, rest = trained_process.finish(process)
+      assert code == 0, rest
+      say(f'kill {number}: too late, the run was done')
+      continue
+    phase = _kill(process)
+    told = [line for line in lines if 'damaged' in line]
+    say(f'kill {number}: in {phase}, with {_state(root_dir)} {told or ""}')
+  code, lines = trained_process.finish(
+    trained_process.start(
+      root_dir, trained_process.SMALL_CHEETAH, num_iterations
+    )
+  )
+  assert code == 0, lines
+  say(f'at last: {lines[-1]}')
+
+
+def _is_done(root_dir, num_iterations):
+  return os.path.exists(f'{root_dir}/checkpoints/ckpt-{num_iterations}.index')
+
+
+def _state(root_dir):
+  """How far the files are."""
+  metrics = pathlib.Path(root_dir, 'metrics.csv')
+  lines = metrics.read_text('utf-8').splitlines() if metrics.exists() else []
+  names = [p.stem for p in pathlib.Path(root_dir).glob('checkpoints/*.index')]
+  iterations = sorted(int(name.removeprefix('ckpt-')) for name in names)
+  return f'{max(len(lines) - 1, 0)} rows and checkpoints {iterations}'
+
+
+def main():
+  """Kills, prints, compares."""
+  parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+  parser.add_argument('--kills', type=int, default=30)
+  parser.add_argument('--iterations', type=int, default=120)
+  parser.add_argument('--seed', type=int, default=0)
+  flags = parser.parse_args()
+  with tempfile.TemporaryDirectory() as folder:
+    killed, whole = f'{folder}/killed', f'{folder}/whole'
+    start = time.monotonic()
+    run_with_kills(
+      killed, flags.kills, flags.iterations, random.Random(flags.seed)
+    )
+    code, lines = trained_process.finish(
+      trained_process.start(
+        whole, trained_process.SMALL_CHEETAH, flags.iterations
+      )
+    )
+    assert code == 0, lines
+    trained_process.assert_same(killed, whole)
+    print(
+      f'{flags.kills} kills in {time.monotonic() - start:.0f} s:'
+      f' {len(trained_process.rows(killed))} rows and all'
+      f' {len(trained_process.variables(killed))} variables of the last'
+      ' checkpoint are bit-identical to those of a run that was never killed'
+    )
+
+
+if __name__ == '__main__':
+  main()
