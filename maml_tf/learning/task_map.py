@@ -67,9 +67,11 @@ def map_chunks(
   )
   traced = tf.function(fn, autograph=False)
   output = traced.get_concrete_function(signature).structured_outputs
+  # Over numbers, not over the chunks themselves: of those TensorFlow would make
+  # a copy, all of them, before the first is worked on.
   results = tf.map_fn(
-    traced,
-    chunks,
+    lambda index: traced(tf.nest.map_structure(lambda t: t[index], chunks)),
+    tf.range(num_tasks // chunk),
     fn_output_signature=tf.nest.map_structure(
       lambda t: tf.TensorSpec(t.shape, t.dtype), output
     ),

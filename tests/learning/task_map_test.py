@@ -107,3 +107,14 @@ def test_unknown_number_of_tasks():
   np.testing.assert_array_equal(
     mapped(tf.constant([[1.0, 2], [3, 4], [5, 6]])), [9, 49, 121]
   )
+
+
+def test_what_is_mapped_is_not_copied():
+  @tf.function(input_signature=[tf.TensorSpec([6, 2])])
+  def mapped(tasks):
+    return task_map.map_tasks(lambda t: tf.reduce_sum(t) ** 2, tasks, 2)
+
+  # A list is made of the chunks' numbers alone, which are integers.
+  operations = mapped.get_concrete_function().graph.get_operations()
+  lists = [o for o in operations if o.type == 'TensorListFromTensor']
+  assert [o.get_attr('element_dtype') for o in lists] == [tf.int32]
