@@ -38,6 +38,7 @@ setuptools.setup(
   python_requires='>=3.10,<3.12',
   install_requires=[
     'absl-py>=1.4',
+    'cloudpickle>=2',
     'gin-config>=0.5',
     'gymnasium[mujoco]>=1.2,<2',
     'imageio>=2.30',

@@ -155,8 +155,8 @@ def _keep_rows(path: str, last_iteration: int) -> tuple[list[str], int | None]:
     ]
   except (ValueError, csv.Error) as error:
     raise checks.UsageError(
-      f'{path} does not hold the rows of a run ({error}): bring it back, or move'
-      ' it away'
+      f'{path} does not hold the rows of a run ({error}): bring them back, or'
+      ' move it away'
     ) from error
   if not rows or not last_iteration:
     os.remove(path)

@@ -102,6 +102,8 @@ class TrainingLoop:
         collection = self._collect(iteration, interrupt, iteration == done + 1)
         collect_seconds = time.perf_counter() - start
         loss_info = self._learn(iteration, collection)
+        # Its frames need not lie beside the next one's.
+        collection = collection._replace(meta_batch=None)
         seconds = time.perf_counter() - start
         self._progress.advance(collection.env_steps, seconds)
         if self._workers.is_chief:

@@ -258,7 +258,8 @@ def test_nan_stops_the_run_and_saves_the_last_good_iteration(
   with pytest.raises(
     checks.RunError,
     match=r'^iteration 4: the reward of task 0, stage 0 \(after 0 adaptation'
-    r' steps\) is not finite: 10 numbers .*; the run is saved after iteration 3',
+    r' steps\) is not finite: 10 numbers .*; the run is saved after iteration'
+    ' 3',
   ):
     _train(tmp_path)
   assert _rows(tmp_path) == uninterrupted.rows[:3]

@@ -155,6 +155,36 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     return self.act(time_step, policy_state, noise)
 
 
+def act_alike(
+  policy: AdaptedPolicy,
+  time_step: ts.TimeStep,
+  policy_state: tuple[types.Tensor, ...],
+  noise: tuple[types.Tensor, ...],
+) -> policy_step.PolicyStep:
+  """Acts, to the last bit the same however many tasks act together.
+
+  Args:
+    policy: What acts.
+    time_step: As for `AdaptedPolicy.act`, without reward and discount.
+    policy_state: As for `AdaptedPolicy.act`.
+    noise: As for `AdaptedPolicy.act`.
+
+  Returns:
+    A `PolicyStep` without a state, which is that of before.
+  """
+  is_lone_task = bool(policy_state) and policy_state[0].shape[0] == 1
+  if is_lone_task:
+    # TensorFlow multiplies one matrix otherwise than several: a lone task acts
+    # beside itself.
+    time_step, policy_state, noise = tf.nest.map_structure(
+      lambda t: tf.concat([t, t], axis=0), (time_step, policy_state, noise)
+    )
+  step = policy.act(time_step, policy_state, noise)._replace(state=())
+  if is_lone_task:
+    step = tf.nest.map_structure(lambda t: t[: t.shape[0] // 2], step)
+  return step
+
+
 def _size(tensor):
   """The leading dimension: an int where it is known, else a tensor."""
   size = tf.compat.dimension_value(tensor.shape[0])

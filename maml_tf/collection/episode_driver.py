@@ -103,21 +103,10 @@ class EpisodeDriver:
     return time_step
 
   def _act_on(self, observation, step_type, policy_state, noise):
-    is_lone_task = bool(policy_state) and policy_state[0].shape[0] == 1
-    if is_lone_task:
-      # TensorFlow multiplies one matrix otherwise than several. Beside itself,
-      # a task acts to the last bit as it does among others.
-      observation, step_type, policy_state, noise = tf.nest.map_structure(
-        lambda t: tf.concat([t, t], axis=0),
-        (observation, step_type, policy_state, noise),
-      )
     time_step = ts.TimeStep(step_type, (), (), observation)
-    step = self._policy.act(time_step, policy_state, noise)
-    # The state is the parameters, which stay as they are.
-    step = step._replace(state=())
-    if is_lone_task:
-      step = tf.nest.map_structure(lambda t: t[: t.shape[0] // 2], step)
-    return step
+    return adapted_policy.act_alike(
+      self._policy, time_step, policy_state, noise
+    )
 
   def _timed_action(
     self, act, time_step, policy_state, noise

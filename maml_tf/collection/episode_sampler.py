@@ -6,7 +6,6 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec
-from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 from tf_agents.typing import types
@@ -209,8 +208,9 @@ class EpisodeSampler:
 
   def _act_on(self, observation, step_type, policy_state, noise):
     time_step = ts.TimeStep(step_type, (), (), observation)
-    step = self._policy.act(time_step, policy_state, noise)
-    return policy_step.PolicyStep(step.action, (), step.info)
+    return adapted_policy.act_alike(
+      self._policy, time_step, policy_state, noise
+    )
 
 
 def _episode(frames, row):
