@@ -52,17 +52,20 @@ def _scan_unknown_length(fn, elements):
   """
   flat = tf.nest.flatten(elements)
   length = tf.shape(flat[0])[-1]
+  position = tf.range(length)
 
   def extend(reach, *flat):
-    nest = tf.nest.pack_sequence_as(elements, flat)
+    # Rolled, not sliced: shapes stay what they are, as XLA needs them to.
+    earlier = [tf.roll(t, reach, axis=t.shape.rank - 1) for t in flat]
     combined = fn(
-      tf.nest.map_structure(lambda t: t[..., : length - reach], nest),
-      tf.nest.map_structure(lambda t: t[..., reach:], nest),
+      tf.nest.pack_sequence_as(elements, earlier),
+      tf.nest.pack_sequence_as(elements, flat),
     )
-    extended = tf.nest.map_structure(
-      lambda t, c: tf.concat([t[..., :reach], c], -1), nest, combined
-    )
-    return 2 * reach, *tf.nest.flatten(extended)
+    extended = [
+      tf.where(position < reach, t, c)
+      for t, c in zip(flat, tf.nest.flatten(combined))
+    ]
+    return 2 * reach, *extended
 
   _, *flat = tf.while_loop(
     lambda reach, *_: reach < length,

@@ -1,0 +1,79 @@
+"""What XLA compiles, it compiles once for each shape: counted by its dumps."""
+
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from maml_tf import serving
+from maml_tf.collection import meta_collector
+from maml_tf.environments import point_navigation
+from tests import point_agent
+from tests.survival import trained_process
+
+COMPILED = (
+  *trained_process.SMALL_POINT,
+  '--gin_bindings=MamlAgent.jit_compile = True',
+)
+
+
+def _num_compilations(folder):
+  return len(list(pathlib.Path(folder).glob('*.before_optimizations.txt')))
+
+
+@pytest.mark.parametrize(
+  'flags',
+  [
+    (),
+    pytest.param(
+      ('--strategy=mirrored', '--num_virtual_cpus=2'), marks=pytest.mark.slow
+    ),
+    pytest.param(('--gin_file=maml_trpo.gin',), marks=pytest.mark.slow),
+  ],
+)
+def test_five_iterations_compile_what_one_does(flags, tmp_path):
+  dumps = tmp_path / 'dumps'
+  file, *rest = COMPILED
+  process = trained_process.start(
+    tmp_path / 'run',
+    (file, *flags, *rest),
+    5,
+    {'XLA_FLAGS': f'--xla_dump_to={dumps} --xla_dump_hlo_as_text'},
+  )
+  trained_process.wait_for(process, 'iteration 1/')
+  after_one = _num_compilations(dumps)
+  trained_process.wait_for(process, 'iteration 5/')
+  # Acting, preparing and adapting; and the step, or what loops over tasks.
+  assert _num_compilations(dumps) == after_one >= 4
+  code, lines = trained_process.finish(process)
+  assert code == 0, lines
+  assert len(trained_process.rows(tmp_path / 'run')) == 5
+
+
+def _compiled(fn):
+  return tf.function(fn, jit_compile=True, autograph=False)
+
+
+def test_the_exported_adapt_compiles_once_for_each_shape(tmp_path):
+  environment = point_navigation.PointNavigation(2, 3, 10)
+  agent = point_agent.create_agent(environment)
+  collector = meta_collector.MetaCollector(
+    environment, agent.collect_policy, agent.adapt, 1, seed=0
+  )
+  serving.save_adaptive(agent, str(tmp_path / 'model'))
+  adapt = tf.saved_model.load(str(tmp_path / 'model')).adapt
+  compiled = _compiled(adapt)
+  for iteration in range(3):
+    collected = collector.collect(iteration)
+    experience = collected.meta_batch.support[0]
+    state = collected.policy_states[0]
+    for ours, theirs in zip(
+      compiled(experience, state), collected.policy_states[1], strict=True
+    ):
+      np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+  assert compiled.experimental_get_tracing_count() == 1
+  half = tf.nest.map_structure(lambda t: t[:1], (experience, state))
+  for ours, theirs in zip(compiled(*half), adapt(*half), strict=True):
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+  assert compiled.experimental_get_tracing_count() == 2
