@@ -1,16 +1,25 @@
 """Checks of what users set and disks take: one line that says what to do."""
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
 import math
 import numbers
+import re
 
 import tensorflow as tf
 
+# TensorFlow counts elements of an axis in int32.
+MAX_SIZE = 2**31 - 1
+# A graph that holds more copies of a step is not made in any useful time.
+MAX_UNROLLED_STEPS = 1000
 
-def integer(name: str, value: int, minimum: int) -> int:
-  """Returns `value` if it is an integer of at least `minimum`.
+
+def integer(
+  name: str, value: int, minimum: int, maximum: float = math.inf
+) -> int:
+  """Returns `value` if it is an integer from `minimum` to `maximum`.
 
   Raises:
     ValueError: It is not; the message names it.
@@ -20,7 +29,22 @@ def integer(name: str, value: int, minimum: int) -> int:
     raise ValueError(
       f'{name} is {value!r}: give an integer of at least {minimum}'
     )
+  if value > maximum:
+    raise ValueError(
+      f'{name} is {value!r}: give an integer of at most {maximum}'
+    )
   return int(value)
+
+
+def boolean(name: str, value: bool) -> bool:
+  """Returns `value` if it is True or False, not merely true or false.
+
+  Raises:
+    ValueError: It is not; the message names it.
+  """
+  if not isinstance(value, bool):
+    raise ValueError(f'{name} is {value!r}: give True or False')
+  return value
 
 
 def number(
@@ -74,6 +98,22 @@ def one_of(name: str, value: str, choices: Sequence[str]) -> str:
   return value
 
 
+def function(name: str, value: Callable, example: str) -> Callable:
+  """Returns `value` if it can be called.
+
+  Args:
+    name: What the user calls it.
+    value: What the user gave.
+    example: What the user might give.
+
+  Raises:
+    ValueError: It cannot; the message names it.
+  """
+  if not callable(value):
+    raise ValueError(f'{name} is {value!r}: give a function, such as {example}')
+  return value
+
+
 class UsageError(Exception):
   """What the user gave is wrong; the message is one line that says what."""
 
@@ -96,12 +136,32 @@ def usage_errors() -> Iterator[None]:
     OSError,
     SyntaxError,
     ImportError,
+    # What comes of a part in the place of another, and of absurd sizes.
+    AttributeError,
+    MemoryError,
+    OverflowError,
+    tf.errors.OpError,
   ) as error:
-    lines = [line.strip() for line in str(error).splitlines()]
-    # Gin appends where in its call stack it was.
+    raise UsageError(_in_one_line(error)) from error
+  except RecursionError as error:
     raise UsageError(
-      ' '.join(line for line in lines if line and 'In call to' not in line)
+      'a setting is made of itself, such as InnerLoop.step_size = @InnerLoop()'
     ) from error
+
+
+def _in_one_line(error):
+  """An error's message without what gin adds to it."""
+  message = getattr(error, 'message', None) or str(error)
+  # A macro that is not set is followed by the whole config.
+  message = message.partition(' in config string:')[0]
+  lines = [line.strip() for line in message.splitlines()]
+  added = ('In call to', 'No values supplied', 'Gin had', 'Caller supplied')
+  line = ' '.join(line for line in lines if line and not line.startswith(added))
+  owner = re.search(r"In call to configurable '([\w.]+)'", str(error))
+  if owner and not isinstance(error, ValueError):
+    # Other errors than ours do not say what the user named.
+    line = f'{owner[1]}: {line}'
+  return line
 
 
 @contextlib.contextmanager

@@ -91,11 +91,13 @@ def train_eval(
         'train_eval.environment_class is not set: give a --gin_file, such as '
         + ', '.join(run_config.shipped_configs())
       )
+    checks.function('environment_class', environment_class, '@PointNavigation')
     checks.integer('num_iterations', num_iterations, 1)
-    checks.integer('num_tasks', num_tasks, 1)
+    checks.integer('num_tasks', num_tasks, 1, checks.MAX_SIZE)
     checks.integer('episodes_per_task', episodes_per_task, 1)
     checks.integer('horizon', horizon, 1)
-    checks.integer('seed', seed, 0)
+    # Keras takes no larger one.
+    checks.integer('seed', seed, 0, 2**32 - 1)
     checks.integer('checkpoint_interval', checkpoint_interval, 1)
     checks.integer('evaluation_interval', evaluation_interval, 0)
     checks.one_of('when_not_finite', when_not_finite, ('stop', 'skip'))
@@ -121,16 +123,20 @@ def train_eval(
     with workers.watched():
       run_config.check_workers(workers.exchange)
     if workers.is_chief:
+      run_config.check(root_dir)
+    collector = meta_collector.MetaCollector(
+      environment,
+      agent.collect_policy,
+      agent.adapt,
+      agent.num_adaptation_steps,
+      seed,
+      first_task_index=tasks[0],
+      jit_compile=agent.jit_compile,
+    )
+    # Parts that do not fit together show here, while nothing is written yet.
+    learner.trace(collector.blank_meta_batch())
+    if workers.is_chief:
       run_config.write_or_check(root_dir)
-  collector = meta_collector.MetaCollector(
-    environment,
-    agent.collect_policy,
-    agent.adapt,
-    agent.num_adaptation_steps,
-    seed,
-    first_task_index=tasks[0],
-    jit_compile=agent.jit_compile,
-  )
   loop = training_loop.TrainingLoop(
     root_dir,
     collector,
@@ -158,6 +164,12 @@ def create_agent(
   time_step_spec = tensor_spec.from_spec(environment.time_step_spec())
   action_spec = tensor_spec.from_spec(environment.action_spec())
   observation_spec = time_step_spec.observation
+  checks.function('actor_network_fn', actor_network_fn, 'create_actor_network')
+  if value_network_fn is not None:
+    checks.function(
+      'value_network_fn', value_network_fn, 'create_value_network'
+    )
+  checks.function('agent_class', agent_class, 'MamlAgent')
   actor_network = actor_network_fn(observation_spec, action_spec)
   return agent_class(
     time_step_spec,
@@ -165,7 +177,7 @@ def create_agent(
     actor_network=actor_network,
     value_network=(
       value_network_fn(observation_spec, actor_network)
-      if value_network_fn
+      if value_network_fn is not None
       else None
     ),
     train_step_counter=train_utils.create_train_step(),

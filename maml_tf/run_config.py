@@ -85,6 +85,33 @@ def _find(name: str) -> str:
   )
 
 
+def check(root_dir: str) -> None:
+  """Compares what is in force already with the run there, if there is one.
+
+  It writes nothing. `write_or_check` compares all, but only once every setting
+  has been used.
+
+  Args:
+    root_dir: The run's folder, which need not exist.
+
+  Raises:
+    checks.UsageError: The run there has another config; the message names a
+      difference.
+    OSError: The folder cannot be there, or its config cannot be read.
+  """
+  there, here = _recorded(root_dir), _bindings(gin.operative_config_str())
+  if there is None:
+    folder = os.path.abspath(root_dir)
+    while not os.path.exists(folder):
+      folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+      raise NotADirectoryError(
+        f'{folder} is no folder: give another --root_dir'
+      )
+  else:
+    _check_same(root_dir, there, here, here.keys() & there.keys())
+
+
 def write_or_check(root_dir: str) -> None:
   """Records the operative config in a new run, or compares it with the run's.
 
@@ -98,21 +125,32 @@ def write_or_check(root_dir: str) -> None:
   """
   path = os.path.join(root_dir, CONFIG_FILE)
   config = gin.operative_config_str()
-  if os.path.exists(path):
-    with open(path, encoding='utf-8') as file:
-      there = _bindings(file.read())
-    here = _bindings(config)
-    for name in sorted(here.keys() | there.keys()):
-      if here.get(name) != there.get(name):
-        raise checks.UsageError(
-          f'{root_dir} holds a run with {name} = {there.get(name)}, not '
-          f'{here.get(name)}: give another --root_dir or that config'
-        )
+  there, here = _recorded(root_dir), _bindings(config)
+  if there is not None:
+    _check_same(root_dir, there, here, here.keys() | there.keys())
   os.makedirs(root_dir, exist_ok=True)
   temporary = path + '.tmp'
   with open(temporary, 'w', encoding='utf-8') as file:
     file.write(config)
   os.replace(temporary, path)
+
+
+def _recorded(root_dir):
+  """The bindings of the run in a folder; None if there is none."""
+  path = os.path.join(root_dir, CONFIG_FILE)
+  if not os.path.exists(path):
+    return None
+  with open(path, encoding='utf-8') as file:
+    return _bindings(file.read())
+
+
+def _check_same(root_dir, there, here, names):
+  for name in sorted(names):
+    if here.get(name) != there.get(name):
+      raise checks.UsageError(
+        f'{root_dir} holds a run with {name} = {there.get(name)}, not '
+        f'{here.get(name)}: give another --root_dir or that config'
+      )
 
 
 def check_workers(

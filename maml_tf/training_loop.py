@@ -99,7 +99,7 @@ class TrainingLoop:
           self._evaluate(done, interrupt)
       for iteration in range(done + 1, self._num_iterations + 1):
         start = time.perf_counter()
-        collection = self._collect(iteration, interrupt, iteration == done + 1)
+        collection = self._collect(iteration, interrupt)
         collect_seconds = time.perf_counter() - start
         loss_info = self._learn(iteration, collection)
         # Its frames need not lie beside the next one's.
@@ -162,7 +162,7 @@ class TrainingLoop:
     )
     return int(self._agent.train_step_counter.numpy())
 
-  def _collect(self, iteration, interrupt, is_first):
+  def _collect(self, iteration, interrupt):
     """Collects this worker's tasks and hears of the others'.
 
     Whatever happens here, theta is still that of the iteration before.
@@ -171,8 +171,6 @@ class TrainingLoop:
     try:
       with interrupt.allowed():
         collected = self._collector.collect(iteration)
-        if is_first:
-          self._learner.trace(collected.meta_batch)
     except interruption.Stop:
       stop_signal = interrupt.signal_number
     except finite_checks.NonFiniteError as error:

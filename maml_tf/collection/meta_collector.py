@@ -125,6 +125,17 @@ class MetaCollector:
       self._environment.environments_per_task,
     )
 
+  def blank_meta_batch(self) -> meta_batch.MetaBatch:
+    """Returns a `MetaBatch` of the shape that `collect` gives, all boundaries.
+
+    A graph can be made for it before anything is collected.
+    """
+    self._buffer.clear()
+    *support, query = (
+      self._buffer.read() for _ in range(self._num_adaptation_steps + 1)
+    )
+    return meta_batch.MetaBatch(tuple(support), query)
+
   def collect(self, iteration: int) -> Collected:
     """Samples tasks and collects all stages.
 

@@ -6,6 +6,8 @@ them: transitions, the LAST -> FIRST boundary with the final observation, the
 next episode. It may begin and end in the middle of an episode.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
@@ -44,22 +46,47 @@ def by_task(
   Raises:
     ValueError: The experience is not of that structure or shape.
   """
-  if isinstance(num_tasks, int):
-    checks.integer('num_tasks', num_tasks, 1)
-  _check_structure(experience, frame_spec)
-  experience = tf.nest.map_structure(tf.convert_to_tensor, experience)
-  _check_shapes(experience, frame_spec)
+  if not tf.is_tensor(num_tasks):
+    num_tasks = checks.integer('num_tasks', num_tasks, 1)
+  experience = frames(experience, frame_spec)
   num_rows, length = (_size(experience.step_type, axis) for axis in (0, 1))
   if _are_known(num_rows, num_tasks) and num_rows % num_tasks:
     raise ValueError(
       f'experience has {num_rows} rows, which {num_tasks} tasks cannot share:'
       ' give equally many for each task, grouped by task'
     )
-  frames = num_rows // num_tasks * length
+  num_frames = num_rows // num_tasks * length
   return tf.nest.map_structure(
-    lambda t: tf.reshape(t, [num_tasks, frames, *t.shape[2:]]),
+    lambda t: tf.reshape(t, [num_tasks, num_frames, *t.shape[2:]]),
     _close_episodes(experience),
   )
+
+
+def frames(
+  experience: trajectory.Trajectory,
+  frame_spec: trajectory.Trajectory,
+  name: str = 'experience',
+) -> trajectory.Trajectory:
+  """Makes sure that an experience is what a policy records.
+
+  Args:
+    experience: A `Trajectory`, leaves [N, T', ...].
+    frame_spec: A `Trajectory` of specs of one frame.
+    name: What the user calls it.
+
+  Returns:
+    The experience, of tensors.
+
+  Raises:
+    ValueError: It is not of that structure, shape or type, or is empty.
+  """
+  _check_structure(experience, frame_spec, name)
+  try:
+    experience = tf.nest.map_structure(tf.convert_to_tensor, experience)
+  except (TypeError, ValueError) as error:
+    raise ValueError(f'{name} is not of tensors: {error}') from None
+  _check_shapes(experience, frame_spec, name)
+  return experience
 
 
 def stage_and_state(
@@ -118,31 +145,48 @@ def _close_episodes(experience):
 
 
 def _check_state(policy_state, state_spec):
+  advice = (
+    'give what collect_policy.get_initial_state(num_tasks) or adapt returned'
+  )
+  is_sequence = isinstance(policy_state, Sequence)
+  if not is_sequence or not all(hasattr(p, 'dtype') for p in policy_state):
+    raise ValueError(f'policy_state is not a tuple of tensors: {advice}')
   shapes = [tuple(p.shape) for p in policy_state]
   expected = [tuple(spec.shape) for spec in state_spec]
   if len(shapes) != len(expected) or not all(
-    spec.shape.is_compatible_with(shape[1:]) and shape
+    shape
+    and shape[0] == shapes[0][0]
+    and spec.shape.is_compatible_with(shape[1:])
     for spec, shape in zip(state_spec, shapes)
   ):
     raise ValueError(
       f'policy_state has shapes {shapes}, expected a number of tasks and then'
-      f' {expected}: give what collect_policy.get_initial_state(num_tasks) or'
-      ' adapt returned'
+      f' {expected}: {advice}'
     )
+  for parameters, spec in zip(policy_state, state_spec):
+    if tf.as_dtype(parameters.dtype) != spec.dtype:
+      raise ValueError(
+        f'policy_state has type {_name(parameters.dtype)}, expected'
+        f' {_name(spec.dtype)}: {advice}'
+      )
 
 
-def _check_structure(experience, frame_spec):
+def _name(dtype):
+  return tf.as_dtype(dtype).name
+
+
+def _check_structure(experience, frame_spec, name):
   try:
     tf.nest.assert_same_structure(experience, frame_spec)
   except (TypeError, ValueError):
     raise ValueError(
-      'experience is not what collect_policy records: give a Trajectory of'
+      f'{name} is not what collect_policy records: give a Trajectory of'
       ' frames that it acted in, with its policy_info'
     ) from None
 
 
-def _check_shapes(experience, frame_spec):
-  """Raises ValueError unless every leaf is [N, T', ...]."""
+def _check_shapes(experience, frame_spec, name):
+  """Raises ValueError unless every leaf is [N, T', ...] and of its type."""
   rows = experience.step_type.shape[:2]
   for (path, tensor), spec in zip(
     nest_utils.flatten_with_joined_paths(experience),
@@ -151,10 +195,23 @@ def _check_shapes(experience, frame_spec):
     expected = rows.concatenate(spec.shape)
     if rows.rank != 2 or not tensor.shape.is_compatible_with(expected):
       raise ValueError(
-        f'experience.{path.replace("/", ".")} has shape {tuple(tensor.shape)},'
+        f'{name}.{path.replace("/", ".")} has shape {tuple(tensor.shape)},'
         f" expected [N, T', ...] with {tuple(spec.shape)} behind N rows of T'"
         " frames, the same N and T' everywhere"
       )
+    types = {spec.dtype}
+    if path in ('reward', 'discount'):
+      # Networks of float64 learn from rewards of float64.
+      types.update(s.dtype for s in tf.nest.flatten(frame_spec.policy_info))
+    if tensor.dtype not in types:
+      raise ValueError(
+        f'{name}.{path.replace("/", ".")} has type {tensor.dtype.name},'
+        f' expected {_name(spec.dtype)}'
+      )
+  if 0 in rows:
+    raise ValueError(
+      f'{name} has shape {tuple(rows)}: give at least one row and one frame'
+    )
 
 
 def _size(tensor, axis=0):

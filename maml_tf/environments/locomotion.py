@@ -13,6 +13,7 @@ import gin
 import numpy as np
 from tf_agents.specs import array_spec
 
+from maml_tf import checks
 from maml_tf.environments import mujoco_batch
 from maml_tf.environments import mujoco_painter
 from maml_tf.environments import task_environment
@@ -65,6 +66,12 @@ class Locomotion(task_environment.TaskEnvironment):
       reset_noise_scale: Starting positions deviate from the model's by uniform
         noise up to this, velocities by normal noise of this deviation.
     """
+    self._control_cost_weight = checks.number(
+      'control_cost_weight', control_cost_weight
+    )
+    self._reset_noise_scale = checks.number(
+      'reset_noise_scale', reset_noise_scale, minimum=0
+    )
     self._model = mujoco_batch.load_model(asset_path(asset))
     super().__init__(
       observation_spec=array_spec.ArraySpec(
@@ -81,8 +88,6 @@ class Locomotion(task_environment.TaskEnvironment):
       environments_per_task=environments_per_task,
       horizon=horizon,
     )
-    self._control_cost_weight = control_cost_weight
-    self._reset_noise_scale = reset_noise_scale
     self._step_seconds = self._model.opt.timestep * frame_skip
     self._physics = mujoco_batch.MujocoBatch(
       self._model, self.batch_size, frame_skip
@@ -169,7 +174,7 @@ class _HalfCheetah(Locomotion):
     )
 
 
-@gin.configurable
+@gin.configurable(denylist=['num_tasks', 'environments_per_task', 'horizon'])
 class HalfCheetahDirection(_HalfCheetah):
   """A half-cheetah that a task, +1 or -1, tells to run forward or backward.
 
@@ -192,7 +197,7 @@ class HalfCheetahDirection(_HalfCheetah):
     return self._row_tasks * velocity
 
 
-@gin.configurable
+@gin.configurable(denylist=['num_tasks', 'environments_per_task', 'horizon'])
 class HalfCheetahVelocity(_HalfCheetah):
   """A half-cheetah that a task tells to run at a given velocity [m/s].
 

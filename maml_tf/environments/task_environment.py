@@ -15,6 +15,9 @@ from tf_agents.trajectories import time_step as ts
 from maml_tf import checks
 from maml_tf import random_streams
 
+# Well within float32, so that what an environment makes of it still is.
+_LARGEST_NUMBER = 1e30
+
 
 class TaskEnvironment(py_environment.PyEnvironment):
   """N = B*E environments of B tasks, stepped together.
@@ -48,7 +51,8 @@ class TaskEnvironment(py_environment.PyEnvironment):
       horizon: The number of steps after which an episode is cut off.
 
     Raises:
-      ValueError: If a size is not an integer of at least 1.
+      ValueError: If a size is not an integer of at least 1, or a stage has too
+        many frames.
     """
     super().__init__()
     self._observation_spec = observation_spec
@@ -59,6 +63,12 @@ class TaskEnvironment(py_environment.PyEnvironment):
       'environments_per_task', environments_per_task, 1
     )
     self._horizon = checks.integer('horizon', horizon, 1)
+    checks.integer(
+      'num_tasks * episodes_per_task * (horizon + 1)',
+      self.batch_size * (self._horizon + 1),
+      1,
+      checks.MAX_SIZE,
+    )
 
     self._tasks = None
     self._row_tasks = None
@@ -136,8 +146,12 @@ class TaskEnvironment(py_environment.PyEnvironment):
     """
     expected = (self._num_tasks,) + self._task_shape
     try:
-      tasks = np.array(tasks, np.float64)
-    except (TypeError, ValueError) as error:
+      given = np.asarray(tasks)
+      # NumPy would drop imaginary parts, and take dates and texts for numbers.
+      if given.dtype.kind not in 'biufO':
+        raise TypeError(f'they are of type {given.dtype}')
+      tasks = np.array(given, np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
       raise ValueError(
         f'tasks must be numbers of shape {expected}: {error}'
       ) from None
@@ -148,6 +162,11 @@ class TaskEnvironment(py_environment.PyEnvironment):
       )
     if not np.isfinite(tasks).all():
       raise ValueError(f'tasks must be finite numbers, not {tasks.tolist()}')
+    if (np.abs(tasks) > _LARGEST_NUMBER).any():
+      raise ValueError(
+        f'tasks {tasks.tolist()} are too large for float32 rewards: give'
+        f' numbers from {-_LARGEST_NUMBER:g} to {_LARGEST_NUMBER:g}'
+      )
     self._check_tasks(tasks)
     self._tasks = tasks
     self._row_tasks = np.repeat(tasks, self._environments_per_task, axis=0)

@@ -14,7 +14,7 @@ from tf_agents.typing import types
 from maml_tf import checks
 
 
-@gin.configurable
+@gin.configurable(denylist=['observation_spec', 'action_spec'])
 def create_actor_network(
   observation_spec: types.NestedTensorSpec,
   action_spec: types.NestedTensorSpec,
@@ -50,9 +50,8 @@ def create_actor_network(
   Raises:
     ValueError: A number is out of range.
   """
-  for units in fc_layer_params:
-    checks.integer('fc_layer_params', units, 1)
-  checks.integer('context_size', context_size, 0)
+  fc_layer_params = layer_units(fc_layer_params)
+  checks.integer('context_size', context_size, 0, checks.MAX_SIZE)
   if context_size and not isinstance(observation_spec, tf.TensorSpec):
     raise ValueError(
       'context_size needs an observation that is a single vector, not '
@@ -76,9 +75,27 @@ def create_actor_network(
     observation_spec,
     action_spec,
     preprocessing_layers=ContextVector(context_size) if context_size else None,
-    fc_layer_params=tuple(fc_layer_params),
+    fc_layer_params=fc_layer_params,
     activation_fn=tf.keras.activations.tanh,
     continuous_projection_net=projection,
+  )
+
+
+def layer_units(fc_layer_params: Sequence[int]) -> tuple[int, ...]:
+  """Returns the units of layers, if they are numbers of units.
+
+  Raises:
+    ValueError: They are not.
+  """
+  is_sequence = isinstance(fc_layer_params, Sequence | np.ndarray)
+  if not is_sequence or isinstance(fc_layer_params, str):
+    raise ValueError(
+      f'fc_layer_params is {fc_layer_params!r}: give the units of each layer,'
+      ' such as (64, 64)'
+    )
+  return tuple(
+    checks.integer('fc_layer_params', units, 1, checks.MAX_SIZE)
+    for units in fc_layer_params
   )
 
 

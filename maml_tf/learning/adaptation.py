@@ -60,8 +60,17 @@ def names_match(pattern: str) -> Callable[[tf.Variable], bool]:
 
   Args:
     pattern: Such as 'ProjectionNetwork', the head of TF-Agents' networks.
+
+  Raises:
+    ValueError: It is no regular expression.
   """
-  return lambda variable: re.search(pattern, variable.name) is not None
+  try:
+    compiled = re.compile(pattern)
+  except (TypeError, re.error) as error:
+    raise ValueError(
+      f'pattern is {pattern!r}: give a regular expression ({error})'
+    ) from None
+  return lambda variable: compiled.search(variable.name) is not None
 
 
 @gin.configurable
@@ -105,19 +114,14 @@ class InnerLoop(tf.Module):
       ValueError: An argument is impossible.
     """
     super().__init__(name=name)
-    checks.integer('num_steps', num_steps, 1)
+    checks.integer('num_steps', num_steps, 1, checks.MAX_UNROLLED_STEPS)
+    checks.boolean('first_order', first_order)
     checks.number('entropy_coefficient', entropy_coefficient)
     if max_gradient_norm is not None:
       checks.number('max_gradient_norm', max_gradient_norm, above=0)
-    if not callable(surrogate):
-      raise ValueError(
-        f'surrogate is {surrogate!r}: give a function, such as likelihood_ratio'
-      )
-    if adapts is not None and not callable(adapts):
-      raise ValueError(
-        f'adapts is {adapts!r}: give a function of a variable, such as '
-        "names_match('ProjectionNetwork')"
-      )
+    checks.function('surrogate', surrogate, 'likelihood_ratio')
+    if adapts is not None:
+      checks.function('adapts', adapts, "names_match('ProjectionNetwork')")
     if not hasattr(step_size, 'at'):
       step_size = step_sizes_lib.FixedStepSize(step_size)
     self._num_steps = num_steps

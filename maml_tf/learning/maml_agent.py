@@ -44,10 +44,12 @@ class MamlLossInfo(NamedTuple):
     gradient_norm: Global norm of the meta-gradient, before clipping.
     learning_rate: The outer optimizer's; of a trust region, what the direction
       was multiplied by.
-    finite_tasks: A tensor [B], over all replicas: 1 where the task's loss and
-      meta-gradient were finite at every optimizer step, else 0.
-    is_taken: 1; 0 where a task's gradient or what became of the parameters is
-      not finite: then `train` has changed nothing but the step counter.
+    finite_tasks: A tensor [B], over all replicas: 1 where the task's baseline
+      errors, and its loss and meta-gradient at every optimizer step, were
+      finite, else 0.
+    is_taken: 1; 0 where one of a task's numbers, of these means or of what
+      became of the parameters is not finite: then `train` has changed nothing
+      but the step counter.
   """
 
   policy_loss: types.Tensor
@@ -63,7 +65,15 @@ class MamlLossInfo(NamedTuple):
   is_taken: types.Tensor
 
 
-@gin.configurable
+@gin.configurable(
+  denylist=[
+    'time_step_spec',
+    'action_spec',
+    'actor_network',
+    'value_network',
+    'train_step_counter',
+  ]
+)
 class MamlAgent(tf_agent.TFAgent):
   """Model-agnostic meta-learning for policies (arXiv:1703.03400).
 
@@ -125,7 +135,19 @@ class MamlAgent(tf_agent.TFAgent):
     checks.number('gae_lambda', gae_lambda, minimum=0, maximum=1)
     if task_chunk_size is not None:
       checks.integer('task_chunk_size', task_chunk_size, 1)
-    _check_parts(actor_network, value_network, baseline, value_loss)
+    checks.boolean('normalize_observations', normalize_observations)
+    checks.boolean('jit_compile', jit_compile)
+    checks.function(
+      'meta_objective_class', meta_objective_class, 'ProximalObjective'
+    )
+    _check_parts(
+      actor_network,
+      value_network,
+      inner_loop,
+      meta_update,
+      baseline,
+      value_loss,
+    )
     self._inner_loop = inner_loop or adaptation.InnerLoop()
     self._num_adaptation_steps = self._inner_loop.num_steps
     self._network = parameters_lib.ParameterizedNetwork(
@@ -257,6 +279,8 @@ class MamlAgent(tf_agent.TFAgent):
     Raises:
       ValueError: The step size is not positive, or a shape is not as above.
     """
+    if not tf.is_tensor(step):
+      step = checks.integer('step', step, 0)
     experience, policy_state = regrouping.stage_and_state(
       experience,
       policy_state,
@@ -266,7 +290,10 @@ class MamlAgent(tf_agent.TFAgent):
     )
     if step_size is not None:
       step_size = tf.constant(
-        checks.number('step_size', step_size, above=0), policy_state[0].dtype
+        checks.number(
+          'step_size', step_size, above=0, maximum=policy_state[0].dtype.max
+        ),
+        policy_state[0].dtype,
       )
     stage = self._prepare(experience, policy_state)
     return self._adapt_prepared(stage, policy_state, step, step_size)
@@ -286,6 +313,10 @@ class MamlAgent(tf_agent.TFAgent):
       ValueError: The stages are not of that number or shape.
     """
     expected = self._num_adaptation_steps + 1
+    if not isinstance(stages, Sequence):
+      raise ValueError(
+        f'stages are not a sequence: give {expected} Trajectorys'
+      )
     if len(stages) != expected:
       raise ValueError(
         f'{len(stages)} stages were given: give {expected}, what was collected'
@@ -296,6 +327,37 @@ class MamlAgent(tf_agent.TFAgent):
       for stage in stages
     )
     return meta_batch_lib.MetaBatch(tuple(support), query)
+
+  def check_meta_batch(self, batch: meta_batch_lib.MetaBatch) -> None:
+    """Makes sure that `train` can learn from something.
+
+    Args:
+      batch: A `MetaBatch`, leaves [B, T, ...]; T may differ between stages.
+
+    Raises:
+      ValueError: It is not of that structure, shape or type.
+    """
+    if not isinstance(batch, meta_batch_lib.MetaBatch):
+      raise ValueError(
+        f'a {type(batch).__name__} is no MetaBatch: give what'
+        ' MetaCollector.collect or MamlAgent.meta_batch returned'
+      )
+    if len(batch.support) != self._num_adaptation_steps:
+      raise ValueError(
+        f'the meta-batch has {len(batch.support)} support stages, the agent'
+        f' takes {self._num_adaptation_steps} adaptation steps'
+      )
+    num_tasks = []
+    for number, stage in enumerate((*batch.support, batch.query)):
+      stage = regrouping.frames(
+        stage, self.collect_data_spec, f'stage {number} of the meta-batch'
+      )
+      num_tasks.append(stage.step_type.shape[0])
+    if len(set(num_tasks)) > 1:
+      raise ValueError(
+        f'the stages of the meta-batch have {num_tasks} tasks: give equally'
+        ' many'
+      )
 
   def adapted_policy(
     self, parameters: adaptation.Parameters, deterministic: bool = False
@@ -475,7 +537,7 @@ class MamlAgent(tf_agent.TFAgent):
     before = [tf.identity(v) for v in self.training_variables]
     support, query = self._prepare_batch(experience)
     coefficients = tf.identity(self._objective.kl_coefficients)
-    finite = []
+    finite = [_finite_rows([s.baseline_error for s in (*support, query)])]
     problem = self._meta_problem(coefficients, support, query, finite)
     info = self._update(self.meta_parameters, problem)
     # Measured after the update: before it the KL of the first step is 0.
@@ -485,19 +547,20 @@ class MamlAgent(tf_agent.TFAgent):
     if self._normalizer:
       self._normalizer.update(*meta_batch_lib.valid_observations(experience))
     finite_tasks = _finite_tasks(finite)
-    is_taken = self._keep_if_finite(before, finite_tasks)
+    reported = (info.metrics, info.gradient_norm, inner_kl)
+    is_taken = self._keep_if_finite(before, finite_tasks, reported)
     self.train_step_counter.assign_add(1)
     return self._loss_info(
       query, coefficients, inner_kl, info, finite_tasks, is_taken
     )
 
-  def _keep_if_finite(self, before, finite_tasks):
+  def _keep_if_finite(self, before, finite_tasks, reported):
     """Takes back what is not finite; returns 1 if there was nothing."""
     variables = self.training_variables
     is_taken = tf.reduce_min(finite_tasks) > 0
-    for variable in variables:
-      if variable.dtype.is_floating:
-        is_taken &= tf.reduce_all(tf.math.is_finite(variable))
+    for value in (*variables, *tf.nest.flatten(reported)):
+      if value.dtype.is_floating:
+        is_taken &= tf.reduce_all(tf.math.is_finite(value))
     for variable, old in zip(variables, before):
       # No branch: replicas cannot assign inside one.
       variable.assign(tf.where(is_taken, variable, old))
@@ -530,11 +593,7 @@ class MamlAgent(tf_agent.TFAgent):
     )
 
   def _prepare_batch(self, experience):
-    if len(experience.support) != self._num_adaptation_steps:
-      raise ValueError(
-        f'The meta-batch has {len(experience.support)} support stages, the'
-        f' agent takes {self._num_adaptation_steps} adaptation steps.'
-      )
+    self.check_meta_batch(experience)
     stages = (*experience.support, experience.query)
     if self._has_values:
       prepared = self._prepare_in_turn(stages)
@@ -608,19 +667,36 @@ def _example_output(network, time_step_spec):
   return network(observation, step_type=step_type, network_state=())[0]
 
 
-def _check_parts(actor_network, value_network, baseline, value_loss):
+def _check_parts(
+  actor_network, value_network, inner_loop, meta_update, baseline, value_loss
+):
   """Raises ValueError where an argument excludes or lacks another."""
-  for network in (actor_network, value_network):
-    if network is not None and network.state_spec:
+  for name, network in (
+    ('actor_network', actor_network),
+    ('value_network', value_network),
+  ):
+    if network is None:
+      continue
+    if not isinstance(network, network_lib.Network):
+      raise ValueError(f'{name} is {network!r}: give a TF-Agents network')
+    if network.state_spec:
       raise ValueError(
         f'Network {network.name} is recurrent: use one without a state,'
         ' such as ActorDistributionNetwork.'
       )
-  if baseline is not None and not hasattr(baseline, 'fit_predict'):
-    raise ValueError(
-      f'baseline is {baseline!r}: give a baseline, such as '
-      'LinearFeatureBaseline()'
-    )
+  for name, part, attribute, example in (
+    ('inner_loop', inner_loop, 'adapt', 'InnerLoop()'),
+    ('meta_update', meta_update, 'learning_rate', 'GradientUpdate()'),
+    ('baseline', baseline, 'fit_predict', 'LinearFeatureBaseline()'),
+  ):
+    is_part = hasattr(part, attribute) and not isinstance(part, type)
+    if part is not None and not is_part:
+      raise ValueError(
+        f'{name} is {part!r}: give a {name.replace("_", " ")}, such as'
+        f' {example}'
+      )
+  if value_loss is not None:
+    checks.function('value_loss', value_loss, 'ValueLoss()')
   if value_network is None and value_loss is not None:
     raise ValueError('value_loss needs a value_network: give both or neither')
   if value_network is not None and baseline is not None:

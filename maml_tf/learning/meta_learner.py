@@ -73,10 +73,12 @@ class MetaLearner:
       processes.
 
     Raises:
-      ValueError: B is not a multiple of the number of replicas.
-      finite_checks.NonFiniteError: A gradient or a parameter is not finite. The
-        agent is as it was, but for its step counter.
+      ValueError: The batch is of another structure, shape or type, or B is not
+        a multiple of the number of replicas.
+      finite_checks.NonFiniteError: A loss, a gradient or a parameter is not
+        finite. The agent is as it was, but for its step counter.
     """
+    self._agent.check_meta_batch(batch)
     loss_info = self._train(self._distribute(batch))
     # Shares of several replicas add up to about 1.
     if loss_info.extra.is_taken.numpy() < 0.5:
@@ -116,8 +118,8 @@ class MetaLearner:
 
 
 def _non_finite(finite_tasks):
-  """The error that says whose gradient is not finite."""
+  """The error that says whose loss or gradient is not finite."""
   bad = np.flatnonzero(finite_tasks < 0.5)
   if bad.size:
-    return finite_checks.NonFiniteError('meta-gradient', int(bad[0]))
+    return finite_checks.NonFiniteError('loss or meta-gradient', int(bad[0]))
   return finite_checks.NonFiniteError('result of the update')

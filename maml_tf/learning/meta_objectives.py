@@ -143,7 +143,7 @@ class MetaObjective(tf.Module):
     )
 
 
-@gin.configurable
+@gin.configurable(denylist=['num_adaptation_steps'])
 class ProximalObjective(MetaObjective):
   """PPO's clipped surrogate on the query plus an inner KL for each stage.
 
@@ -190,7 +190,7 @@ class ProximalObjective(MetaObjective):
     )
 
 
-@gin.configurable
+@gin.configurable(denylist=['num_adaptation_steps'])
 class PolicyGradientObjective(MetaObjective):
   """The plain likelihood ratio on the query: MAML-VPG and MAML-TRPO.
 
@@ -221,7 +221,7 @@ class PolicyGradientObjective(MetaObjective):
     return surrogates.likelihood_ratio(log_prob, query)
 
 
-@gin.configurable
+@gin.configurable(denylist=['num_adaptation_steps'])
 class ExplorationObjective(PolicyGradientObjective):
   """The policy gradient plus E-MAML's exploration term (arXiv:1803.01118).
 

@@ -94,7 +94,7 @@ class GradientUpdate(tf.Module):
       ValueError: A number is out of range.
     """
     super().__init__(name=name)
-    checks.integer('num_steps', num_steps, 1)
+    checks.integer('num_steps', num_steps, 1, checks.MAX_UNROLLED_STEPS)
     if max_gradient_norm is not None:
       checks.number('max_gradient_norm', max_gradient_norm, above=0)
     if not isinstance(optimizer, tf.keras.optimizers.Optimizer):

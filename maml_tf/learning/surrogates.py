@@ -30,7 +30,7 @@ def masked_mean(values: types.Tensor, mask: types.Tensor) -> types.Tensor:
   return total / tf.where(weights > 0, weights, 1.0)
 
 
-@gin.configurable
+@gin.configurable(denylist=['log_prob', 'stage'])
 def likelihood_ratio(
   log_prob: types.Tensor, stage: meta_batch.Stage
 ) -> types.Tensor:
@@ -53,7 +53,7 @@ def likelihood_ratio(
   return masked_mean(ratio * stage.advantage, stage.mask)
 
 
-@gin.configurable
+@gin.configurable(denylist=['log_prob', 'stage'])
 def log_likelihood(
   log_prob: types.Tensor, stage: meta_batch.Stage
 ) -> types.Tensor:
@@ -73,7 +73,7 @@ def log_likelihood(
   return masked_mean(log_prob * stage.advantage, stage.mask)
 
 
-@gin.configurable
+@gin.configurable(denylist=['log_prob', 'stage'])
 def dice(
   log_prob: types.Tensor,
   stage: meta_batch.Stage,

@@ -65,10 +65,15 @@ class TrustRegionUpdate(tf.Module):
     super().__init__(name=name)
     self._max_kl = checks.number('max_kl', max_kl, above=0)
     self._num_conjugate_gradient_steps = checks.integer(
-      'num_conjugate_gradient_steps', num_conjugate_gradient_steps, 1
+      'num_conjugate_gradient_steps',
+      num_conjugate_gradient_steps,
+      1,
+      checks.MAX_UNROLLED_STEPS,
     )
     self._damping = checks.number('damping', damping, minimum=0)
-    self._num_backtracks = checks.integer('num_backtracks', num_backtracks, 1)
+    self._num_backtracks = checks.integer(
+      'num_backtracks', num_backtracks, 1, checks.MAX_UNROLLED_STEPS
+    )
     self._backtrack_ratio = checks.number(
       'backtrack_ratio', backtrack_ratio, above=0
     )

@@ -9,9 +9,10 @@ from tf_agents.networks import value_network
 from tf_agents.typing import types
 
 from maml_tf import checks
+from maml_tf.learning import actor_networks
 
 
-@gin.configurable
+@gin.configurable(denylist=['observation_spec', 'actor_network'])
 def create_value_network(
   observation_spec: types.NestedTensorSpec,
   actor_network: network_lib.Network,
@@ -35,13 +36,11 @@ def create_value_network(
     ValueError: A number is out of range, or the policy network has no encoder
       to share.
   """
-  if share_layers:
+  if checks.boolean('share_layers', share_layers):
     return SharedValueNetwork(observation_spec, actor_network)
-  for units in fc_layer_params:
-    checks.integer('fc_layer_params', units, 1)
   return value_network.ValueNetwork(
     observation_spec,
-    fc_layer_params=tuple(fc_layer_params),
+    fc_layer_params=actor_networks.layer_units(fc_layer_params),
     activation_fn=tf.keras.activations.tanh,
   )
 
