@@ -85,7 +85,8 @@ def fill_boundaries(
   """Replaces what boundaries hold, which may be no distribution at all.
 
   Boundaries are masked out of every sum, but what is computed from them must be
-  finite: they get the parameters of their task's first valid frame.
+  finite: they get the parameters of their task's first valid frame, ones if it
+  has none.
 
   Args:
     behaviour: A nest of tensors [B, T, ...].
@@ -98,8 +99,11 @@ def fill_boundaries(
   valid = mask > 0
 
   def fill(tensor):
+    inner = [tf.newaxis] * (tensor.shape.rank - 2)
     substitute = tf.gather(tensor, first[:, tf.newaxis], batch_dims=1)
-    condition = valid[(..., *[tf.newaxis] * (tensor.shape.rank - 2))]
+    is_any = tf.reduce_any(valid, axis=1, keepdims=True)[(..., *inner)]
+    substitute = tf.where(is_any, substitute, tf.ones_like(substitute))
+    condition = valid[(..., *inner)]
     return tf.where(condition, tensor, substitute)
 
   return tf.nest.map_structure(fill, behaviour)

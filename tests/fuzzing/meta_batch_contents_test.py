@@ -36,6 +36,9 @@ class _Trained:
     self.agent = small_agent.create_agent(**kwargs)
     self.learner = meta_learner.MetaLearner(self.agent)
     self._initial = [v.numpy() for v in self.agent.training_variables]
+    policy = self.agent.collect_policy
+    # Traced once, not for each stage.
+    policy.act = tf.function(policy.act, autograph=False)
     self._recorded = {
       lengths: recorded_batches.record(
         self.agent, self.initial_state(), 0, lengths, NUM_FRAMES
@@ -97,7 +100,7 @@ _STAGES = st.tuples(st.sampled_from(_LENGTHS), _rewards())
 
 
 @hypothesis.settings(
-  max_examples=80,
+  max_examples=50,
   deadline=None,
   derandomize=True,
   database=None,
@@ -124,10 +127,10 @@ def test_any_rewards_and_lengths(trained, support, query):
 
   trained.begin_again()
   adapted = agent.adapt(stages[0], trained.initial_state())
-  # The tasks do not share what is not finite.
+  # The tasks do not share what is not finite: here that returns overflow.
   for task in range(NUM_TASKS):
     rewards = stages[0].reward.numpy()[task, _valid(stages[0])[task]]
-    if np.isfinite(rewards).all():
+    if np.abs(rewards, dtype=np.float64).sum() < 1e38:
       assert _is_finite([p[task] for p in adapted])
 
 

@@ -50,7 +50,7 @@ _REWARD = st.one_of(
 
 
 @hypothesis.settings(
-  max_examples=60,
+  max_examples=40,
   deadline=None,
   derandomize=True,
   database=None,
