@@ -174,7 +174,7 @@ class _HalfCheetah(Locomotion):
     )
 
 
-@gin.configurable(denylist=['num_tasks', 'environments_per_task', 'horizon'])
+@gin.configurable
 class HalfCheetahDirection(_HalfCheetah):
   """A half-cheetah that a task, +1 or -1, tells to run forward or backward.
 
@@ -197,7 +197,7 @@ class HalfCheetahDirection(_HalfCheetah):
     return self._row_tasks * velocity
 
 
-@gin.configurable(denylist=['num_tasks', 'environments_per_task', 'horizon'])
+@gin.configurable
 class HalfCheetahVelocity(_HalfCheetah):
   """A half-cheetah that a task tells to run at a given velocity [m/s].
 

@@ -14,7 +14,7 @@ _MAX_STEP = 0.1
 _GOAL_RADIUS = 0.01
 
 
-@gin.configurable(denylist=['num_tasks', 'environments_per_task', 'horizon'])
+@gin.configurable
 class PointNavigation(task_environment.TaskEnvironment):
   """A point that starts at the origin; the task is its goal, never observed.
 

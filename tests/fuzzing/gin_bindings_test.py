@@ -128,7 +128,6 @@ def _is_made_by_gin(setting):
     ('HalfCheetahVelocity', 'control_cost_weight', '{}', 'weight is {}'),
     ('HalfCheetahDirection', 'reset_noise_scale', '-0.5', 'scale is -0.5'),
     # What the run itself supplies.
-    ('PointNavigation', 'horizon', '5', 'horizon'),
     ('MamlAgent', 'actor_network', 'None', 'actor_network'),
     ('ProximalObjective', 'num_adaptation_steps', '2', 'num_adaptation_steps'),
   ],
