@@ -68,9 +68,8 @@ def test_replicas_give_the_same_bits(algorithm, count, alone, tmp_path):
   trained_process.assert_same(together, alone(algorithm))
 
 
-@pytest.mark.parametrize(
-  'algorithm', [PROXIMAL, pytest.param(TRUST_REGION, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('algorithm', [PROXIMAL, TRUST_REGION])
 def test_two_workers_give_the_same_bits(algorithm, alone, tmp_path):
   folders = [tmp_path / 'chief', tmp_path / 'worker']
   for code, lines in worker_processes.finish(

@@ -1,6 +1,11 @@
 """After warm-up, iterations leave nothing behind."""
 
+import pytest
+
 from tests.survival import endurance
+
+# Real processes, on real clocks.
+pytestmark = pytest.mark.slow
 
 
 def test_iterations_leave_memory_files_and_threads_flat():

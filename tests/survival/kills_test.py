@@ -7,6 +7,9 @@ import pytest
 from tests.survival import kills
 from tests.survival import trained_process
 
+# Real processes, on real clocks.
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
   'num_kills', [3, pytest.param(30, marks=pytest.mark.slow)]

@@ -9,6 +9,9 @@ import pytest
 
 from tests.survival import trained_process
 
+# Real processes, on real clocks.
+pytestmark = pytest.mark.slow
+
 NUM_ITERATIONS = 12
 
 

@@ -8,6 +8,9 @@ import pytest
 from tests.survival import trained_process
 from tests.survival import worker_processes
 
+# Real processes, on real clocks.
+pytestmark = pytest.mark.slow
+
 NUM_ITERATIONS = 40
 
 
