@@ -330,7 +330,7 @@ def test_draws_follow_the_distribution_and_differ_wherever_it_is_loaded(
 @pytest.mark.parametrize('is_batched', [True, False])
 def test_a_stock_driver_records_what_adapt_takes(point, point_dir, is_batched):
   num_tasks = 2 if is_batched else 1
-  environment = point_navigation.PointNavigation(num_tasks, 1, horizon=4)
+  environment = point_navigation.PointNavigation(num_tasks, 1, horizon=30)
   policy = py_tf_eager_policy.SavedModelPyTFEagerPolicy(
     point_dir, load_specs_from_pbtxt=True, batch_time_steps=False
   )

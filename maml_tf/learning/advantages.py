@@ -248,8 +248,9 @@ def estimate(
   Returns:
     An `Estimate`.
   """
-  rewards = experience.reward
-  mask = meta_batch.valid_mask(experience, rewards.dtype)
+  mask = meta_batch.valid_mask(experience, experience.reward.dtype)
+  # A boundary's reward is no one's, and may be NaN, which no product masks.
+  rewards = tf.where(mask > 0, experience.reward, tf.zeros_like(mask))
   discounts = discount * experience.discount
   returns = discounted_returns(
     rewards, discounts, experience.next_step_type, mask

@@ -27,6 +27,10 @@ _LENGTHS = (
 )
 _LARGE = (1e30, -1e30, 1e18, 3e38, -3e38)
 _NOT_FINITE = (np.nan, np.inf, -np.inf)
+_ONES = np.ones([NUM_TASKS, NUM_FRAMES], np.float32)
+# Where no episode ends so late that the reward would count.
+_NAN_AT_THE_END = _ONES.copy()
+_NAN_AT_THE_END[1, 5] = np.nan
 
 
 class _Trained:
@@ -107,6 +111,8 @@ _STAGES = st.tuples(st.sampled_from(_LENGTHS), _rewards())
   suppress_health_check=list(hypothesis.HealthCheck),
 )
 @hypothesis.given(_STAGES, _STAGES)
+@hypothesis.example((((), ()), _NAN_AT_THE_END), (((), (5,)), _ONES))
+@hypothesis.example((((), (5,)), _ONES), (((), ()), _NAN_AT_THE_END))
 def test_any_rewards_and_lengths(trained, support, query):
   trained.begin_again()
   agent = trained.agent
@@ -143,8 +149,7 @@ def _assert_learns_nothing(trained, batch):
 
 
 def test_without_a_single_transition_there_is_nothing_to_learn(trained):
-  rewards = np.ones([NUM_TASKS, NUM_FRAMES], np.float32)
-  nothing = trained.stage(((), ()), rewards)
+  nothing = trained.stage(((), ()), _ONES)
   _assert_learns_nothing(trained, meta_batch_lib.MetaBatch((nothing,), nothing))
   trained.begin_again()
   state = trained.initial_state()

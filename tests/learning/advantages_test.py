@@ -230,8 +230,14 @@ def _estimate(*args):
   return estimate.advantage, estimate.baseline_error
 
 
-def test_estimate_without_a_baseline():
-  result, error = _estimate(_experience(), advantages.NoBaseline(), GAMMA, 1.0)
+@pytest.mark.parametrize('boundary', [900, np.nan, np.inf])
+def test_estimate_without_a_baseline(boundary):
+  result, error = _estimate(
+    _experience(reward=np.where(MASK > 0, REWARD, np.float32(boundary))),
+    advantages.NoBaseline(),
+    GAMMA,
+    1.0,
+  )
   # Without values the advantages are the returns: 3, 4, 4, 8 of mean 4.75 and
   # variance (1.75^2 + 0.75^2 + 0.75^2 + 3.25^2) / 4.
   spread = np.sqrt((1.75**2 + 2 * 0.75**2 + 3.25**2) / 4)
