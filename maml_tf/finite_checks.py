@@ -29,6 +29,7 @@ class NonFiniteError(FloatingPointError):
     quantity: What it is called.
     task: The task's place in the whole meta-batch; None: of no single task.
     stage: After how many adaptation steps; None: of no single stage.
+    count: How many numbers are not finite; None: nobody counted.
   """
 
   def __init__(
@@ -51,6 +52,7 @@ class NonFiniteError(FloatingPointError):
     self.quantity = quantity
     self.task = task
     self.stage = stage
+    self.count = count
     owner = [] if task is None else [f'task {task}']
     if stage is not None:
       steps = 'step' if stage == 1 else 'steps'

@@ -14,6 +14,7 @@ from tf_agents.typing import types
 
 from maml_tf import action_distributions
 from maml_tf import checks
+from maml_tf import finite_checks
 from maml_tf import random_streams
 from maml_tf import trained_run
 from maml_tf.collection import adapted_policy
@@ -155,9 +156,15 @@ def adapt(
       continue
     # Learned step sizes know the steps that were taken.
     index = sum(step.taken for step in steps)
-    proposed = agent.adapt(episodes.experience, policy_state, index, step_size)
+    try:
+      proposed = agent.adapt(
+        episodes.experience, policy_state, index, step_size
+      )
+    except finite_checks.NonFiniteError as error:
+      steps.append(AdaptationStep(False, str(error), np.nan))
+      continue
     kl = mean_kl(episodes.experience, proposed)
-    steps.append(_judge(proposed, float(kl), max_kl))
+    steps.append(_judge(float(kl), max_kl))
     if steps[-1].taken:
       policy_state = proposed
   parameters = tuple(p[0] for p in policy_state)
@@ -212,14 +219,10 @@ def _seed(environment, seed, stage):
     pass  # What it draws is its own affair, as in a machine.
 
 
-def _judge(
-  proposed: adaptation.Parameters, kl: float, max_kl: float | None
-) -> AdaptationStep:
+def _judge(kl: float, max_kl: float | None) -> AdaptationStep:
   """Decides whether a step is taken."""
   reason = ''
-  if not all(np.isfinite(p.numpy()).all() for p in proposed):
-    reason = 'the new parameters are not finite'
-  elif not np.isfinite(kl):
+  if not np.isfinite(kl):
     reason = f'the KL of the step is {kl}'
   elif max_kl is not None and kl > max_kl:
     reason = (

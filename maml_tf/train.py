@@ -10,6 +10,7 @@ import sys
 from absl import app
 from absl import flags
 from absl import logging
+import gin
 
 from maml_tf import checks
 from maml_tf import experiment
@@ -55,6 +56,8 @@ def main(argv):
   try:
     run_config.parse(_GIN_FILE.value, _GIN_BINDINGS.value)
     with checks.usage_errors():
+      # Makes what the settings of the run call, before the run does.
+      gin.get_bindings('train_eval')
       strategy = strategies.create(_STRATEGY.value, _NUM_VIRTUAL_CPUS.value)
     returns = experiment.train_eval(root_dir, strategy=strategy)
   except checks.UsageError as error:

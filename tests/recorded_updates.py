@@ -1,12 +1,14 @@
-"""Updates on recorded meta-batches of HalfCheetah, on so many replicas.
+"""Updates on recorded meta-batches of HalfCheetah, on replicas or workers.
 
-  python -m tests.recorded_updates CONFIG REPLICAS OUT.npz
+  python -m tests.recorded_updates CONFIG OUT.npz [NUM_VIRTUAL_CPUS]
 
-Writes the first meta-parameter before, and all of them after five updates.
+With TF_CONFIG set it is one of its workers. Writes the first meta-parameter
+before, and all of them after five updates.
 """
 
 import maml_tf  # isort: skip  Before TensorFlow, which it quiets.
 
+import os
 import sys
 
 import numpy as np
@@ -16,6 +18,7 @@ from tf_agents.specs import tensor_spec
 from maml_tf import processors
 from maml_tf import run_config
 from maml_tf import strategies
+from maml_tf import worker_group
 from maml_tf.environments import locomotion
 from maml_tf.learning import actor_networks
 from maml_tf.learning import trust_region  # noqa: F401  # For gin.
@@ -23,12 +26,10 @@ from maml_tf.learning import trust_region  # noqa: F401  # For gin.
 NUM_TASKS, NUM_EPISODES, HORIZON = 4, 5, 50
 
 
-def main(config, replicas, out):
+def main(config, out, num_virtual_cpus=None):
   processors.one_thread_an_operation()
-  count = int(replicas)
-  strategy = strategies.create(
-    *(('default', None) if count == 1 else ('mirrored', count))
-  )
+  strategy = _strategy(num_virtual_cpus)
+  workers = worker_group.WorkerGroup(strategy)
   run_config.parse([config], [])
   environment = locomotion.HalfCheetahDirection(
     NUM_TASKS, NUM_EPISODES, HORIZON
@@ -52,14 +53,29 @@ def main(config, replicas, out):
     agent.num_adaptation_steps,
     seed=0,
   )
-  batches = [collector.collect(i).meta_batch for i in range(1, 6)]
+  # What is recorded is the same for all: each worker learns from its share.
+  tasks = workers.tasks(NUM_TASKS)
+  batches = [
+    tf.nest.map_structure(
+      lambda t: t[tasks.start : tasks.stop], collector.collect(i).meta_batch
+    )
+    for i in range(1, 6)
+  ]
   before = agent.meta_parameters[0].numpy()
-  learner = maml_tf.MetaLearner(agent, strategy)
+  learner = maml_tf.MetaLearner(agent, strategy, workers.num_workers)
   for batch in batches:
     learner.run(batch)
   after = [v.numpy() for v in agent.meta_parameters]
   assert np.any(after[0] != before)
   np.savez(out, before, *after)
+
+
+def _strategy(num_virtual_cpus):
+  if 'TF_CONFIG' in os.environ:
+    return strategies.create('multi_worker')
+  if num_virtual_cpus is not None:
+    return strategies.create('mirrored', int(num_virtual_cpus))
+  return strategies.create('default')
 
 
 if __name__ == '__main__':

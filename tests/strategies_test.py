@@ -82,29 +82,39 @@ def test_two_workers_give_the_same_bits(algorithm, alone, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('algorithm', [PROXIMAL, TRUST_REGION])
-def test_recorded_half_cheetahs_give_the_same_bits(algorithm, tmp_path):
+@pytest.mark.parametrize('config', ['promp.gin', 'maml_trpo.gin'])
+def test_recorded_half_cheetahs_give_the_same_bits(config, tmp_path):
   """Five updates on meta-batches that untrained agents collect."""
-  config = 'promp.gin' if algorithm == PROXIMAL else 'maml_trpo.gin'
-  root = pathlib.Path(maml_tf.__file__).parents[1]
-  parameters = []
-  for count in (1, 2, 4):
-    out = tmp_path / f'{count}.npz'
-    subprocess.run(
-      [
-        *(sys.executable, '-m', 'tests.recorded_updates'),
-        *(config, str(count), str(out)),
-      ],
-      env=os.environ | {'PYTHONPATH': str(root)},
-      check=True,
-    )
-    with np.load(out) as file:
-      parameters.append([file[name] for name in file.files])
-  before, *after = zip(*parameters, strict=True)
-  del before
-  for one, *others in after:
-    for other in others:
+  processes = [
+    _start_updates(config, tmp_path / '1.npz'),
+    _start_updates(config, tmp_path / '2.npz', '2'),
+    _start_updates(config, tmp_path / '4.npz', '4'),
+    *(
+      _start_updates(config, tmp_path / f'worker{index}.npz', env=variables)
+      for index, variables in enumerate(worker_processes.environments(2))
+    ),
+  ]
+  for process in processes:
+    assert process.wait() == 0
+  results = {}
+  for path in tmp_path.glob('*.npz'):
+    with np.load(path) as file:
+      results[path.name] = [file[name] for name in file.files]
+  assert len(results) == 5
+  for parameters in results.values():
+    for one, other in zip(results['1.npz'], parameters, strict=True):
       np.testing.assert_array_equal(one, other)
+
+
+def _start_updates(config, out, *arguments, env=()):
+  root = str(pathlib.Path(maml_tf.__file__).parents[1])
+  return subprocess.Popen(
+    [
+      *(sys.executable, '-m', 'tests.recorded_updates'),
+      *(config, str(out), *arguments),
+    ],
+    env=os.environ | {'PYTHONPATH': root} | dict(env),
+  )
 
 
 def test_what_a_strategy_lacks_is_said(monkeypatch):

@@ -205,8 +205,6 @@ class MetaCollector:
       yield CollectedStage(experience, policy_state, returns, env_steps)
       if stage < self._num_adaptation_steps:
         policy_state = self._timed_adapt(experience, policy_state, stage)
-        adapted = {'adapted parameters': [p.numpy() for p in policy_state]}
-        self._check_finite(finite_checks.find(adapted), stage + 1)
 
   def _check_finite(self, finding, stage):
     if finding is not None:
@@ -219,7 +217,10 @@ class MetaCollector:
 
   def _timed_adapt(self, experience, policy_state, step):
     start = time.perf_counter()
-    policy_state = self._adapt(experience, policy_state, step)
+    try:
+      policy_state = self._adapt(experience, policy_state, step)
+    except finite_checks.NonFiniteError as error:
+      self._check_finite(error, step + 1)
     # Reading a value waits for the computation: the time is its own.
     policy_state[0].numpy()
     self._adaptation_seconds += time.perf_counter() - start

@@ -15,6 +15,7 @@ from tf_agents.typing import types
 
 from maml_tf import action_distributions
 from maml_tf import checks
+from maml_tf import finite_checks
 from maml_tf import meta_batch as meta_batch_lib
 from maml_tf import observation_normalizer
 from maml_tf import parameters as parameters_lib
@@ -278,6 +279,8 @@ class MamlAgent(tf_agent.TFAgent):
 
     Raises:
       ValueError: The step size is not positive, or a shape is not as above.
+      finite_checks.NonFiniteError: A task's new parameters are not finite. A
+        `tf.function` raises nothing: that task's hold NaN, others' do not.
     """
     if not tf.is_tensor(step):
       step = checks.integer('step', step, 0)
@@ -296,7 +299,10 @@ class MamlAgent(tf_agent.TFAgent):
         policy_state[0].dtype,
       )
     stage = self._prepare(experience, policy_state)
-    return self._adapt_prepared(stage, policy_state, step, step_size)
+    adapted = self._adapt_prepared(stage, policy_state, step, step_size)
+    if tf.executing_eagerly():
+      _check_finite(adapted)
+    return adapted
 
   def meta_batch(
     self, stages: Sequence[trajectory.Trajectory], num_tasks: int
@@ -650,6 +656,16 @@ def _finite_rows(per_task):
 def _finite_tasks(finite):
   """Which tasks of all replicas were finite at every gradient."""
   return replicas.gather(tf.reduce_min(tf.stack(finite), axis=0))
+
+
+def _check_finite(policy_state):
+  finding = finite_checks.find(
+    {'adapted parameters': [p.numpy() for p in policy_state]}
+  )
+  if finding is not None:
+    raise finite_checks.NonFiniteError(
+      finding.quantity, finding.task, count=finding.count
+    )
 
 
 def _check_weights(weights):

@@ -40,6 +40,8 @@ class _Trained:
     self.agent = small_agent.create_agent(**kwargs)
     self.learner = meta_learner.MetaLearner(self.agent)
     self._initial = [v.numpy() for v in self.agent.training_variables]
+    # In a graph it cannot raise.
+    self.adapt = tf.function(self.agent.adapt, autograph=False)
     policy = self.agent.collect_policy
     # Traced once, not for each stage.
     policy.act = tf.function(policy.act, autograph=False)
@@ -132,12 +134,18 @@ def test_any_rewards_and_lengths(trained, support, query):
   assert agent.train_step_counter.numpy() == 1
 
   trained.begin_again()
-  adapted = agent.adapt(stages[0], trained.initial_state())
+  adapted = trained.adapt(stages[0], trained.initial_state())
   # The tasks do not share what is not finite: here that returns overflow.
   for task in range(NUM_TASKS):
     rewards = stages[0].reward.numpy()[task, _valid(stages[0])[task]]
     if np.abs(rewards, dtype=np.float64).sum() < 1e38:
       assert _is_finite([p[task] for p in adapted])
+  try:
+    agent.adapt(stages[0], trained.initial_state())
+  except finite_checks.NonFiniteError as error:
+    assert not _is_finite([p[error.task] for p in adapted])
+  else:
+    assert _is_finite(adapted)
 
 
 def _assert_learns_nothing(trained, batch):

@@ -7,12 +7,14 @@ import pytest
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 
+from maml_tf import finite_checks
 from maml_tf.collection import meta_collector
 from maml_tf.environments import point_navigation
 from maml_tf.learning import adaptation
 from maml_tf.learning import meta_learner
 from maml_tf.learning import surrogates
 from tests import point_agent
+from tests.learning import small_agent
 
 NUM_TASKS, NUM_EPISODES, HORIZON = 4, 3, 5
 
@@ -150,3 +152,48 @@ def test_tasks_that_replicas_cannot_share_are_an_error(
     learner.check_num_tasks(num_tasks)
   learner.check_num_tasks(4)
   assert learner.agent.train_step_counter.numpy() == 0
+
+
+class _Blown:
+  """A meta-update that leaves a parameter of another value than a number."""
+
+  def __init__(self, value):
+    self._value = value
+    self._update = small_agent.sgd()
+    self.learning_rate = 1.0
+    self.variables_tuple = self._update.variables_tuple
+
+  def build(self, parameters):
+    self._update.build(parameters)
+    self.variables_tuple = self._update.variables_tuple
+
+  def __call__(self, parameters, problem):
+    info = self._update(parameters, problem)
+    last = parameters[-1]
+    last.assign(tf.fill(last.shape, self._value))
+    return info
+
+
+@pytest.mark.parametrize(
+  ('create_update', 'message'),
+  [
+    # The first step leads to where the second one's gradient is not finite.
+    (lambda: small_agent.sgd(1e30, 2), 'the loss or meta-gradient of task 0'),
+    (lambda: _Blown(np.nan), 'the result of the update is not finite'),
+    (lambda: _Blown(np.inf), 'the result of the update is not finite'),
+  ],
+  ids=['gradient', 'nan', 'infinity'],
+)
+@pytest.mark.parametrize('is_divided', [False, True])
+def test_what_is_not_finite_is_taken_back(
+  create_update, message, is_divided, meta_batches, two_replicas
+):
+  strategy = two_replicas if is_divided else tf.distribute.get_strategy()
+  with strategy.scope():
+    agent = small_agent.create_agent(meta_update=create_update())
+  learner = meta_learner.MetaLearner(agent, strategy)
+  before = [v.numpy() for v in agent.training_variables]
+  with pytest.raises(finite_checks.NonFiniteError, match=message):
+    learner.run(meta_batches[0])
+  for old, new in zip(before, agent.training_variables, strict=True):
+    np.testing.assert_array_equal(old, new)

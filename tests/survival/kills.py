@@ -48,10 +48,19 @@ def _phase(pid):
   return 'start' if stack else 'unknown'
 
 
-def _kill(process):
-  """Stops a process where it is, looks where that is, and kills it."""
-  process.send_signal(signal.SIGSTOP)
-  phase = _phase(process.pid)
+def _kill(process, wanted=None):
+  """Stops a process where it is, looks where that is, and kills it.
+
+  Where something is wanted, it goes on until it does that (50 times at most).
+  """
+  for _ in range(50 if wanted else 1):
+    process.send_signal(signal.SIGSTOP)
+    phase = _phase(process.pid)
+    if phase in (wanted, 'unknown'):
+      break
+    if wanted:
+      process.send_signal(signal.SIGCONT)
+      time.sleep(random.uniform(0.01, 0.1))
   process.kill()
   process.communicate()
   return phase
@@ -70,14 +79,15 @@ def run_with_kills(root_dir, num_kills, num_iterations, rng, say=print):
   """Trains to the end through `num_kills` kills.
 
   Most hit at a random moment soon after a random iteration; every fourth waits
-  for a checkpoint that is being written, every sixth hits the start, and the
-  last fifth the export.
+  for a checkpoint that is being written, every fifth for an update, every sixth
+  hits the start, and the last fifth the export.
   """
   for number in range(1, num_kills + 1):
     process = trained_process.start(
       root_dir, trained_process.SMALL_CHEETAH, num_iterations
     )
-    if number > 0.8 * num_kills:
+    is_last_fifth = number > 0.8 * num_kills
+    if is_last_fifth:
       # The last iteration is done: now the export, of a few seconds.
       lines = trained_process.wait_for(
         process,
@@ -102,7 +112,8 @@ def run_with_kills(root_dir, num_kills, num_iterations, rng, say=print):
       assert code == 0, rest
       say(f'kill {number}: too late, the run was done')
       continue
-    phase = _kill(process)
+    waits_for_update = number % 5 == 0 and lines and not is_last_fifth
+    phase = _kill(process, 'update' if waits_for_update else None)
     told = [line for line in lines if 'damaged' in line]
     say(f'kill {number}: in {phase}, with {_state(root_dir)} {told or ""}')
   code, lines = trained_process.finish(

@@ -6,24 +6,32 @@ import socket
 from tests.survival import trained_process
 
 
+def environments(count):
+  """The variables that make each of several processes a worker."""
+  addresses = [f'127.0.0.1:{port}' for port in _free_ports(count)]
+  return [
+    {
+      'TF_CONFIG': json.dumps(
+        {
+          'cluster': {'worker': addresses},
+          'task': {'type': 'worker', 'index': index},
+        }
+      )
+    }
+    for index in range(count)
+  ]
+
+
 def start(root_dirs, arguments, num_iterations):
   """Starts a worker for each folder; the first one is the chief."""
-  addresses = [f'127.0.0.1:{port}' for port in _free_ports(len(root_dirs))]
   return [
     trained_process.start(
       root_dir,
       (*arguments, '--strategy=multi_worker'),
       num_iterations,
-      {
-        'TF_CONFIG': json.dumps(
-          {
-            'cluster': {'worker': addresses},
-            'task': {'type': 'worker', 'index': index},
-          }
-        )
-      },
+      variables,
     )
-    for index, root_dir in enumerate(root_dirs)
+    for root_dir, variables in zip(root_dirs, environments(len(root_dirs)))
   ]
 
 
