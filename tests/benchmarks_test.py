@@ -33,6 +33,7 @@ def test_throughput(capsys):
   assert result['ratio_to_limit'] > 0
 
 
+@pytest.mark.slow
 def test_meta_gradient_cost(capsys):
   meta_gradient_cost.main(SMALL)
   assert _last_line(capsys)['second_order_over_plain'] > 1

@@ -399,7 +399,9 @@ def _fail_in_the_second_evaluation():
       *(4, _turn_rewards_nan, checks.RunError), marks=pytest.mark.slow
     ),
     # In the middle of an evaluation: it is made up for.
-    (0, _interrupt, interruption.Interrupted),
+    pytest.param(
+      *(0, _interrupt, interruption.Interrupted), marks=pytest.mark.slow
+    ),
     # Where a checkpoint is due: evaluations play iteration 0's tasks.
     (0, _fail_in_the_second_evaluation(), RuntimeError),
   ],
@@ -415,6 +417,7 @@ def test_a_run_that_was_cut_has_each_evaluation_once(
   assert _evaluations(tmp_path) == _evaluations(evaluated_dir)
 
 
+@pytest.mark.slow
 def test_a_run_can_be_evaluated_from_some_iteration_on(
   uninterrupted, evaluated_dir, tmp_path
 ):
@@ -439,6 +442,7 @@ def test_an_impossible_evaluation_is_refused_before_training(tmp_path):
   assert not root_dir.exists()
 
 
+@pytest.mark.slow
 def test_a_run_on_two_replicas_is_the_same_run(
   uninterrupted, tmp_path, two_replicas
 ):

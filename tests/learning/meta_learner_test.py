@@ -154,6 +154,10 @@ def test_tasks_that_replicas_cannot_share_are_an_error(
   assert learner.agent.train_step_counter.numpy() == 0
 
 
+_OF_A_TASK = 'the loss or meta-gradient of task 0 is not finite'
+_OF_NO_TASK = 'the result of the update is not finite'
+
+
 class _Blown:
   """A meta-update that leaves a parameter of another value than a number."""
 
@@ -175,16 +179,15 @@ class _Blown:
 
 
 @pytest.mark.parametrize(
-  ('create_update', 'message'),
+  ('create_update', 'message', 'is_divided'),
   [
     # The first step leads to where the second one's gradient is not finite.
-    (lambda: small_agent.sgd(1e30, 2), 'the loss or meta-gradient of task 0'),
-    (lambda: _Blown(np.nan), 'the result of the update is not finite'),
-    (lambda: _Blown(np.inf), 'the result of the update is not finite'),
+    (lambda: small_agent.sgd(1e30, 2), _OF_A_TASK, False),
+    (lambda: small_agent.sgd(1e30, 2), _OF_A_TASK, True),
+    (lambda: _Blown(np.nan), _OF_NO_TASK, False),
+    (lambda: _Blown(np.inf), _OF_NO_TASK, True),
   ],
-  ids=['gradient', 'nan', 'infinity'],
 )
-@pytest.mark.parametrize('is_divided', [False, True])
 def test_what_is_not_finite_is_taken_back(
   create_update, message, is_divided, meta_batches, two_replicas
 ):
