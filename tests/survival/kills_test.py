@@ -7,13 +7,11 @@ import pytest
 from tests.survival import kills
 from tests.survival import trained_process
 
-# Real processes, on real clocks.
+# Minutes of real processes.
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize(
-  'num_kills', [3, pytest.param(30, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize('num_kills', [3, 30])
 def test_killed_runs_go_on_bit_for_bit(num_kills, tmp_path):
   killed, whole = tmp_path / 'killed', tmp_path / 'whole'
   num_iterations = 4 * num_kills

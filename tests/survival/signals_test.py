@@ -9,7 +9,7 @@ import pytest
 
 from tests.survival import trained_process
 
-# Real processes, on real clocks.
+# Minutes of real processes.
 pytestmark = pytest.mark.slow
 
 NUM_ITERATIONS = 12
@@ -42,7 +42,6 @@ def test_a_signal_saves_the_last_iteration_in_time(number, exit_code, tmp_path):
   assert not pathlib.Path(tmp_path, 'run', 'saved_model').exists()
 
 
-@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path):
   stopped, whole = tmp_path / 'stopped', tmp_path / 'whole'
   arguments = trained_process.SMALL_CHEETAH

@@ -8,13 +8,13 @@ import pytest
 from tests.survival import trained_process
 from tests.survival import worker_processes
 
-# Real processes, on real clocks.
+# Minutes of real processes.
 pytestmark = pytest.mark.slow
 
 NUM_ITERATIONS = 40
 
 
-@pytest.mark.parametrize('victim', [1, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('victim', [1, 0])
 def test_the_other_one_stops_and_both_resume(victim, tmp_path):
   folders = [tmp_path / 'chief', tmp_path / 'worker']
   arguments = trained_process.SMALL_POINT
@@ -46,7 +46,6 @@ def test_the_other_one_stops_and_both_resume(victim, tmp_path):
   trained_process.assert_same(folders[0], alone)
 
 
-@pytest.mark.slow
 def test_a_notice_to_one_stops_both(tmp_path):
   folders = [tmp_path / 'chief', tmp_path / 'worker']
   workers = worker_processes.start(
