@@ -110,7 +110,8 @@ def train_eval(
     environment = create_environment(
       num_tasks=len(tasks), environments_per_task=episodes_per_task
     )
-    with strategy.scope():
+    # Workers wait for each other where variables are made.
+    with workers.watched(), strategy.scope():
       agent = create_agent(
         agent_class, actor_network_fn, value_network_fn, environment
       )
@@ -136,6 +137,7 @@ def train_eval(
     # Parts that do not fit together show here, while nothing is written yet.
     learner.trace(collector.blank_meta_batch())
     if workers.is_chief:
+      training_loop.check_resumable(root_dir)
       run_config.write_or_check(root_dir)
   loop = training_loop.TrainingLoop(
     root_dir,

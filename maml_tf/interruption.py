@@ -3,12 +3,17 @@
 from collections.abc import Iterator
 import contextlib
 import os
+import select
 import signal
 import sys
 import threading
+import time
 
 # A preemption notice leaves a process half a minute, often less.
 _DEADLINE_SECONDS = 8.0
+# Whoever sends a second signal does not want to wait.
+_IMPATIENT_SECONDS = 1.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(Exception):
@@ -85,9 +90,7 @@ def handled(
   if threading.current_thread() is not threading.main_thread():
     yield interrupt
     return
-  signals = (signal.SIGINT, signal.SIGTERM)
-  previous = {number: signal.getsignal(number) for number in signals}
-  timers = []
+  previous = {number: signal.getsignal(number) for number in _SIGNALS}
 
   def restore():
     for number, handler in previous.items():
@@ -96,20 +99,59 @@ def handled(
   def handle(number, frame):
     del frame
     restore()
-    timers.append(threading.Timer(deadline_seconds, _end, [128 + number]))
-    timers[0].daemon = True
-    timers[0].start()
     _say('\nStopping, and saving. Once more to stop at once.')
     interrupt.request(number)
 
+  with _ending_at_deadline(deadline_seconds):
+    try:
+      for number in _SIGNALS:
+        signal.signal(number, handle)
+      yield interrupt
+    finally:
+      restore()
+
+
+@contextlib.contextmanager
+def _ending_at_deadline(seconds):
+  """Ends the process so long after a signal, if this is not left by then.
+
+  Python calls a handler between two of its instructions, and an update is one:
+  a thread of its own reads the pipe that signals are written to at once.
+  """
+  read_end, write_end = os.pipe()
+  os.set_blocking(write_end, False)
+  previous = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+  watcher = threading.Thread(
+    target=_watch, args=[read_end, seconds], daemon=True
+  )
+  watcher.start()
   try:
-    for number in signals:
-      signal.signal(number, handle)
-    yield interrupt
+    yield
   finally:
-    restore()
-    for timer in timers:
-      timer.cancel()
+    signal.set_wakeup_fd(previous)
+    os.close(write_end)
+    watcher.join()
+    os.close(read_end)
+
+
+def _watch(pipe, seconds):
+  """Waits for signals, then for the deadline or the end of the pipe."""
+  poll = select.poll()
+  poll.register(pipe, select.POLLIN)
+  deadline, exit_code = None, None
+  while True:
+    left = deadline and max(deadline - time.monotonic(), 0) * 1000
+    if not poll.poll(left):
+      _end(exit_code)
+    number = os.read(pipe, 1)
+    if not number:
+      return
+    if number[0] not in _SIGNALS:
+      continue
+    if deadline is None:
+      deadline, exit_code = time.monotonic() + seconds, 128 + number[0]
+    else:
+      deadline = min(deadline, time.monotonic() + _IMPATIENT_SECONDS)
 
 
 def _end(exit_code):

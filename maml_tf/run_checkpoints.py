@@ -35,7 +35,8 @@ def newest_intact(
   """
   say = say or _say
   damaged = []
-  for iteration in sorted(_iterations(directory), reverse=True):
+  known = {*_iterations(directory), *_pointed_at(directory)}
+  for iteration in sorted(known, reverse=True):
     path = _path(directory, iteration)
     damage = _damage(path)
     if not damage:
@@ -163,8 +164,19 @@ def _iterations(directory):
   return [int(match[1]) for match in matches if match]
 
 
+def _pointed_at(directory):
+  """The iteration of the last checkpoint written, even if it is lost."""
+  try:
+    with open(os.path.join(directory, 'checkpoint'), encoding='utf-8') as file:
+      return map(int, re.findall(rf'{_PREFIX}(\d+)', file.readline()))
+  except (OSError, ValueError):
+    return ()
+
+
 def _damage(path):
   """What is wrong with a checkpoint, in a few words; '' if nothing is."""
+  if not os.path.exists(f'{path}.index'):
+    return 'its index is missing'
   try:
     reader = tf.train.load_checkpoint(path)
     for name in reader.get_variable_to_shape_map():

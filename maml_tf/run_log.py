@@ -1,5 +1,6 @@
 """What a run writes and shows about itself, one row an iteration."""
 
+import contextlib
 import csv
 import os
 import sys
@@ -87,12 +88,28 @@ class RunLog:
     tqdm.tqdm.write(line, file=sys.stderr)
 
   def close(self) -> None:
-    """Flushes and closes what is open."""
-    self._metrics.close()
-    self._evaluations.close()
-    self._summary_writer.close()
-    if self._bar is not None:
-      self._bar.close()
+    """Flushes and closes what is open, all of it even where one part fails."""
+    with contextlib.ExitStack() as stack:
+      for part in (
+        self._metrics,
+        self._evaluations,
+        self._summary_writer,
+        self._bar,
+      ):
+        if part is not None:
+          stack.callback(part.close)
+
+  def __enter__(self) -> 'RunLog':
+    return self
+
+  def __exit__(self, error_type, error, traceback) -> None:
+    try:
+      with checks.disk_errors('the log'):
+        self.close()
+    except checks.RunError:
+      # A disk that is full has been told already by the error under way.
+      if error is None:
+        raise
 
   def _show(self, row):
     returns = ' -> '.join(

@@ -5,6 +5,8 @@ import os
 
 import tensorflow as tf
 
+from maml_tf import checks
+
 NAMES = ('default', 'mirrored', 'multi_worker', 'tpu')
 
 
@@ -22,6 +24,7 @@ def create(
 
   Raises:
     ValueError: The machine or its settings do not have what it takes.
+    checks.RunError: Another worker did not come in time.
   """
   if num_virtual_cpus is not None and name != 'mirrored':
     raise ValueError(
@@ -31,7 +34,14 @@ def create(
     return _mirrored(num_virtual_cpus)
   if name == 'multi_worker':
     _check_tf_config(os.environ.get('TF_CONFIG', ''))
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    try:
+      return tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as error:
+      reason = error.message.partition('\n')[0]
+      raise checks.RunError(
+        f'the workers of TF_CONFIG do not find each other ({reason}): start all'
+        ' again'
+      ) from error
   if name == 'tpu':
     return _tpu()
   return tf.distribute.get_strategy()

@@ -40,6 +40,25 @@ class Progress(tf.Module):
     self.wall_seconds.assign_add(seconds)
 
 
+def check_resumable(root_dir: str) -> None:
+  """Makes sure that a folder holds a whole run, or none; it writes nothing.
+
+  Args:
+    root_dir: The run's folder, which need not exist.
+
+  Raises:
+    checks.UsageError: It has metrics without a checkpoint, or no intact one.
+  """
+  directory = os.path.join(root_dir, run_checkpoints.CHECKPOINT_DIR)
+  newest = run_checkpoints.newest_intact(directory, say=lambda line: None)
+  metrics = os.path.join(root_dir, run_log.METRICS_FILE)
+  if newest is None and os.path.exists(metrics):
+    raise checks.UsageError(
+      f'{root_dir} has a {run_log.METRICS_FILE} but no checkpoint: bring its'
+      ' checkpoints back, or give another --root_dir'
+    )
+
+
 class TrainingLoop:
   """Trains a run from where its folder says it is, to its end.
 
@@ -94,7 +113,7 @@ class TrainingLoop:
       if self._workers.is_chief:
         with checks.disk_errors('the log'):
           self._log = run_log.RunLog(self._root_dir, done, self._num_iterations)
-        stack.enter_context(contextlib.closing(self._log))
+        stack.enter_context(self._log)
         if done and not self._log.has_evaluation(done):
           self._evaluate(done, interrupt)
       for iteration in range(done + 1, self._num_iterations + 1):
@@ -124,9 +143,12 @@ class TrainingLoop:
       Returns on held-out tasks, float64 [X + 1, B, E].
 
     Raises:
-      checks.RunError: The SavedModel cannot be written.
+      checks.RunError: The SavedModel cannot be written, or what is played has
+        numbers that are not finite.
       interruption.Interrupted: The user asked to stop.
     """
+    shape = self._collector.returns_shape
+    held_out, stop_signal = np.full(shape, np.nan), 0
     try:
       with interrupt.allowed():
         if self._workers.is_chief:
@@ -136,22 +158,20 @@ class TrainingLoop:
             serving.save_adaptive(self._agent, directory)
         held_out = self._collector.collect(random_streams.HELD_OUT).returns
     except interruption.Stop:
-      raise interruption.Interrupted(
-        self._num_iterations, interrupt.signal_number
-      ) from None
-    return _of_all_workers(
-      self._workers.exchange(held_out.ravel()), held_out.shape
-    )
+      stop_signal = interrupt.signal_number
+    except finite_checks.NonFiniteError as error:
+      raise checks.RunError(
+        f'on held-out tasks {error}; the run is trained and saved'
+      ) from error
+    told = self._workers.exchange([stop_signal, *held_out.ravel()])
+    stop_signal = int(told[:, 0].max())
+    if stop_signal:
+      raise interruption.Interrupted(self._num_iterations, stop_signal)
+    return _of_all_workers(told[:, 1:], shape)
 
   def _resume(self):
     """Restores the last checkpoint, or writes the first; returns iterations."""
     if self._workers.is_chief and not self._checkpoints.restore():
-      metrics = os.path.join(self._root_dir, run_log.METRICS_FILE)
-      if os.path.exists(metrics):
-        raise checks.UsageError(
-          f'{self._root_dir} has a {run_log.METRICS_FILE} but no checkpoint:'
-          ' bring its checkpoints back, or give another --root_dir'
-        )
       self._checkpoints.save(0)
     self._workers.adopt_chiefs(
       (
@@ -173,33 +193,43 @@ class TrainingLoop:
         collected = self._collector.collect(iteration)
     except interruption.Stop:
       stop_signal = interrupt.signal_number
+      # Others may take longer than there is time.
+      self._save_last_good(iteration - 1)
     except finite_checks.NonFiniteError as error:
       problem = str(error)
     shape = self._collector.returns_shape
-    told = self._workers.exchange(
-      [
-        stop_signal,
-        collected.env_steps if collected else 0,
-        collected.unstable_episodes if collected else 0,
-        *_to_numbers(problem),
-        *(
-          collected.returns.ravel()
-          if collected
-          else np.full(shape, np.nan).ravel()
-        ),
-      ]
-    )
+    blank = np.full(shape, np.nan)
+    try:
+      with self._workers.watched():
+        told = self._workers.exchange(
+          [
+            stop_signal,
+            collected.env_steps if collected else 0,
+            collected.unstable_episodes if collected else 0,
+            *_to_numbers(problem),
+            *(collected.returns if collected else blank).ravel(),
+          ]
+        )
+    except worker_group.WorkerLost:
+      self._save_last_good(iteration - 1)
+      raise
     stop_signal = int(told[:, 0].max())
     if stop_signal:
       self._save_last_good(iteration - 1)
       raise interruption.Interrupted(iteration - 1, stop_signal)
     problems = [_to_text(row[3 : 3 + _MESSAGE_LENGTH]) for row in told]
+    problem = next(filter(None, problems), '')
+    if problem:
+      # What one worker has collected does not count without the others'.
+      return _Collection(
+        None, _of_all_workers([blank] * len(told), shape), 0, 0, problem
+      )
     return _Collection(
-      meta_batch=collected.meta_batch if collected else None,
+      meta_batch=collected.meta_batch,
       returns=_of_all_workers(told[:, 3 + _MESSAGE_LENGTH :], shape),
       env_steps=int(told[:, 1].sum()),
       unstable_episodes=int(told[:, 2].sum()),
-      problem=next(filter(None, problems), ''),
+      problem='',
     )
 
   def _learn(self, iteration, collection):
@@ -245,9 +275,14 @@ class TrainingLoop:
     except interruption.Stop:
       return
     except finite_checks.NonFiniteError as error:
+      line = f'evaluation after iteration {iteration}: {error}'
+      if self._skips_non_finite:
+        self._log.say(f'{line}; this evaluation is skipped')
+        return
       self._save_last_good(iteration)
       raise checks.RunError(
-        f'evaluation after iteration {iteration}: {error}'
+        f'{line}; the run is saved, and trains on with'
+        ' train_eval.evaluation_interval = 0'
       ) from error
     with checks.disk_errors('the log'):
       self._log.write_evaluation(_evaluation_rows(evaluated, self._progress))
@@ -270,8 +305,8 @@ class _Collection(NamedTuple):
   """What all workers collected in an iteration.
 
   Attributes:
-    meta_batch: Of this worker's tasks; None if there was a problem here.
-    returns: A float64 array [X + 1, B, E], of all tasks.
+    meta_batch: Of this worker's tasks; None if there was a problem.
+    returns: A float64 array [X + 1, B, E], of all tasks; NaN if there was one.
     env_steps: Of all tasks.
     unstable_episodes: Of all tasks: how many unstable physics ended.
     problem: What is not finite, in one line; '' if nothing is.

@@ -299,6 +299,22 @@ def test_nan_may_be_skipped(uninterrupted, tmp_path, events, capfd):
   ) in capfd.readouterr().err
 
 
+def test_evaluations_that_are_nan_may_be_skipped(
+  uninterrupted, tmp_path, events, capfd
+):
+  skip = "train_eval.when_not_finite = 'skip'"
+  events[0] = _turn_rewards_nan
+  # What is played at the end cannot be.
+  with pytest.raises(checks.RunError, match='^on held-out tasks the reward of'):
+    _train(tmp_path, *EVALUATED, skip)
+  assert _rows(tmp_path) == uninterrupted.rows
+  assert not (tmp_path / 'evaluations.csv').exists()
+  lines = capfd.readouterr().err.splitlines()
+  skipped = [line for line in lines if line.endswith('evaluation is skipped')]
+  assert len(skipped) == 4
+  assert skipped[0].startswith('evaluation after iteration 1: the reward of')
+
+
 def test_a_gradient_that_is_nan_may_be_skipped(uninterrupted, tmp_path, events):
   # Finite rewards whose squares are not: adapted parameters stay finite, since
   # standardised rewards of a whole task are all alike.

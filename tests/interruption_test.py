@@ -126,17 +126,25 @@ def test_what_may_not_be_cut_is_done_first(handlers):
 
 
 _STUCK = """
-import sys, threading, time
+import hashlib, time
 from maml_tf import interruption
 with interruption.handled(deadline_seconds=0.5):
   print('stuck', flush=True)
-  time.sleep(60)
+  {action}
 """
 
 
-def test_at_the_deadline_the_process_ends_whatever_it_does():
+@pytest.mark.parametrize(
+  'action',
+  [
+    'time.sleep(60)',
+    # One instruction of Python, as an update is: no handler is called in it.
+    "hashlib.pbkdf2_hmac('sha256', b'', b'', 10**8)",
+  ],
+)
+def test_at_the_deadline_the_process_ends_whatever_it_does(action):
   process = subprocess.Popen(
-    [sys.executable, '-c', _STUCK],
+    [sys.executable, '-c', _STUCK.format(action=action)],
     env=os.environ
     | {'PYTHONPATH': str(pathlib.Path(maml_tf.__file__).parents[1])},
     stdout=subprocess.PIPE,

@@ -117,6 +117,17 @@ def test_files_that_are_missing(tmp_path, capfd):
   assert _restored(tmp_path) == 10
 
 
+def test_the_last_one_is_missed(tmp_path, capfd):
+  _save(tmp_path, [10, 20])
+  _files(tmp_path, 20)[0].unlink()
+  assert _restored(tmp_path) == 10
+  folder = tmp_path / 'checkpoints'
+  assert capfd.readouterr().err == (
+    f'{folder / "ckpt-20"} is damaged (its index is missing):'
+    f' {folder / "ckpt-10"} is used instead\n'
+  )
+
+
 def test_a_damaged_one_is_written_anew(tmp_path):
   _save(tmp_path, [10, 20, 30])
   _empty(_files(tmp_path, 30)[1])

@@ -3,11 +3,13 @@
 import csv
 import io
 import math
+import os
 import sys
 
 import pytest
 import tensorflow as tf
 
+from maml_tf import checks
 from maml_tf import run_log
 
 # Float64s that a sloppy format would change.
@@ -243,6 +245,25 @@ def test_time_left_has_hours(tmp_path, capsys):
   log.write(_row(1) | {'collect_seconds': 0.75})
   log.close()
   assert capsys.readouterr().err.endswith('  1:02:04 left\n')
+
+
+def test_a_disk_that_is_full_is_said_once(tmp_path):
+  log = run_log.RunLog(str(tmp_path), 0, 10)
+  os.symlink('/dev/full', tmp_path / 'metrics.csv')
+  # Closing flushes what could not be written once more.
+  with pytest.raises(checks.RunError, match='the row cannot be written'):
+    with log:
+      with checks.disk_errors('the row'):
+        log.write(_row(1))
+
+
+def test_a_disk_that_is_full_at_the_end_is_said(tmp_path):
+  log = run_log.RunLog(str(tmp_path), 0, 10)
+  os.symlink('/dev/full', tmp_path / 'metrics.csv')
+  with pytest.raises(checks.RunError, match='the log cannot be written'):
+    with log:
+      with pytest.raises(OSError):
+        log.write(_row(1))
 
 
 class _Terminal(io.StringIO):

@@ -94,7 +94,7 @@ class EnvironmentProcess:
       )
     try:
       succeeded, answer = self.pipe.recv()
-    except (EOFError, ConnectionError):
+    except (EOFError, OSError):  # Between two messages, or amid one.
       return Failure('died', f'died: its process {self._exit()}')
     if succeeded:
       self.answered = True
@@ -121,7 +121,7 @@ class EnvironmentProcess:
   def _send(self, send, message):
     try:
       send(message)
-    except ConnectionError:
+    except OSError:
       pass  # It has died: the answer will say so.
 
   def _exit(self):
