@@ -221,9 +221,8 @@ class TrainingLoop:
     problem = next(filter(None, problems), '')
     if problem:
       # What one worker has collected does not count without the others'.
-      return _Collection(
-        None, _of_all_workers([blank] * len(told), shape), 0, 0, problem
-      )
+      returns = np.tile(blank, (1, len(told), 1))
+      return _Collection(None, returns, 0, 0, problem)
     return _Collection(
       meta_batch=collected.meta_batch,
       returns=_of_all_workers(told[:, 3 + _MESSAGE_LENGTH :], shape),
