@@ -26,11 +26,9 @@ SMALL = (
   'TrustRegionUpdate.damping = 1.0',
 )
 
-# Meta-gradients that need a minute less to compile than others, and what is no
-# meta-gradient.
-FAST = ('meta_sgd.gin', 'reptile.gin')
+# The others need a minute more to compile.
 NAMES = [
-  name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
+  name if name == 'meta_sgd.gin' else pytest.param(name, marks=pytest.mark.slow)
   for name in configs.ALGORITHMS
 ]
 
