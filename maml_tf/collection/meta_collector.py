@@ -86,7 +86,8 @@ class MetaCollector:
       policy: The policy that collects; its initial state is the
         meta-parameters.
       adapt: (trajectory [B, T], policy state [B, ...], step) -> policy state:
-        one adaptation step, the first of which is 0.
+        one adaptation step, the first of which is 0. It raises `NonFiniteError`
+        for parameters that are not finite, as `MamlAgent.adapt` does.
       num_adaptation_steps: X.
       seed: The run's seed.
       first_task_index: The place of this environment's first task in the whole

@@ -5,16 +5,19 @@ import itertools
 import os
 import pathlib
 import signal
+import struct
 import subprocess
 import sys
 import threading
 import time
 
+import cloudpickle
 import gymnasium
 import numpy as np
 import pytest
 
 from maml_tf import random_streams
+from maml_tf.environments import environment_process
 from maml_tf.environments import environment_worker
 from maml_tf.environments import supervised_environments
 from tests import process_table
@@ -412,3 +415,23 @@ def test_the_worker_needs_no_tensorflow():
     " assert 'maml_tf' not in sys.modules and 'tensorflow' not in sys.modules"
   )
   subprocess.run([sys.executable, '-c', program], check=True)
+
+
+def _die_amid_a_message():
+  pipe = int(sys.argv[1])
+  # Says that 1,000 bytes follow, as for an observation.
+  os.write(pipe, struct.pack('!i', 1000) + b'half of it')
+  os._exit(9)
+
+
+def test_a_process_that_dies_amid_a_message_has_died():
+  with futures.ThreadPoolExecutor(1) as starter:
+    process = environment_process.EnvironmentProcess(
+      cloudpickle.dumps(_die_amid_a_message), starter
+    )
+    # Nothing is asked: what a process leaves unread is another error.
+    assert process.pipe.poll(60)
+    failure = process.answer()
+    assert failure.cause == 'died'
+    assert 'exit code 9' in failure.summary
+    process.kill()
