@@ -27,8 +27,8 @@ import numpy as np
 import tabular_mdp
 import tensorflow as tf
 
-from maml_tf import meta_batch
-from maml_tf.learning import adaptation
+from maml_tf.core import meta_batch
+from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import surrogates
 from maml_tf.learning import task_map
 
@@ -86,10 +86,10 @@ def state_values(mdp: tabular_mdp.TabularMdp, theta: np.ndarray) -> np.ndarray:
   return np.stack(values)
 
 
-def make_inner_loop(name: str, step_size: float) -> adaptation.InnerLoop:
+def make_inner_loop(name: str, step_size: float) -> inner_loop_lib.InnerLoop:
   """The inner loop of an estimator, for one parameter [S, A]."""
   surrogate, first_order = ESTIMATORS[name]
-  inner_loop = adaptation.InnerLoop(
+  inner_loop = inner_loop_lib.InnerLoop(
     step_size=step_size, surrogate=surrogate, first_order=first_order
   )
   inner_loop.build([tf.Variable(tabular_mdp.policy_table())])
@@ -149,7 +149,7 @@ def meta_gradients(
 def _map_repeats(function, stages):
   """Vectorises a function of one repeat's stages; in a graph, for speed."""
   mapped = tf.function(
-    lambda: task_map.map_tasks(function, stages, _CHUNK_SIZE), autograph=False
+    lambda: task_map.vmap_tasks(function, stages, _CHUNK_SIZE), autograph=False
   )
   return mapped.get_concrete_function()().numpy()
 

@@ -22,11 +22,11 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
-from maml_tf import action_distributions
-from maml_tf import processors
+from maml_tf.core import action_distributions
+from maml_tf.core import cpu
 from maml_tf.environments import locomotion
 from maml_tf.learning import actor_networks
-from maml_tf.learning import adaptation
+from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import surrogates
 from maml_tf.learning import task_map
 
@@ -55,7 +55,7 @@ def create_agent(
     actor_networks.create_actor_network(
       time_step_spec.observation, action_spec
     ),
-    inner_loop=adaptation.InnerLoop(**inner_options),
+    inner_loop=inner_loop_lib.InnerLoop(**inner_options),
     task_chunk_size=flags.chunk,
     jit_compile=flags.jit_compile,
   )
@@ -74,7 +74,7 @@ def plain_gradient(agent, flags: argparse.Namespace) -> Callable:
 
   @tf.function(autograph=False, jit_compile=flags.jit_compile)
   def gradient(theta, stage):
-    per_task = task_map.map_tasks(
+    per_task = task_map.vmap_tasks(
       lambda task: task_gradient(theta, task), stage, flags.chunk
     )
     return tuple(tf.reduce_mean(g, axis=0) for g in per_task)
@@ -108,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   parser.add_argument('--chunk', type=int, default=1)
   parser.add_argument('--jit_compile', action='store_true')
   flags = parser.parse_args(argv)
-  processors.one_thread_an_operation()
+  cpu.one_thread_an_operation()
 
   environment = locomotion.HalfCheetahDirection(
     flags.tasks, flags.episodes, horizon=100

@@ -19,11 +19,11 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
-from maml_tf import processors
-from maml_tf import strategies
+from maml_tf.core import cpu
 from maml_tf.environments import locomotion
 from maml_tf.learning import actor_networks
 from maml_tf.learning import meta_updates
+from maml_tf.run import strategies
 
 # The first iterations compile, and find what memory they need.
 _WARM_UP = 2
@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   ):
     parser.add_argument(f'--{name}', type=int, default=default)
   flags = parser.parse_args(argv)
-  processors.one_thread_an_operation()
+  cpu.one_thread_an_operation()
   strategy = (
     strategies.create('mirrored', flags.replicas)
     if flags.replicas > 1

@@ -14,8 +14,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tf_agents.trajectories import time_step as ts
 
-from maml_tf import meta_batch
-from maml_tf.learning import adaptation
+from maml_tf.core import meta_batch
+from maml_tf.learning import inner_loop as inner_loop_lib
 
 
 class TabularMdp(NamedTuple):
@@ -260,8 +260,8 @@ def enumerated_stage(
 
 def evaluate(
   parameters: tuple[tf.Tensor], frames: meta_batch.Stage
-) -> adaptation.Evaluation:
+) -> inner_loop_lib.Evaluation:
   """The softmax policy of one task: ([S, A],), leaves [T, ...] -> [T]."""
-  return adaptation.Evaluation(
+  return inner_loop_lib.Evaluation(
     tfp.distributions.Categorical(frames.observation @ parameters[0])
   )

@@ -23,11 +23,11 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
-from maml_tf import processors
+from maml_tf.core import cpu
 from maml_tf.environments import locomotion
 from maml_tf.environments import mujoco_batch
 from maml_tf.learning import actor_networks
-from maml_tf.learning import adaptation
+from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import meta_updates
 
 _FRAME_SKIP = 5
@@ -94,7 +94,7 @@ def measure_iterations(
     meta_update=meta_updates.GradientUpdate(
       tf.keras.optimizers.Adam(1e-3), num_steps=optimizer_steps
     ),
-    inner_loop=adaptation.InnerLoop(adaptation_steps),
+    inner_loop=inner_loop_lib.InnerLoop(adaptation_steps),
   )
   collector = maml_tf.MetaCollector(
     environment, agent.collect_policy, agent.adapt, adaptation_steps, seed=0
@@ -133,7 +133,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   ):
     parser.add_argument(f'--{name}', type=int, default=default)
   flags = parser.parse_args(argv)
-  processors.one_thread_an_operation()
+  cpu.one_thread_an_operation()
 
   environment = locomotion.HalfCheetahDirection(
     num_tasks=flags.tasks,

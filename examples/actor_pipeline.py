@@ -19,9 +19,9 @@ from tf_agents.policies import py_tf_eager_policy
 from tf_agents.specs import tensor_spec
 from tf_agents.train import actor
 
-from maml_tf import trained_run
-from maml_tf.environments import gymnasium_environment
+from maml_tf.environments.gymnasium_bridge import gymnasium_environment
 from maml_tf.learning import actor_networks
+from maml_tf.run import trained_run
 
 
 def create_agent(environment):

@@ -9,11 +9,12 @@ from absl import app
 from absl import flags
 from absl import logging
 
-from maml_tf import checks
 from maml_tf import evaluation
-from maml_tf import evaluation_report
-from maml_tf import processors
-from maml_tf import trained_run
+from maml_tf.core import checks
+from maml_tf.core import cpu
+from maml_tf.core import errors
+from maml_tf.evaluation import report as evaluation_report
+from maml_tf.run import trained_run
 
 _ROOT_DIR = flags.DEFINE_string('root_dir', None, 'The run.')
 _NUM_TASKS = flags.DEFINE_integer('num_tasks', 40, 'How many tasks.')
@@ -42,14 +43,14 @@ def main(argv):
   if not _ROOT_DIR.value:
     return _refuse('--root_dir is missing: give the folder of a training run')
   logging.set_verbosity(logging.WARNING)
-  processors.one_thread_an_operation()
+  cpu.one_thread_an_operation()
   directory = _OUT.value or _ROOT_DIR.value
   try:
     run = trained_run.load(_ROOT_DIR.value)
-    with checks.usage_errors():
+    with errors.usage_errors():
       evaluator = _create_evaluator(run)
       os.makedirs(directory, exist_ok=True)
-  except checks.UsageError as error:
+  except errors.UsageError as error:
     return _refuse(error)
   try:
     result = evaluator.evaluate(

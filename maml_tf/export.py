@@ -9,9 +9,9 @@ from absl import app
 from absl import flags
 from absl import logging
 
-from maml_tf import checks
 from maml_tf import serving
-from maml_tf import trained_run
+from maml_tf.core import errors
+from maml_tf.run import trained_run
 
 _ROOT_DIR = flags.DEFINE_string('root_dir', None, 'The run.')
 _EXPORT_DIR = flags.DEFINE_string(
@@ -34,7 +34,7 @@ def main(argv):
   try:
     _check(argv)
     run = trained_run.load(_ROOT_DIR.value)
-    with checks.usage_errors():
+    with errors.usage_errors():
       if _STATE.value is None:
         serving.save_adaptive(run.agent, _EXPORT_DIR.value)
       else:
@@ -42,7 +42,7 @@ def main(argv):
         serving.save_fixed_task(
           run.agent, parameters, _EXPORT_DIR.value, _DETERMINISTIC.value
         )
-  except checks.UsageError as error:
+  except errors.UsageError as error:
     print(f'export: {error}', file=sys.stderr)
     return 2
   kind = 'acts and adapts' if _STATE.value is None else 'acts for one task'
@@ -57,12 +57,12 @@ def main(argv):
 def _check(argv):
   """Raises UsageError where flags are missing or do not fit together."""
   if len(argv) > 1:
-    raise checks.UsageError(f'{argv[1]} is not a flag: see --help')
+    raise errors.UsageError(f'{argv[1]} is not a flag: see --help')
   for flag in (_ROOT_DIR, _EXPORT_DIR):
     if not flag.value:
-      raise checks.UsageError(f'give --{flag.name}: see --help')
+      raise errors.UsageError(f'give --{flag.name}: see --help')
   if _DETERMINISTIC.value and _STATE.value is None:
-    raise checks.UsageError(
+    raise errors.UsageError(
       '--deterministic needs a --state: a model that adapts offers'
       ' deterministic_action beside action'
     )

@@ -12,13 +12,14 @@ from absl import logging
 import numpy as np
 import tqdm
 
-from maml_tf import adaptation_video
-from maml_tf import checks
-from maml_tf import processors
-from maml_tf import random_streams
-from maml_tf import task_adaptation
-from maml_tf import trained_run
-from maml_tf import video_file
+from maml_tf.adaptation import task_adaptation
+from maml_tf.core import checks
+from maml_tf.core import cpu
+from maml_tf.core import errors
+from maml_tf.core import random_streams
+from maml_tf.run import trained_run
+from maml_tf.video import adaptation_video
+from maml_tf.video import video_file
 
 _ROOT_DIR = flags.DEFINE_string('root_dir', None, 'The run.')
 _TASK = flags.DEFINE_string(
@@ -49,13 +50,13 @@ def main(argv):
   if not _ROOT_DIR.value:
     return _say('--root_dir is missing: give the folder of a training run', 2)
   logging.set_verbosity(logging.WARNING)
-  processors.one_thread_an_operation()
+  cpu.one_thread_an_operation()
   path = _OUT.value or os.path.join(_ROOT_DIR.value, 'adaptation.gif')
   try:
     run = trained_run.load(_ROOT_DIR.value)
-    with checks.usage_errors():
+    with errors.usage_errors():
       return _render(run, path)
-  except checks.UsageError as error:
+  except errors.UsageError as error:
     return _say(error, 2)
   except KeyboardInterrupt:
     return _say('stopped, nothing is written', 130)

@@ -12,12 +12,12 @@ from absl import flags
 from absl import logging
 import gin
 
-from maml_tf import checks
-from maml_tf import experiment
-from maml_tf import interruption
-from maml_tf import processors
-from maml_tf import run_config
-from maml_tf import strategies
+from maml_tf.core import cpu
+from maml_tf.core import errors
+from maml_tf.run import config as run_config
+from maml_tf.run import experiment
+from maml_tf.run import interruption
+from maml_tf.run import strategies
 
 _GIN_FILE = flags.DEFINE_multi_string(
   'gin_file', [], 'A path, or a config of the package, e.g. cheetah.gin.'
@@ -51,18 +51,18 @@ def main(argv):
   if len(argv) > 1:
     return _say(f'{argv[1]} is not a flag: see --help', 2)
   logging.set_verbosity(logging.WARNING)
-  processors.one_thread_an_operation()
+  cpu.one_thread_an_operation()
   root_dir = _ROOT_DIR.value or _new_root_dir()
   try:
     run_config.parse(_GIN_FILE.value, _GIN_BINDINGS.value)
-    with checks.usage_errors():
+    with errors.usage_errors():
       # Makes what the settings of the run call, before the run does.
       gin.get_bindings('train_eval')
       strategy = strategies.create(_STRATEGY.value, _NUM_VIRTUAL_CPUS.value)
     returns = experiment.train_eval(root_dir, strategy=strategy)
-  except checks.UsageError as error:
+  except errors.UsageError as error:
     return _say(error, 2)
-  except checks.RunError as error:
+  except errors.RunError as error:
     return _say(error, 1)
   except interruption.Interrupted as error:
     stopped = f'stopped after iteration {error.iteration}'

@@ -18,12 +18,12 @@ from tf_agents.trajectories import trajectory
 from tf_agents.utils import common
 from tf_agents.utils import test_utils
 
-from maml_tf import meta_batch
 from maml_tf.collection import episode_buffer
 from maml_tf.collection import episode_driver
 from maml_tf.collection import meta_collector
+from maml_tf.core import meta_batch
 from maml_tf.environments import point_navigation
-from maml_tf.learning import adaptation
+from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import meta_learner
 from tests import point_agent
 from tests.environments import countdown_environment
@@ -342,7 +342,7 @@ def test_the_stock_learner_on_two_replicas(two_replicas, tmp_path):
     return point_agent.create_agent(
       environment,
       optimizer_steps=1,
-      inner_loop=adaptation.InnerLoop(num_steps=2, step_size=0.2),
+      inner_loop=inner_loop_lib.InnerLoop(num_steps=2, step_size=0.2),
     )
 
   agent = create()

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import maml_tf
-from maml_tf import experiment
-from maml_tf import run_config
+from maml_tf.run import config as run_config
+from maml_tf.run import experiment
 from tests import command_lines
 
 _TINY = (

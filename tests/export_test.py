@@ -11,9 +11,9 @@ import pytest
 import tensorflow as tf
 
 import maml_tf
-from maml_tf import experiment
-from maml_tf import run_config
-from maml_tf import trained_run
+from maml_tf.run import config as run_config
+from maml_tf.run import experiment
+from maml_tf.run import trained_run
 
 _ROOT = str(pathlib.Path(maml_tf.__file__).parents[1])
 _SMALL = (

@@ -5,9 +5,9 @@ import csv
 import numpy as np
 import pytest
 
-from maml_tf import experiment
-from maml_tf import run_config
 from maml_tf.learning import value_networks  # noqa: F401  For gin.
+from maml_tf.run import config as run_config
+from maml_tf.run import experiment
 from tests import configs
 
 # What takes time is made small; the rest is the config's own.

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from maml_tf import experiment
-from maml_tf import run_config
-from maml_tf import run_log
 from maml_tf import serving
-from maml_tf import trained_run
+from maml_tf.run import config as run_config
+from maml_tf.run import experiment
+from maml_tf.run import run_log
+from maml_tf.run import trained_run
 from tests import point_agent
 
 _SMALL = (

@@ -4,8 +4,8 @@ import csv
 
 import numpy as np
 
-from maml_tf import experiment
-from maml_tf import run_config
+from maml_tf.run import config as run_config
+from maml_tf.run import experiment
 
 # Stated here, so that a better point.gin does not move the thresholds.
 SETTINGS = (

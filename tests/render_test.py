@@ -12,9 +12,9 @@ from PIL import Image
 import pytest
 
 import maml_tf
-from maml_tf import experiment
-from maml_tf import run_config
-from maml_tf.environments import headless_graphics
+from maml_tf.environments.painting import headless_graphics
+from maml_tf.run import config as run_config
+from maml_tf.run import experiment
 from tests import command_lines
 
 _TINY = (

@@ -12,7 +12,7 @@ import gin
 import pytest
 
 import maml_tf
-from maml_tf import run_config
+from maml_tf.run import config as run_config
 from tests import command_lines
 from tests.environments import eventful_navigation
 

@@ -6,9 +6,9 @@ from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
-from maml_tf import action_distributions
-from maml_tf import observation_normalizer as observation_normalizer_lib
-from maml_tf import parameters as parameters_lib
+from maml_tf.core import action_distributions
+from maml_tf.core import observation_normalizer as observation_normalizer_lib
+from maml_tf.core import parameters as parameters_lib
 
 
 class AdaptedPolicy(tf_policy.TFPolicy):
@@ -155,7 +155,7 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     return self.act(time_step, policy_state, noise)
 
 
-def act_alike(
+def act_batch_invariant(
   policy: AdaptedPolicy,
   time_step: ts.TimeStep,
   policy_state: tuple[types.Tensor, ...],

@@ -104,7 +104,7 @@ class EpisodeDriver:
 
   def _act_on(self, observation, step_type, policy_state, noise):
     time_step = ts.TimeStep(step_type, (), (), observation)
-    return adapted_policy.act_alike(
+    return adapted_policy.act_batch_invariant(
       self._policy, time_step, policy_state, noise
     )
 

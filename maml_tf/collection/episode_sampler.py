@@ -10,9 +10,9 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 from tf_agents.typing import types
 
-from maml_tf import checks
 from maml_tf.collection import adapted_policy
 from maml_tf.collection import environment_specs
+from maml_tf.core import checks
 from maml_tf.environments import task_environment
 
 # T is a multiple of it: a function of [1, T] is traced again for every new T.
@@ -208,7 +208,7 @@ class EpisodeSampler:
 
   def _act_on(self, observation, step_type, policy_state, noise):
     time_step = ts.TimeStep(step_type, (), (), observation)
-    return adapted_policy.act_alike(
+    return adapted_policy.act_batch_invariant(
       self._policy, time_step, policy_state, noise
     )
 

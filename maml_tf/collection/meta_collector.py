@@ -9,12 +9,12 @@ import numpy as np
 from tf_agents.trajectories import trajectory
 from tf_agents.typing import types
 
-from maml_tf import finite_checks
-from maml_tf import meta_batch
-from maml_tf import random_streams
 from maml_tf.collection import adapted_policy
 from maml_tf.collection import episode_buffer
 from maml_tf.collection import episode_driver
+from maml_tf.core import finite_checks
+from maml_tf.core import meta_batch
+from maml_tf.core import random_streams
 from maml_tf.environments import task_environment
 
 AdaptFn = Callable[

@@ -14,12 +14,12 @@ from tf_agents.trajectories import trajectory
 from tf_agents.typing import types
 from tf_agents.utils import nest_utils
 
-from maml_tf import checks
+from maml_tf.core import checks
 
 Parameters = tuple[types.Tensor, ...]
 
 
-def by_task(
+def group_by_task(
   experience: trajectory.Trajectory,
   num_tasks: types.Int,
   frame_spec: trajectory.Trajectory,
@@ -48,7 +48,7 @@ def by_task(
   """
   if not tf.is_tensor(num_tasks):
     num_tasks = checks.integer('num_tasks', num_tasks, 1)
-  experience = frames(experience, frame_spec)
+  experience = validate_frames(experience, frame_spec)
   num_rows, length = (_size(experience.step_type, axis) for axis in (0, 1))
   if _are_known(num_rows, num_tasks) and num_rows % num_tasks:
     raise ValueError(
@@ -62,7 +62,7 @@ def by_task(
   )
 
 
-def frames(
+def validate_frames(
   experience: trajectory.Trajectory,
   frame_spec: trajectory.Trajectory,
   name: str = 'experience',
@@ -112,7 +112,7 @@ def stage_and_state(
   _check_state(policy_state, state_spec)
   num_sets = _size(policy_state[0])
   num_tasks = num_sets if num_tasks is None else num_tasks
-  stage = by_task(experience, num_tasks, frame_spec)
+  stage = group_by_task(experience, num_tasks, frame_spec)
   num_rows = _size(experience.step_type)
   if not _are_known(num_sets, num_tasks, num_rows) or num_sets == num_tasks:
     return stage, policy_state

@@ -13,10 +13,10 @@ import gin
 import numpy as np
 from tf_agents.specs import array_spec
 
-from maml_tf import checks
+from maml_tf.core import checks
 from maml_tf.environments import mujoco_batch
-from maml_tf.environments import mujoco_painter
 from maml_tf.environments import task_environment
+from maml_tf.environments.painting import mujoco_painter
 
 
 class RewardTerms(NamedTuple):

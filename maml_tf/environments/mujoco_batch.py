@@ -9,7 +9,7 @@ import mujoco
 from mujoco import rollout
 import numpy as np
 
-from maml_tf import processors
+from maml_tf.core import cpu
 
 
 class MujocoBatch:
@@ -64,7 +64,7 @@ class MujocoBatch:
     self._frame_skip = frame_skip
     self._timesteps = np.array([m.opt.timestep for m in self._models])
     self._unstable = np.zeros(self.num_rows, bool)
-    self._num_threads = num_threads or processors.count()
+    self._num_threads = num_threads or cpu.count()
     self._rollout = rollout.Rollout(nthread=self._num_threads)
     self._datas = [
       mujoco.MjData(self._models[0]) for _ in range(self._num_threads)

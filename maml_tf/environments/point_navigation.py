@@ -7,8 +7,8 @@ import gin
 import numpy as np
 from tf_agents.specs import array_spec
 
-from maml_tf.environments import point_painter
 from maml_tf.environments import task_environment
+from maml_tf.environments.painting import point_painter
 
 _MAX_STEP = 0.1
 _GOAL_RADIUS = 0.01

@@ -12,8 +12,9 @@ import numpy as np
 from tf_agents.environments import py_environment
 from tf_agents.trajectories import time_step as ts
 
-from maml_tf import checks
-from maml_tf import random_streams
+from maml_tf.core import checks
+from maml_tf.core import errors
+from maml_tf.core import random_streams
 
 # Well within float32, so that what an environment makes of it still is.
 _LARGEST_NUMBER = 1e30
@@ -201,7 +202,7 @@ class TaskEnvironment(py_environment.PyEnvironment):
 
   def picture_states(self):
     """What has to be known of the rows to draw them: an array [N, S]."""
-    raise checks.UsageError(self._not_drawn())
+    raise errors.UsageError(self._not_drawn())
 
   def create_painter(self, task, states, width, height):
     """Makes what draws one row.
@@ -216,9 +217,9 @@ class TaskEnvironment(py_environment.PyEnvironment):
       A `Painter`.
 
     Raises:
-      checks.UsageError: It cannot be drawn, or not on this machine.
+      errors.UsageError: It cannot be drawn, or not on this machine.
     """
-    raise checks.UsageError(self._not_drawn())
+    raise errors.UsageError(self._not_drawn())
 
   def _not_drawn(self):
     return (

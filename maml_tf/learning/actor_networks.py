@@ -11,7 +11,7 @@ from tf_agents.networks import normal_projection_network
 from tf_agents.specs import tensor_spec
 from tf_agents.typing import types
 
-from maml_tf import checks
+from maml_tf.core import checks
 
 
 @gin.configurable(denylist=['observation_spec', 'action_spec'])

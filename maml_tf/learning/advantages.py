@@ -13,8 +13,8 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 from tf_agents.typing import types
 
-from maml_tf import checks
-from maml_tf import meta_batch
+from maml_tf.core import checks
+from maml_tf.core import meta_batch
 from maml_tf.learning import scans
 from maml_tf.learning import surrogates
 

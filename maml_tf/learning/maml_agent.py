@@ -13,17 +13,17 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 from tf_agents.typing import types
 
-from maml_tf import action_distributions
-from maml_tf import checks
-from maml_tf import finite_checks
-from maml_tf import meta_batch as meta_batch_lib
-from maml_tf import observation_normalizer
-from maml_tf import parameters as parameters_lib
-from maml_tf import replicas
 from maml_tf.collection import adapted_policy
 from maml_tf.collection import regrouping
-from maml_tf.learning import adaptation
+from maml_tf.core import action_distributions
+from maml_tf.core import checks
+from maml_tf.core import finite_checks
+from maml_tf.core import meta_batch as meta_batch_lib
+from maml_tf.core import observation_normalizer
+from maml_tf.core import parameters as parameters_lib
+from maml_tf.core import replicas
 from maml_tf.learning import advantages
+from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import meta_objectives
 from maml_tf.learning import meta_updates
 from maml_tf.learning import one_task
@@ -89,7 +89,7 @@ class MamlAgent(tf_agent.TFAgent):
     action_spec: types.NestedTensorSpec,
     actor_network: network_lib.Network,
     value_network: network_lib.Network | None = None,
-    inner_loop: adaptation.InnerLoop | None = None,
+    inner_loop: inner_loop_lib.InnerLoop | None = None,
     meta_objective_class: Callable[
       ..., meta_objectives.MetaObjective
     ] = meta_objectives.ProximalObjective,
@@ -149,7 +149,7 @@ class MamlAgent(tf_agent.TFAgent):
       baseline,
       value_loss,
     )
-    self._inner_loop = inner_loop or adaptation.InnerLoop()
+    self._inner_loop = inner_loop or inner_loop_lib.InnerLoop()
     self._num_adaptation_steps = self._inner_loop.num_steps
     self._network = parameters_lib.ParameterizedNetwork(
       actor_network, value_network
@@ -195,8 +195,10 @@ class MamlAgent(tf_agent.TFAgent):
     self._meta_gradient_fn = compiled(self._mean_of(self._task.meta_gradient))
     self._inner_kl_fn = compiled(self._mean_of(self._task.inner_kl))
     self._task_loss_fn = compiled(self._mean_of(self._task.loss))
-    self._kl_product_fn = compiled(self._mean_of(self._task.kl_product))
-    self._displacement_fn = compiled(self._mean_of(self._task.displacement))
+    self._kl_product_fn = compiled(self._mean_of(self._task.kl_hvp))
+    self._displacement_fn = compiled(
+      self._mean_of(self._task.reptile_direction)
+    )
 
     policy, collect_policy = (
       adapted_policy.AdaptedPolicy(
@@ -257,11 +259,11 @@ class MamlAgent(tf_agent.TFAgent):
   def adapt(
     self,
     experience: trajectory.Trajectory,
-    policy_state: adaptation.Parameters,
+    policy_state: inner_loop_lib.Parameters,
     step: types.Int = 0,
     step_size: float | None = None,
     num_tasks: int | None = None,
-  ) -> adaptation.Parameters:
+  ) -> inner_loop_lib.Parameters:
     """Takes one adaptation step for every task.
 
     Args:
@@ -329,7 +331,7 @@ class MamlAgent(tf_agent.TFAgent):
         ' after each number of adaptation steps, from 0 on'
       )
     *support, query = (
-      regrouping.by_task(stage, num_tasks, self.collect_data_spec)
+      regrouping.group_by_task(stage, num_tasks, self.collect_data_spec)
       for stage in stages
     )
     return meta_batch_lib.MetaBatch(tuple(support), query)
@@ -355,7 +357,7 @@ class MamlAgent(tf_agent.TFAgent):
       )
     num_tasks = []
     for number, stage in enumerate((*batch.support, batch.query)):
-      stage = regrouping.frames(
+      stage = regrouping.validate_frames(
         stage, self.collect_data_spec, f'stage {number} of the meta-batch'
       )
       num_tasks.append(stage.step_type.shape[0])
@@ -366,7 +368,7 @@ class MamlAgent(tf_agent.TFAgent):
       )
 
   def adapted_policy(
-    self, parameters: adaptation.Parameters, deterministic: bool = False
+    self, parameters: inner_loop_lib.Parameters, deterministic: bool = False
   ) -> adapted_policy.AdaptedPolicy:
     """Returns a policy whose initial state is one task's parameters.
 
@@ -387,7 +389,7 @@ class MamlAgent(tf_agent.TFAgent):
   def _prepare(
     self,
     experience: trajectory.Trajectory,
-    policy_state: adaptation.Parameters | None = None,
+    policy_state: inner_loop_lib.Parameters | None = None,
   ) -> meta_batch_lib.Stage:
     """Computes what the losses need of a stage, [B, T, ...].
 
@@ -412,7 +414,7 @@ class MamlAgent(tf_agent.TFAgent):
       )
     mask = meta_batch_lib.valid_mask(experience, experience.reward.dtype)
     behaviour = meta_batch_lib.fill_boundaries(experience.policy_info, mask)
-    estimate, log_prob = task_map.map_chunks(
+    estimate, log_prob = task_map.vmap_in_chunks(
       self._estimate,
       (experience, behaviour, policy_state if self._has_values else ()),
       self._task_chunk_size,
@@ -471,7 +473,7 @@ class MamlAgent(tf_agent.TFAgent):
     tasks = (policy_state, stage)
     if tf.is_tensor(step):
       tasks += (step,)
-    return task_map.map_tasks(adapt_task, tasks, self._task_chunk_size)
+    return task_map.vmap_tasks(adapt_task, tasks, self._task_chunk_size)
 
   def _mean_of(self, fn):
     """A function of one task as the mean over this replica's tasks, float64.
@@ -480,7 +482,7 @@ class MamlAgent(tf_agent.TFAgent):
     """
 
     def mean(shared, tasks):
-      per_task = task_map.map_tasks(
+      per_task = task_map.vmap_tasks(
         lambda task: fn(*shared, *task), tasks, self._task_chunk_size
       )
       return replicas.local_mean(per_task), _finite_rows(per_task)
@@ -518,12 +520,12 @@ class MamlAgent(tf_agent.TFAgent):
       metrics = loss(theta)
       return metrics.loss, metrics.terms.kl
 
-    def kl_product(theta, vector):
+    def kl_hvp(theta, vector):
       return self._mean(self._kl_product_fn, (theta, vector), (support, query))[
         0
       ]
 
-    def displacement(theta):
+    def reptile_direction(theta):
       changes, finite_rows = self._mean(
         self._displacement_fn, (theta,), ((*support, query),)
       )
@@ -531,7 +533,7 @@ class MamlAgent(tf_agent.TFAgent):
       return loss(theta), changes
 
     return meta_updates.MetaProblem(
-      gradient, loss_and_kl, kl_product, displacement
+      gradient, loss_and_kl, kl_hvp, reptile_direction
     )
 
   def _train(

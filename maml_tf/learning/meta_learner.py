@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 
-from maml_tf import finite_checks
-from maml_tf import meta_batch
+from maml_tf.core import finite_checks
+from maml_tf.core import meta_batch
 from maml_tf.learning import maml_agent
 
 

@@ -7,10 +7,10 @@ import gin
 import tensorflow as tf
 from tf_agents.typing import types
 
-from maml_tf import action_distributions
-from maml_tf import checks
-from maml_tf import meta_batch
-from maml_tf.learning import adaptation
+from maml_tf.core import action_distributions
+from maml_tf.core import checks
+from maml_tf.core import meta_batch
+from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import surrogates
 
 
@@ -80,7 +80,7 @@ class MetaObjective(tf.Module):
   @abc.abstractmethod
   def _surrogate(
     self,
-    adapted: adaptation.Adapted,
+    adapted: inner_loop_lib.Adapted,
     support: tuple[meta_batch.Stage, ...],
     query_distribution: types.NestedDistribution,
     query: meta_batch.Stage,
@@ -90,7 +90,7 @@ class MetaObjective(tf.Module):
   def __call__(
     self,
     kl_coefficients: types.Tensor,
-    adapted: adaptation.Adapted,
+    adapted: inner_loop_lib.Adapted,
     support: tuple[meta_batch.Stage, ...],
     query_distribution: types.NestedDistribution,
     query: meta_batch.Stage,

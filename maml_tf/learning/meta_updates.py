@@ -9,7 +9,7 @@ import gin
 import tensorflow as tf
 from tf_agents.typing import types
 
-from maml_tf import checks
+from maml_tf.core import checks
 
 Theta = tuple[types.Tensor, ...]
 
@@ -24,15 +24,15 @@ class MetaProblem(NamedTuple):
     gradient: theta -> (metrics, gradient of the outer loss).
     loss_and_kl: theta -> (outer loss, mean KL(behaviour || adapted policy) on
       the query stage, nats).
-    kl_product: (theta, vector) -> the Hessian of that KL times the vector.
-    displacement: theta -> (metrics, phi - theta after adaptation to all stages,
-      the query too).
+    kl_hvp: (theta, vector) -> the Hessian of that KL times the vector.
+    reptile_direction: theta -> (metrics, phi - theta after adaptation to all
+      stages, the query too).
   """
 
   gradient: Callable[[Theta], tuple[types.NestedTensor, Theta]]
   loss_and_kl: Callable[[Theta], tuple[types.Tensor, types.Tensor]]
-  kl_product: Callable[[Theta, Theta], Theta]
-  displacement: Callable[[Theta], tuple[types.NestedTensor, Theta]]
+  kl_hvp: Callable[[Theta, Theta], Theta]
+  reptile_direction: Callable[[Theta], tuple[types.NestedTensor, Theta]]
 
 
 class UpdateInfo(NamedTuple):
@@ -191,11 +191,11 @@ class ReptileUpdate(tf.Module):
     Returns:
       An `UpdateInfo`, whose gradient is minus the mean of phi - theta.
     """
-    metrics, displacement = problem.displacement(_values(variables))
-    for variable, change in zip(variables, displacement):
+    metrics, reptile_direction = problem.reptile_direction(_values(variables))
+    for variable, change in zip(variables, reptile_direction):
       variable.assign_add(self._step_size * change)
     return UpdateInfo(
-      metrics, tf.linalg.global_norm(displacement), self.learning_rate
+      metrics, tf.linalg.global_norm(reptile_direction), self.learning_rate
     )
 
 

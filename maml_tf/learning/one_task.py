@@ -9,11 +9,11 @@ from typing import NamedTuple
 import tensorflow as tf
 from tf_agents.typing import types
 
-from maml_tf import action_distributions
-from maml_tf import meta_batch
-from maml_tf import parameters as parameters_lib
-from maml_tf.learning import adaptation
+from maml_tf.core import action_distributions
+from maml_tf.core import meta_batch
+from maml_tf.core import parameters as parameters_lib
 from maml_tf.learning import advantages
+from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import meta_objectives
 
 Stages = tuple[meta_batch.Stage, ...]
@@ -44,7 +44,7 @@ class OneTask:
     self,
     network: parameters_lib.ParameterizedNetwork,
     distributions: action_distributions.ActionDistributions,
-    inner_loop: adaptation.InnerLoop,
+    inner_loop: inner_loop_lib.InnerLoop,
     objective: meta_objectives.MetaObjective,
     value_loss: advantages.ValueLoss | None,
   ):
@@ -65,26 +65,28 @@ class OneTask:
     self._num_parameters = len(network.variables_tuple)
 
   def split(
-    self, theta: adaptation.Parameters
-  ) -> tuple[adaptation.Parameters, adaptation.Parameters]:
+    self, theta: inner_loop_lib.Parameters
+  ) -> tuple[inner_loop_lib.Parameters, inner_loop_lib.Parameters]:
     """Returns the networks' parameters and what the inner loop learns."""
     return theta[: self._num_parameters], theta[self._num_parameters :]
 
   def evaluate(
-    self, parameters: adaptation.Parameters, stage: meta_batch.Stage
-  ) -> adaptation.Evaluation:
+    self, parameters: inner_loop_lib.Parameters, stage: meta_batch.Stage
+  ) -> inner_loop_lib.Evaluation:
     """The action distributions of a stage's frames and the value loss."""
     inputs = (parameters, stage.observation)
     options = {'step_type': stage.step_type, 'network_state': ()}
     distribution, _ = self._network(*inputs, **options)
     if self._value_loss is None:
-      return adaptation.Evaluation(distribution)
+      return inner_loop_lib.Evaluation(distribution)
     value = self._network.value(*inputs, **options)
-    return adaptation.Evaluation(distribution, self._value_loss(value, stage))
+    return inner_loop_lib.Evaluation(
+      distribution, self._value_loss(value, stage)
+    )
 
   def values(
     self,
-    parameters: adaptation.Parameters,
+    parameters: inner_loop_lib.Parameters,
     observation: types.NestedTensor,
     step_type: types.Tensor,
   ) -> types.Tensor:
@@ -94,19 +96,19 @@ class OneTask:
     )
 
   def adapt(
-    self, theta: adaptation.Parameters, stages: Stages, **kwargs
-  ) -> adaptation.Adapted:
+    self, theta: inner_loop_lib.Parameters, stages: Stages, **kwargs
+  ) -> inner_loop_lib.Adapted:
     """The inner loop; keyword arguments are those of `InnerLoop.adapt`."""
     parameters, step_size_values = self.split(theta)
     return self._inner_loop.adapt(
       parameters,
-      self.with_behaviour(stages),
+      self.rebuild_distributions(stages),
       self.evaluate,
       step_size_values,
       **kwargs,
     )
 
-  def with_behaviour(self, stages: Stages) -> Stages:
+  def rebuild_distributions(self, stages: Stages) -> Stages:
     """Rebuilds the behaviour distributions from their tensors."""
     return tuple(
       s._replace(behaviour=self._distributions.from_tensors(s.behaviour))
@@ -115,14 +117,14 @@ class OneTask:
 
   def loss(
     self,
-    theta: adaptation.Parameters,
+    theta: inner_loop_lib.Parameters,
     kl_coefficients: types.Tensor,
     support: Stages,
     query: meta_batch.Stage,
   ) -> TaskLoss:
     """The outer loss, after adaptation."""
     adapted = self.adapt(theta, support)
-    *support, query = self.with_behaviour((*support, query))
+    *support, query = self.rebuild_distributions((*support, query))
     evaluation = self.evaluate(adapted.parameters, query)
     loss, terms = self._objective(
       kl_coefficients, adapted, support, evaluation.distribution, query
@@ -133,21 +135,21 @@ class OneTask:
 
   def meta_gradient(
     self, theta, kl_coefficients, support, query
-  ) -> tuple[TaskLoss, adaptation.Parameters]:
+  ) -> tuple[TaskLoss, inner_loop_lib.Parameters]:
     """The outer loss and its gradient through the adaptation."""
     with tf.GradientTape() as tape:
       tape.watch(theta)
       task_loss = self.loss(theta, kl_coefficients, support, query)
     return task_loss, _gradient(tape, task_loss.loss, theta)
 
-  def kl_product(self, theta, vector, support, query) -> adaptation.Parameters:
+  def kl_hvp(self, theta, vector, support, query) -> inner_loop_lib.Parameters:
     """The Hessian of the query's KL, through the adaptation, times a vector."""
     with tf.GradientTape() as outer:
       outer.watch(theta)
       with tf.GradientTape() as inner:
         inner.watch(theta)
         adapted = self.adapt(theta, support)
-        (query,) = self.with_behaviour((query,))
+        (query,) = self.rebuild_distributions((query,))
         distribution = self.evaluate(adapted.parameters, query).distribution
         kl = meta_objectives.mean_kl(distribution, query)
       gradient = _gradient(inner, kl, theta)
@@ -155,11 +157,11 @@ class OneTask:
     return _gradient(outer, slope, theta)
 
   def inner_kl(
-    self, theta: adaptation.Parameters, support: Stages
+    self, theta: inner_loop_lib.Parameters, support: Stages
   ) -> types.Tensor:
     """KL(behaviour || policy before the step) on each support stage, [X]."""
     adapted = self.adapt(theta, support[:-1])
-    stages = self.with_behaviour(support)
+    stages = self.rebuild_distributions(support)
     last = self.evaluate(adapted.parameters, stages[-1]).distribution
     return tf.stack(
       [
@@ -168,9 +170,9 @@ class OneTask:
       ]
     )
 
-  def displacement(
-    self, theta: adaptation.Parameters, stages: Stages
-  ) -> adaptation.Parameters:
+  def reptile_direction(
+    self, theta: inner_loop_lib.Parameters, stages: Stages
+  ) -> inner_loop_lib.Parameters:
     """How far adaptation to all stages moves theta."""
     parameters, step_size_values = self.split(theta)
     adapted = self.adapt(theta, stages).parameters

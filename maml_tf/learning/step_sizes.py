@@ -8,7 +8,7 @@ import gin
 import tensorflow as tf
 from tf_agents.typing import types
 
-from maml_tf import checks
+from maml_tf.core import checks
 
 
 class StepSizes(Protocol):

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
-from maml_tf import checks
-from maml_tf import meta_batch
+from maml_tf.core import checks
+from maml_tf.core import meta_batch
 from maml_tf.learning import scans
 
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import tensorflow as tf
 from tf_agents.typing import types
 
-from maml_tf import processors
+from maml_tf.core import cpu
 
 
-def map_tasks(
+def vmap_tasks(
   fn: Callable[[types.NestedTensor], types.NestedTensor],
   tasks: types.NestedTensor,
   chunk_size: int | None = None,
@@ -18,17 +18,17 @@ def map_tasks(
   Args:
     fn: Takes one task's nest of tensors, without the leading axis.
     tasks: A nest of tensors [B, ...].
-    chunk_size: See `map_chunks`.
+    chunk_size: See `vmap_in_chunks`.
 
   Returns:
     What `fn` returns, stacked: a nest of tensors [B, ...].
   """
-  return map_chunks(
+  return vmap_in_chunks(
     lambda chunk: tf.vectorized_map(fn, chunk), tasks, chunk_size
   )
 
 
-def map_chunks(
+def vmap_in_chunks(
   fn: Callable[[types.NestedTensor], types.NestedTensor],
   tasks: types.NestedTensor,
   chunk_size: int | None = None,
@@ -75,7 +75,7 @@ def map_chunks(
     fn_output_signature=tf.nest.map_structure(
       lambda t: tf.TensorSpec(t.shape, t.dtype), output
     ),
-    parallel_iterations=processors.count(),
+    parallel_iterations=cpu.count(),
   )
   return tf.nest.map_structure(
     lambda t: tf.reshape(t, tf.concat([[num_tasks], tf.shape(t)[2:]], 0)),

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.typing import types
 
-from maml_tf import checks
+from maml_tf.core import checks
 from maml_tf.learning import meta_updates
 
 
@@ -127,13 +127,13 @@ class TrustRegionUpdate(tf.Module):
     """Returns x and beta; zeros where they are of no use."""
 
     def damped_product(vector):
-      product = problem.kl_product(theta, vector)
+      product = problem.kl_hvp(theta, vector)
       return tuple(h + self._damping * v for h, v in zip(product, vector))
 
     direction = conjugate_gradient(
       damped_product, tuple(gradients), self._num_conjugate_gradient_steps
     )
-    curvature = _dot(direction, problem.kl_product(theta, direction))
+    curvature = _dot(direction, problem.kl_hvp(theta, direction))
     rate = tf.sqrt(
       2
       * self._max_kl

@@ -8,7 +8,7 @@ from tf_agents.networks import network as network_lib
 from tf_agents.networks import value_network
 from tf_agents.typing import types
 
-from maml_tf import checks
+from maml_tf.core import checks
 from maml_tf.learning import actor_networks
 
 

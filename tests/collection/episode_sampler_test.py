@@ -6,12 +6,12 @@ import tensorflow as tf
 from tf_agents.environments import batched_py_environment
 from tf_agents.trajectories import time_step as ts
 
-from maml_tf import random_streams
 from maml_tf.collection import episode_sampler
 from maml_tf.collection import meta_collector
+from maml_tf.core import random_streams
 from maml_tf.environments import point_navigation
 from tests import point_agent
-from tests.environments import counted_episodes
+from tests.environments.gymnasium_bridge import counted_episodes
 
 FIRST, MID, LAST = (
   int(step_type)

@@ -50,7 +50,7 @@ def _rows(step_type, next_step_type, discount=None, seed=0):
 
 
 def _regroup(rows, num_tasks):
-  stage = regrouping.by_task(rows, num_tasks, FRAME_SPEC)
+  stage = regrouping.group_by_task(rows, num_tasks, FRAME_SPEC)
   return tf.nest.map_structure(lambda t: t.numpy(), stage)
 
 
@@ -140,7 +140,7 @@ def test_advantages_never_cross_rows(seed):
   num_tasks, per_task, length = 3, 4, 6
   rows = _walk(generator, num_tasks * per_task, length)
   expected, valid = _row_by_row(rows, rows.observation[..., 0], 0.9, 0.8)
-  stage = regrouping.by_task(rows, num_tasks, FRAME_SPEC)
+  stage = regrouping.group_by_task(rows, num_tasks, FRAME_SPEC)
   mask = tf.cast(~stage.is_boundary(), tf.float32)
   actual = advantages.generalized_advantages(
     stage.reward,
@@ -191,7 +191,7 @@ def test_what_our_driver_records_stays_as_it_is():
   for experience in (stage, rows):
     tf.nest.map_structure(
       np.testing.assert_array_equal,
-      regrouping.by_task(experience, 2, spec),
+      regrouping.group_by_task(experience, 2, spec),
       stage,
     )
 

@@ -13,9 +13,9 @@ import pytest
 import tensorflow as tf
 
 from examples import actor_pipeline
-from maml_tf import experiment
-from maml_tf import run_config
-from maml_tf.environments import gymnasium_environment
+from maml_tf.environments.gymnasium_bridge import gymnasium_environment
+from maml_tf.run import config as run_config
+from maml_tf.run import experiment
 
 _ROOT = pathlib.Path(__file__).parent.parent.parent
 _SMALL = ['--episodes=2', '--horizon=4']

@@ -13,8 +13,8 @@ import hypothesis
 import numpy as np
 import pytest
 
-from maml_tf import training_loop
 from maml_tf.learning import meta_learner
+from maml_tf.run import training_loop
 from tests import command_lines
 from tests.fuzzing import gin_settings
 

@@ -7,7 +7,6 @@ import gin
 from hypothesis import strategies as st
 
 import maml_tf.environments.locomotion
-import maml_tf.experiment
 import maml_tf.learning.trust_region  # noqa: F401
 
 # What has an experiment use a part that point.gin does not use.

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from maml_tf import finite_checks
-from maml_tf import meta_batch as meta_batch_lib
+from maml_tf.core import finite_checks
+from maml_tf.core import meta_batch as meta_batch_lib
 from maml_tf.learning import meta_learner
 from tests.learning import recorded_batches
 from tests.learning import small_agent

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from maml_tf import finite_checks
 from maml_tf.collection import meta_collector
+from maml_tf.core import finite_checks
 from maml_tf.environments import point_navigation
 from maml_tf.learning import meta_learner
 from tests import point_agent

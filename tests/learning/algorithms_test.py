@@ -6,13 +6,13 @@ import pytest
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
-from maml_tf import run_config
 from maml_tf.collection import meta_collector
 from maml_tf.environments import point_navigation
 from maml_tf.learning import actor_networks
 from maml_tf.learning import maml_agent
 from maml_tf.learning import meta_learner
 from maml_tf.learning import value_networks
+from maml_tf.run import config as run_config
 from tests import configs
 
 NUM_TASKS, NUM_EPISODES, HORIZON = 4, 3, 5

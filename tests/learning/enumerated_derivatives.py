@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import tabular_mdp
-from maml_tf.learning import adaptation
+from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import surrogates
 
 
@@ -42,7 +42,7 @@ class Known(NamedTuple):
     hessian: `HessianTerms` -> H times the surrogate's Hessian, [P, P].
   """
 
-  surrogate: adaptation.Surrogate
+  surrogate: inner_loop_lib.Surrogate
   hessian: Callable[[HessianTerms], np.ndarray]
 
 

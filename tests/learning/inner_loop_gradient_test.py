@@ -12,8 +12,8 @@ from tf_agents.networks import sequential
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 
-from maml_tf import meta_batch
-from maml_tf.learning import adaptation
+from maml_tf.core import meta_batch
+from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import maml_agent
 from maml_tf.learning import meta_objectives
 from maml_tf.learning import step_sizes
@@ -120,13 +120,13 @@ def _gradients(agent):
     {'max_gradient_norm': 1e3},
     {'entropy_coefficient': 0.3},
     {'surrogate': surrogates.log_likelihood},
-    {'adapts': adaptation.names_match('ProjectionNetwork')},
-    {'adapts': adaptation.names_match('bias')},
+    {'adapts': inner_loop_lib.names_match('ProjectionNetwork')},
+    {'adapts': inner_loop_lib.names_match('bias')},
     {'step_size': step_sizes.ParameterStepSizes(0.3)},
     {'step_size': step_sizes.LayerStepSizes(0.3), 'num_steps': 2},
     {
       'step_size': step_sizes.ParameterStepSizes(0.3),
-      'adapts': adaptation.names_match('bias'),
+      'adapts': inner_loop_lib.names_match('bias'),
       'max_gradient_norm': 0.05,
       'num_steps': 2,
     },
@@ -136,7 +136,7 @@ def _gradients(agent):
 def test_options(options):
   options = {'step_size': 0.3, **options}
   gradient, expected = _gradients(
-    _create_agent(adaptation.InnerLoop(**options))
+    _create_agent(inner_loop_lib.InnerLoop(**options))
   )
   assert gradient_checks.error(gradient, expected) <= 1e-6
   assert np.abs(gradient).min() > 1e-6
@@ -145,7 +145,7 @@ def test_options(options):
 @pytest.mark.parametrize('values', ['own', 'shared'])
 @pytest.mark.parametrize('num_steps', [1, 2])
 def test_value_network(values, num_steps):
-  inner_loop = adaptation.InnerLoop(num_steps, 0.05)
+  inner_loop = inner_loop_lib.InnerLoop(num_steps, 0.05)
   gradient, expected = _gradients(_create_agent(inner_loop, values))
   assert gradient_checks.error(gradient, expected) <= 1e-6
   assert np.abs(gradient).min() > 1e-6
@@ -153,13 +153,13 @@ def test_value_network(values, num_steps):
 
 @pytest.mark.parametrize('objective', OBJECTIVES)
 def test_objectives(objective):
-  agent = _create_agent(adaptation.InnerLoop(2, 0.3), objective=objective)
+  agent = _create_agent(inner_loop_lib.InnerLoop(2, 0.3), objective=objective)
   gradient, expected = _gradients(agent)
   assert gradient_checks.error(gradient, expected) <= 1e-6
 
 
 def test_first_order_takes_the_inner_gradient_for_a_constant():
-  agent = _create_agent(adaptation.InnerLoop(1, 0.3, first_order=True))
+  agent = _create_agent(inner_loop_lib.InnerLoop(1, 0.3, first_order=True))
   support, query = _record(agent)
   theta = tuple(tf.identity(v) for v in agent.meta_parameters)
   zero = tf.zeros([1])
@@ -168,11 +168,11 @@ def test_first_order_takes_the_inner_gradient_for_a_constant():
   # The gradient at phi, of a loss whose support has no say any more.
   with tf.GradientTape() as tape:
     tape.watch(phi)
-    (behaviour,) = agent._task.with_behaviour((query,))
+    (behaviour,) = agent._task.rebuild_distributions((query,))
     distribution = agent._task.evaluate(phi, query).distribution
     loss, _ = agent._objective(
       zero,
-      adaptation.Adapted(phi, (distribution,), ()),
+      inner_loop_lib.Adapted(phi, (distribution,), ()),
       (behaviour,),
       distribution,
       behaviour,
@@ -182,7 +182,7 @@ def test_first_order_takes_the_inner_gradient_for_a_constant():
 
 
 def test_kl_product_is_the_dense_hessian_times_the_vector():
-  agent = _create_agent(adaptation.InnerLoop(1, 0.3))
+  agent = _create_agent(inner_loop_lib.InnerLoop(1, 0.3))
   support, query = _record(agent)
   theta = small_agent.values(agent)
   generator = np.random.default_rng(0)
@@ -193,7 +193,7 @@ def test_kl_product_is_the_dense_hessian_times_the_vector():
     with tf.GradientTape() as tape:
       tape.watch(theta)
       adapted = agent._task.adapt(theta, (support,))
-      (stage,) = agent._task.with_behaviour((query,))
+      (stage,) = agent._task.rebuild_distributions((query,))
       distribution = agent._task.evaluate(
         adapted.parameters, query
       ).distribution
@@ -205,7 +205,7 @@ def test_kl_product_is_the_dense_hessian_times_the_vector():
   expected = gradient_checks.finite_differences(
     lambda moved: slope(tuple(tf.constant(v) for v in moved)), theta
   )
-  product = agent._task.kl_product(
+  product = agent._task.kl_hvp(
     tuple(map(tf.constant, theta)), vector, (support,), query
   )
   assert gradient_checks.error(gradient_checks.flat(product), expected) < 1e-7
@@ -213,7 +213,7 @@ def test_kl_product_is_the_dense_hessian_times_the_vector():
 
 def test_shared_layers_are_one_set_of_parameters():
   alone, shared, own = (
-    len(_create_agent(adaptation.InnerLoop(), values).meta_parameters)
+    len(_create_agent(inner_loop_lib.InnerLoop(), values).meta_parameters)
     for values in (None, 'shared', 'own')
   )
   # The value's kernel and bias; those of its hidden layer too.
@@ -221,15 +221,17 @@ def test_shared_layers_are_one_set_of_parameters():
 
 
 def test_a_predicate_that_selects_nothing_is_an_error():
-  inner_loop = adaptation.InnerLoop(adapts=adaptation.names_match('nothing'))
+  inner_loop = inner_loop_lib.InnerLoop(
+    adapts=inner_loop_lib.names_match('nothing')
+  )
   with pytest.raises(ValueError, match='adapts selects none of .*kernel'):
     _create_agent(inner_loop)
 
 
 def test_only_what_the_predicate_selects_adapts():
   agent = _create_agent(
-    adaptation.InnerLoop(
-      step_size=0.3, adapts=adaptation.names_match('ProjectionNetwork')
+    inner_loop_lib.InnerLoop(
+      step_size=0.3, adapts=inner_loop_lib.names_match('ProjectionNetwork')
     )
   )
   state = agent.collect_policy.get_initial_state(2)
@@ -240,7 +242,7 @@ def test_only_what_the_predicate_selects_adapts():
 
 
 def test_step_size_of_a_call():
-  agent = _create_agent(adaptation.InnerLoop(step_size=0.3))
+  agent = _create_agent(inner_loop_lib.InnerLoop(step_size=0.3))
   state = agent.collect_policy.get_initial_state(2)
   experience = recorded_batches.record(agent, state, seed=1)
   full = agent.adapt(experience, state)
@@ -254,7 +256,7 @@ def test_step_size_of_a_call():
 
 def test_learned_step_sizes_are_used_in_their_step():
   sizes = step_sizes.LayerStepSizes(0.3)
-  agent = _create_agent(adaptation.InnerLoop(2, sizes))
+  agent = _create_agent(inner_loop_lib.InnerLoop(2, sizes))
   for variable in sizes.variables_tuple:
     np.testing.assert_allclose(np.exp(variable), [0.3, 0.3])
     variable.assign(np.log([0.3, 0.6]))
@@ -279,4 +281,4 @@ def test_bad_step_sizes(create, value):
 
 def test_value_loss_needs_a_value_network():
   with pytest.raises(ValueError, match='value_loss needs a value_network'):
-    _create_agent(adaptation.InnerLoop(), value_loss=lambda *_: 0.0)
+    _create_agent(inner_loop_lib.InnerLoop(), value_loss=lambda *_: 0.0)

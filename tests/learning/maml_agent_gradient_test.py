@@ -14,9 +14,9 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
-from maml_tf import meta_batch
-from maml_tf.learning import adaptation
+from maml_tf.core import meta_batch
 from maml_tf.learning import advantages
+from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import maml_agent
 from maml_tf.learning import meta_objectives
 from tests.learning import double_precision_network
@@ -70,7 +70,7 @@ def _create_agent(
     create_network(observation_spec, action_spec),
     # The gradient is how far one step of size 1 moves the parameters.
     meta_update=small_agent.sgd(1.0),
-    inner_loop=adaptation.InnerLoop(
+    inner_loop=inner_loop_lib.InnerLoop(
       num_adaptation_steps, STEP_SIZE, **(inner_options or {})
     ),
     meta_objective_class=functools.partial(
@@ -300,7 +300,7 @@ def test_exact_gradient_of_an_enumerated_bandit():
       observation_spec, action_spec, fc_layer_params=None
     ),
     meta_update=small_agent.sgd(1.0),
-    inner_loop=adaptation.InnerLoop(step_size=2.0),
+    inner_loop=inner_loop_lib.InnerLoop(step_size=2.0),
     meta_objective_class=functools.partial(
       meta_objectives.ProximalObjective,
       clip_ratio=1e6,

@@ -7,7 +7,7 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
-from maml_tf import meta_batch
+from maml_tf.core import meta_batch
 from maml_tf.learning import advantages
 from tests.learning import recorded_batches
 from tests.learning import small_agent

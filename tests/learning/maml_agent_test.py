@@ -13,9 +13,9 @@ from tf_agents.networks import actor_distribution_rnn_network
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 
-from maml_tf import action_distributions
-from maml_tf import meta_batch
 from maml_tf.collection import meta_collector
+from maml_tf.core import action_distributions
+from maml_tf.core import meta_batch
 from maml_tf.environments import point_navigation
 from maml_tf.learning import actor_networks
 from maml_tf.learning import meta_objectives

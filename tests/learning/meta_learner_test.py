@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 
-from maml_tf import finite_checks
 from maml_tf.collection import meta_collector
+from maml_tf.core import finite_checks
 from maml_tf.environments import point_navigation
-from maml_tf.learning import adaptation
+from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import meta_learner
 from maml_tf.learning import surrogates
 from tests import point_agent
@@ -65,7 +65,7 @@ def _train(meta_batches, strategy=None, **kwargs):
   """Trains a new agent, one step on each meta-batch."""
   surrogate = _Surrogate()
   learner = _learner(
-    strategy, inner_loop=adaptation.InnerLoop(surrogate=surrogate), **kwargs
+    strategy, inner_loop=inner_loop_lib.InnerLoop(surrogate=surrogate), **kwargs
   )
   loss_infos, num_calls = [], []
   for batch in meta_batches:

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from maml_tf import meta_batch
-from maml_tf.learning import adaptation
+from maml_tf.core import meta_batch
+from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import meta_objectives
 
 tfd = tfp.distributions
@@ -60,7 +60,7 @@ def _arguments():
     [1, 1, 0],
     policy.log_prob(action) - tf.math.log([1.5, 0.5, 3.0]),
   )
-  adapted = adaptation.Adapted((), distributions, ())
+  adapted = inner_loop_lib.Adapted((), distributions, ())
   return adapted, (first, second), policy, query
 
 

@@ -11,8 +11,8 @@ from maml_tf.learning import meta_updates
 SGD = tf.keras.optimizers.SGD
 
 
-def _problem(gradient=None, displacement=None):
-  return meta_updates.MetaProblem(gradient, None, None, displacement)
+def _problem(gradient=None, reptile_direction=None):
+  return meta_updates.MetaProblem(gradient, None, None, reptile_direction)
 
 
 def _constant(*gradients):
@@ -107,11 +107,11 @@ def test_reptile_moves_towards_the_adapted_parameters():
   update = meta_updates.ReptileUpdate(0.25)
   update.build(variables)
 
-  def displacement(theta):
+  def reptile_direction(theta):
     # phi = 3 theta.
     return {'loss': theta[0]}, tuple(2 * p for p in theta)
 
-  info = update(variables, _problem(displacement=displacement))
+  info = update(variables, _problem(reptile_direction=reptile_direction))
   np.testing.assert_allclose(variables[0], 1.5)
   np.testing.assert_allclose(variables[1], [3, 6])
   np.testing.assert_allclose(info.metrics['loss'], 1)

@@ -10,8 +10,8 @@ from tf_agents.networks import normal_projection_network
 from tf_agents.networks import value_network
 from tf_agents.specs import tensor_spec
 
-from maml_tf import meta_batch
-from maml_tf.learning import adaptation
+from maml_tf.core import meta_batch
+from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import meta_objectives
 from maml_tf.learning import step_sizes
 from maml_tf.learning import surrogates
@@ -87,10 +87,10 @@ NETWORKS = {
   'deviation of the state': _deviation_of_the_state,
 }
 INNER_LOOPS = {
-  'learned step sizes': lambda: adaptation.InnerLoop(
+  'learned step sizes': lambda: inner_loop_lib.InnerLoop(
     2, step_sizes.LayerStepSizes()
   ),
-  'DiCE': lambda: adaptation.InnerLoop(
+  'DiCE': lambda: inner_loop_lib.InnerLoop(
     surrogate=surrogates.dice, entropy_coefficient=0.1
   ),
 }
@@ -175,7 +175,7 @@ def test_the_trust_region(network):
   _check_mean(
     product,
     [
-      agent._task.kl_product(theta, vector, tuple(task[:-1]), task[-1])
+      agent._task.kl_hvp(theta, vector, tuple(task[:-1]), task[-1])
       for task in tasks
     ],
   )

@@ -5,7 +5,7 @@ import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
-from maml_tf import meta_batch
+from maml_tf.core import meta_batch
 
 FIRST, MID, LAST = ts.StepType.FIRST, ts.StepType.MID, ts.StepType.LAST
 # Transitions of the episodes of two tasks. Each episode has a boundary at its

@@ -5,7 +5,7 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 
 from maml_tf.learning import actor_networks
-from maml_tf.learning import adaptation
+from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import maml_agent
 from maml_tf.learning import meta_updates
 
@@ -39,7 +39,7 @@ def create_agent(
     action_spec,
     network,
     inner_loop=kwargs.pop('inner_loop', None)
-    or adaptation.InnerLoop(num_adaptation_steps, inner_step_size),
+    or inner_loop_lib.InnerLoop(num_adaptation_steps, inner_step_size),
     meta_update=meta_update or sgd(),
     train_step_counter=tf.Variable(0, dtype=tf.int64),
     **kwargs,

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from maml_tf import meta_batch
+from maml_tf.core import meta_batch
 from maml_tf.learning import surrogates
 
 RATIO = np.float32([1.5, 0.5, 1.5, 0.5, 1.1, 40])

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks import tabular_mdp
-from maml_tf.learning import adaptation
+from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import meta_objectives
 from maml_tf.learning import task_map
 from tests.learning import enumerated_derivatives
@@ -74,7 +74,7 @@ def _exploration_gradient(step_size=STEP_SIZE):
 
 
 def _inner_loop(name, step_size):
-  inner_loop = adaptation.InnerLoop(
+  inner_loop = inner_loop_lib.InnerLoop(
     step_size=step_size, surrogate=SURROGATES[name].surrogate
   )
   inner_loop.build([tf.Variable(THETA)])
@@ -93,7 +93,7 @@ def _inner_loop_gradient(name, step_size=STEP_SIZE):
       value = tabular_mdp.expected_return(MDP, adapted.parameters[0])
     return adapted.parameters[0], tape.gradient(value, theta)
 
-  phi, gradients = task_map.map_tasks(task_gradient, SUPPORT)
+  phi, gradients = task_map.vmap_tasks(task_gradient, SUPPORT)
   return phi.numpy(), PROBABILITY @ gradients.numpy().reshape(len(phi), -1)
 
 
@@ -169,7 +169,7 @@ def test_the_exploration_objective_makes_log_likelihood_exact():
     tabular_mdp.Episodes(*(np.tile(x, [len(x), 1, 1]) for x in EPISODES)),
     tabular_mdp.probability(MDP, phi, EPISODES),
   )._replace(episode_return=tabular_mdp.expected_return(MDP, phi))
-  gradients = task_map.map_tasks(task_gradient, (SUPPORT, query), 54).numpy()
+  gradients = task_map.vmap_tasks(task_gradient, (SUPPORT, query), 54).numpy()
   # The loss is minus a mean over frames.
   gradient = -MDP.horizon * PROBABILITY @ gradients.reshape(len(phi), -1)
   _assert_equal(gradient, _exact_gradient())

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks import tabular_mdp
-from maml_tf.learning import adaptation
+from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import surrogates
 from tests.learning import enumerated_derivatives
 
@@ -85,7 +85,7 @@ def _derivatives(surrogate, stage, theta):
 
 
 def _inner_loop(surrogate, num_steps=1, first_order=False):
-  inner_loop = adaptation.InnerLoop(
+  inner_loop = inner_loop_lib.InnerLoop(
     num_steps=num_steps,
     step_size=STEP_SIZE,
     surrogate=surrogate,

@@ -27,7 +27,7 @@ def _problem(loss_fn, kl_fn):
       loss = loss_fn(theta)
     return {'loss': loss}, tape.gradient(loss, theta)
 
-  def kl_product(theta, vector):
+  def kl_hvp(theta, vector):
     with tf.GradientTape() as outer:
       outer.watch(theta)
       with tf.GradientTape() as inner:
@@ -41,8 +41,8 @@ def _problem(loss_fn, kl_fn):
   return meta_updates.MetaProblem(
     gradient=gradient,
     loss_and_kl=lambda theta: (loss_fn(theta), kl_fn(theta)),
-    kl_product=kl_product,
-    displacement=None,
+    kl_hvp=kl_hvp,
+    reptile_direction=None,
   )
 
 
@@ -298,14 +298,14 @@ NO_STEP = {
   'KL NaN': _at_candidates(kl=np.nan),
   'KL too large': _at_candidates(kl=0.0401),
   'KL flat': _replaced(
-    kl_product=lambda theta, vector: tuple(tf.zeros_like(v) for v in vector)
+    kl_hvp=lambda theta, vector: tuple(tf.zeros_like(v) for v in vector)
   ),
   # -1 + damping = 1: the damped curvature is positive.
   'KL curved downwards': _replaced(
-    kl_product=lambda theta, vector: tuple(-v for v in vector)
+    kl_hvp=lambda theta, vector: tuple(-v for v in vector)
   ),
   'KL product NaN': _replaced(
-    kl_product=lambda theta, vector: (vector[0], vector[1] * np.nan)
+    kl_hvp=lambda theta, vector: (vector[0], vector[1] * np.nan)
   ),
 }
 
@@ -424,7 +424,7 @@ def _softmax_problem(
   return local._replace(
     gradient=lambda theta: mean(local.gradient(theta)),
     loss_and_kl=lambda theta: mean(local.loss_and_kl(theta)),
-    kl_product=lambda theta, v: mean(local.kl_product(theta, v)),
+    kl_hvp=lambda theta, v: mean(local.kl_hvp(theta, v)),
   )
 
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from maml_tf import run_checkpoints
+from maml_tf.run import checkpoints as run_checkpoints
 from tests.survival import trained_process
 
 # A checkpoint of these networks has about 0.8 MB: the third does not fit.

@@ -12,7 +12,7 @@ import os
 import threading
 from typing import NamedTuple
 
-from maml_tf import processors
+from maml_tf.core import cpu
 from maml_tf.environments import point_navigation
 from tests import point_agent
 
@@ -69,7 +69,7 @@ def main():
   parser.add_argument('--iterations', type=int, default=300)
   parser.add_argument('--every', type=int, default=50)
   flags = parser.parse_args()
-  processors.one_thread_an_operation()
+  cpu.one_thread_an_operation()
   run(flags.iterations, flags.every)
 
 

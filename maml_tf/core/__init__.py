@@ -1,0 +1,1 @@
+"""What every room stands on: data, parameters, distributions, randomness."""

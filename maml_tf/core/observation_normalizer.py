@@ -1,0 +1,126 @@
+"""Observations brought to mean 0 and deviation 1 by running statistics."""
+
+import tensorflow as tf
+from tf_agents.typing import types
+
+from maml_tf.core import replicas
+
+_MAX_ABSOLUTE = 10.0
+_EPSILON = 1e-6
+# What the initial statistics weigh, in frames.
+_INITIAL_COUNT = 1e-8
+
+
+class ObservationNormalizer(tf.Module):
+  """Normalises observations by the mean and variance of all those seen.
+
+  normalized = clip((o - mean) / sqrt(variance + 1e-6), -10, 10)
+
+  RLlib's `MeanStdFilter`. The statistics start as mean 0 and variance 1 and
+  change only in `update`, after a meta-batch is used up: all its stages are
+  collected and learned from with the same ones. Observations that are not
+  floating-point numbers stay as they are.
+  """
+
+  def __init__(
+    self, observation_spec: types.NestedTensorSpec, name: str | None = None
+  ):
+    """Creates the statistics.
+
+    Args:
+      observation_spec: A nest of `TensorSpec`, without a batch axis.
+      name: The name of the module.
+    """
+    super().__init__(name=name)
+    self._spec = observation_spec
+    self._count = _variable(_INITIAL_COUNT, 'count')
+    self._mean = [_variable(tf.zeros(s.shape), 'mean') for s in self._floats]
+    self._variance = [
+      _variable(tf.ones(s.shape), 'variance') for s in self._floats
+    ]
+
+  @property
+  def _floats(self):
+    return [s for s in tf.nest.flatten(self._spec) if s.dtype.is_floating]
+
+  @property
+  def variables_tuple(self) -> tuple[tf.Variable, ...]:
+    """The statistics' variables."""
+    return (self._count, *self._mean, *self._variance)
+
+  def statistics(self) -> tuple[tuple[types.Tensor, types.Tensor], ...]:
+    """The mean and the variance of every floating-point observation."""
+    return tuple(
+      (tf.convert_to_tensor(mean), tf.convert_to_tensor(variance))
+      for mean, variance in zip(self._mean, self._variance)
+    )
+
+  def normalize(
+    self,
+    observation: types.NestedTensor,
+    statistics: tuple[tuple[types.Tensor, types.Tensor], ...] | None = None,
+  ) -> types.NestedTensor:
+    """Normalises.
+
+    Args:
+      observation: A nest of tensors with any outer axes.
+      statistics: What `statistics` returned. None: the present ones. Functions
+        that XLA compiles for several replicas cannot read them themselves.
+
+    Returns:
+      A nest like `observation`.
+    """
+    statistics = iter(statistics or self.statistics())
+
+    def leaf(tensor):
+      if not tensor.dtype.is_floating:
+        return tensor
+      mean, variance = (tf.cast(s, tensor.dtype) for s in next(statistics))
+      normalized = (tensor - mean) * tf.math.rsqrt(variance + _EPSILON)
+      return tf.clip_by_value(normalized, -_MAX_ABSOLUTE, _MAX_ABSOLUTE)
+
+    return tf.nest.map_structure(leaf, observation)
+
+  def update(self, observation: types.NestedTensor, mask: types.Tensor) -> None:
+    """Adds observations to the statistics, on all replicas alike.
+
+    Args:
+      observation: A nest of tensors [B, T, ...], not normalised.
+      mask: A tensor [B, T]: 1 where the frame counts.
+    """
+    floats = [o for o in tf.nest.flatten(observation) if o.dtype.is_floating]
+    # In float64: how tasks are divided over replicas must not show.
+    mask = tf.cast(mask, tf.float64)
+    sums = tuple(
+      _sums(tf.cast(o, tf.float64) - tf.cast(mean, tf.float64), mask)
+      for o, mean in zip(floats, self._mean)
+    )
+    count, sums = replicas.total((tf.reduce_sum(mask), sums))
+    before = tf.cast(self._count, tf.float64)
+    total = before + count
+    for mean, variance, (first, second) in zip(
+      self._mean, self._variance, sums
+    ):
+      shift = first / total
+      mean_square = (before * tf.cast(variance, tf.float64) + second) / total
+      variance.assign(
+        tf.cast(tf.maximum(mean_square - shift**2, 0.0), tf.float32)
+      )
+      mean.assign_add(tf.cast(shift, tf.float32))
+    self._count.assign(tf.cast(total, tf.float32))
+
+
+def _variable(value, name):
+  return tf.Variable(
+    value,
+    trainable=False,
+    aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    name=name,
+  )
+
+
+def _sums(deviation, mask):
+  """Sums of [B, T, ...] and of its squares over the frames that count."""
+  mask = mask[(..., *[tf.newaxis] * (deviation.shape.rank - 2))]
+  deviation = tf.where(mask > 0, deviation, tf.zeros_like(deviation))
+  return tf.reduce_sum(deviation, [0, 1]), tf.reduce_sum(deviation**2, [0, 1])

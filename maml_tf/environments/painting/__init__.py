@@ -1,0 +1,1 @@
+"""Pictures of environments, made without a display."""

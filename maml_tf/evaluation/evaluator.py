@@ -1,0 +1,191 @@
+"""Returns on held-out tasks after 0, 1, ... adaptation steps.
+
+Held-out tasks come from the streams of iteration 0, on which nothing is
+trained: the same tasks, starts and noise at every evaluation with one seed.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import gin
+import numpy as np
+import tensorflow as tf
+from tf_agents.typing import types
+
+from maml_tf.collection import meta_collector
+from maml_tf.core import checks
+from maml_tf.core import random_streams
+from maml_tf.environments import task_environment
+from maml_tf.evaluation import random_actions
+from maml_tf.evaluation import statistics as evaluation_statistics
+from maml_tf.learning import maml_agent
+
+# The MAML paper's code halves the step size after the first step.
+_SCHEDULES = ('constant', 'halve')
+
+
+class PolicyEvaluation(NamedTuple):
+  """How one policy did.
+
+  Attributes:
+    name: 'trained', or a reference: 'initial' or 'random'.
+    returns: A float64 array [S + 1, B, E]: undiscounted episode returns after
+      0, ..., S adaptation steps.
+    statistics: One `StepStatistics` for each of them.
+  """
+
+  name: str
+  returns: np.ndarray
+  statistics: tuple[evaluation_statistics.StepStatistics, ...]
+
+
+class Evaluation(NamedTuple):
+  """How policies did on the same held-out tasks.
+
+  Attributes:
+    iteration: How many meta-iterations the trained policy has seen.
+    seed: Of the tasks, starts and actions.
+    step_size_schedule: 'constant' or 'halve'.
+    tasks: The tasks, a float64 array [B, ...].
+    policies: The trained policy, then the references.
+  """
+
+  iteration: int
+  seed: int
+  step_size_schedule: str
+  tasks: np.ndarray
+  policies: tuple[PolicyEvaluation, ...]
+
+
+@gin.configurable(denylist=['agent', 'create_environment', 'seed'])
+class Evaluator:
+  """Adapts an agent as it is now to held-out tasks, and plays them."""
+
+  def __init__(
+    self,
+    agent: maml_agent.MamlAgent,
+    create_environment: Callable[..., task_environment.TaskEnvironment],
+    seed: int,
+    num_tasks: int = 40,
+    episodes_per_task: int = 20,
+    num_adaptation_steps: int | None = None,
+    step_size_schedule: str = 'constant',
+  ):
+    """Creates an environment of its own and a collector.
+
+    Args:
+      agent: What is evaluated.
+      create_environment: Makes the environment, given num_tasks and
+        environments_per_task.
+      seed: The run's seed: its held-out tasks are disjoint from those that it
+        trains on.
+      num_tasks: B, any number.
+      episodes_per_task: E, for each step.
+      num_adaptation_steps: S, which may exceed the X of training. None: X.
+      step_size_schedule: 'constant': the inner loop's own step sizes. 'halve':
+        half of its step size after the first step, as in the MAML paper.
+
+    Raises:
+      ValueError: An argument is impossible.
+    """
+    checks.integer('num_tasks', num_tasks, 1)
+    checks.integer('episodes_per_task', episodes_per_task, 1)
+    if num_adaptation_steps is None:
+      num_adaptation_steps = agent.num_adaptation_steps
+    checks.integer('num_adaptation_steps', num_adaptation_steps, 0)
+    checks.integer('seed', seed, 0)
+    self._agent = agent
+    self._seed = seed
+    self._schedule = step_size_schedule
+    self._later_step_size = _later_step_size(agent, step_size_schedule)
+    self._environment = create_environment(
+      num_tasks=num_tasks, environments_per_task=episodes_per_task
+    )
+    self._collector = meta_collector.MetaCollector(
+      self._environment,
+      agent.collect_policy,
+      self._adapt,
+      num_adaptation_steps,
+      seed,
+    )
+
+  def evaluate(
+    self,
+    initial_parameters: Sequence[types.Array] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+  ) -> Evaluation:
+    """Plays all tasks; nothing of the agent changes.
+
+    Args:
+      initial_parameters: The networks' parameters before training, without a
+        leading B. Given them, there are two references: these parameters,
+        adapted the same way, and random actions. The former see observations
+        normalised as the trained ones do, and learned step sizes are theirs
+        too. None: no references.
+      say: Is told of every step that has been played.
+
+    Returns:
+      An `Evaluation`.
+    """
+    policies = [self._play('trained', None, say)]
+    if initial_parameters is not None:
+      policies.append(self._play('initial', initial_parameters, say))
+      policies.append(self._play_at_random(say))
+    return Evaluation(
+      int(self._agent.train_step_counter.numpy()),
+      self._seed,
+      self._schedule,
+      self._environment.tasks,
+      tuple(policies),
+    )
+
+  def _adapt(self, experience, policy_state, step):
+    return self._agent.adapt(
+      experience,
+      policy_state,
+      step=step,
+      step_size=self._later_step_size if step else None,
+    )
+
+  def _play(self, name, parameters, say):
+    policy_state = None
+    if parameters is not None:
+      policy_state = tuple(
+        tf.broadcast_to(p, [self._environment.num_tasks, *p.shape])
+        for p in parameters
+      )
+    returns = []
+    for stage in self._collector.stages(random_streams.HELD_OUT, policy_state):
+      returns.append(stage.returns)
+      say(f'{name}, step {len(returns) - 1}: {stage.returns.mean():.4g}')
+    return _policy_evaluation(name, np.stack(returns))
+
+  def _play_at_random(self, say):
+    returns = random_actions.play(
+      self._environment, self._seed, random_streams.HELD_OUT
+    )
+    say(f'random: {returns.mean():.4g}')
+    return _policy_evaluation('random', returns[np.newaxis])
+
+
+def _later_step_size(agent, schedule):
+  """The step size after the first step; None: the inner loop's own."""
+  if schedule not in _SCHEDULES:
+    raise ValueError(
+      f'step_size_schedule is {schedule!r}: give ' + ' or '.join(_SCHEDULES)
+    )
+  if schedule == 'constant':
+    return None
+  if agent.fixed_step_size is None:
+    raise ValueError(
+      "step_size_schedule is 'halve', but this agent's step sizes are learned:"
+      " give 'constant'"
+    )
+  return agent.fixed_step_size / 2
+
+
+def _policy_evaluation(name, returns):
+  return PolicyEvaluation(
+    name, returns, evaluation_statistics.over_tasks(returns)
+  )

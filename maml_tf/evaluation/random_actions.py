@@ -1,0 +1,89 @@
+"""Episodes of random actions: what a policy gets that knows nothing."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from tf_agents.specs import array_spec
+from tf_agents.typing import types
+
+from maml_tf.core import random_streams
+from maml_tf.environments import task_environment
+
+
+def play(
+  environment: task_environment.TaskEnvironment, seed: int, iteration: int
+) -> np.ndarray:
+  """Plays one episode in every environment, with the tasks that are set.
+
+  Actions are uniform in the bounds of the action spec, and standard normal
+  where there are none. An episode starts as the collector's first stage of the
+  same seed and iteration does.
+
+  Args:
+    environment: B tasks with E environments each.
+    seed: The run's seed.
+    iteration: The meta-iteration, which names the random streams.
+
+  Returns:
+    Undiscounted episode returns, a float64 array [B, E].
+  """
+  num_tasks = environment.num_tasks
+  resets, actions = (
+    [random_streams.key(seed, iteration, 0, i, p) for i in range(num_tasks)]
+    for p in (random_streams.Purpose.RESET, random_streams.Purpose.ACTION)
+  )
+  generators = [random_streams.generator(key) for key in actions]
+  environment.seed(resets)
+  environment.reset()
+  returns = np.zeros(environment.batch_size)
+  running = np.ones(environment.batch_size, bool)
+  while running.any():
+    time_step = environment.step(
+      draw(
+        environment.action_spec(),
+        generators,
+        environment.environments_per_task,
+      )
+    )
+    returns += np.where(running, time_step.reward, 0)
+    running &= ~time_step.is_last()
+  return returns.reshape(num_tasks, -1)
+
+
+def draw(
+  action_spec: types.NestedArraySpec,
+  generators: Sequence[np.random.Generator],
+  num_each: int,
+) -> types.NestedArray:
+  """Draws actions, uniform or standard normal.
+
+  Args:
+    action_spec: A nest of array specs.
+    generators: B of them, one a task.
+    num_each: E, how many actions to draw from each.
+
+  Returns:
+    A nest of arrays [B * E, ...].
+  """
+  return tf.nest.map_structure(
+    lambda spec: np.concatenate(
+      [_draw_part(spec, rng, (num_each, *spec.shape)) for rng in generators]
+    ),
+    action_spec,
+  )
+
+
+def _draw_part(spec, rng, shape):
+  spec = array_spec.BoundedArraySpec.from_spec(spec)
+  low, high = spec.minimum, spec.maximum
+  if np.issubdtype(spec.dtype, np.integer):
+    return rng.integers(low, high, shape, spec.dtype, endpoint=True)
+  # An unbounded spec has the type's limits for bounds.
+  limit = np.finfo(spec.dtype).max
+  bounded = (low > -limit) & (high < limit)
+  uniform = rng.uniform(
+    np.where(bounded, low, 0), np.where(bounded, high, 1), shape
+  )
+  normal = np.clip(rng.standard_normal(shape), low, high)
+  return np.where(bounded, uniform, normal).astype(spec.dtype)

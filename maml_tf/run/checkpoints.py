@@ -1,0 +1,191 @@
+"""Checkpoints of a run: written in one piece, read only if intact."""
+
+from collections.abc import Callable
+import glob
+import os
+import re
+import shutil
+import sys
+
+import tensorflow as tf
+
+from maml_tf.core import errors
+
+CHECKPOINT_DIR = 'checkpoints'
+_PREFIX = 'ckpt-'
+
+
+def newest_intact(
+  directory: str, say: Callable[[str], None] | None = None
+) -> str | None:
+  """Finds the newest checkpoint all of whose bytes can be trusted.
+
+  Every tensor is read: TensorFlow stores a checksum with each.
+
+  Args:
+    directory: Where the checkpoints are.
+    say: Is gathered of each one that is passed over. By default stderr is.
+
+  Returns:
+    Its path as `tf.train.Checkpoint.read` takes it. None: there is no
+    checkpoint, whole or damaged.
+
+  Raises:
+    errors.UsageError: There are checkpoints, but none is intact.
+  """
+  say = say or _say
+  damaged = []
+  known = {*_iterations(directory), *_pointed_at(directory)}
+  for iteration in sorted(known, reverse=True):
+    path = _path(directory, iteration)
+    damage = _damage(path)
+    if not damage:
+      if damaged:
+        say(f'{"; ".join(damaged)}: {path} is used instead')
+      return path
+    damaged.append(f'{path} is damaged ({damage})')
+  if damaged:
+    raise errors.UsageError(
+      f'{"; ".join(damaged)}: no checkpoint is intact, and nothing was changed;'
+      ' bring one back, or give another --root_dir to begin anew'
+    )
+  return None
+
+
+class RunCheckpoints:
+  """Writes and restores a run's checkpoints, the last three of which are kept.
+
+  A new one appears under its name when it is whole, so a process that ends
+  while it writes, or a full disk, costs no older one.
+  """
+
+  def __init__(self, root_dir: str, max_to_keep: int = 3, **trackables):
+    """Takes what is saved.
+
+    Args:
+      root_dir: The run's folder.
+      max_to_keep: How many checkpoints are kept.
+      **trackables: What is saved, by name, as `tf.train.Checkpoint` takes it.
+    """
+    self._directory = os.path.join(root_dir, CHECKPOINT_DIR)
+    self._max_to_keep = max_to_keep
+    self._checkpoint = tf.train.Checkpoint(**trackables)
+    self._last_iteration = None
+
+  @property
+  def last_iteration(self) -> int | None:
+    """The iteration of the newest checkpoint; None: there is none yet."""
+    return self._last_iteration
+
+  def restore(self) -> bool:
+    """Restores the newest intact checkpoint; returns whether there is one.
+
+    Raises:
+      errors.UsageError: There are checkpoints, but none is intact, or they hold
+        something else than this run.
+    """
+    path = newest_intact(self._directory)
+    if path is None:
+      return False
+    try:
+      status = self._checkpoint.read(path)
+      status.assert_existing_objects_matched()
+    except (AssertionError, ValueError) as error:
+      reason = str(error).partition('\n')[0]
+      raise errors.UsageError(
+        f'{path} holds other variables than this config makes ({reason}): give'
+        ' another --root_dir, or the version that wrote it'
+      ) from error
+    self._last_iteration = _iteration(path)
+    return True
+
+  def save(self, iteration: int) -> None:
+    """Writes a checkpoint, then removes those that are not kept.
+
+    Args:
+      iteration: The last completed iteration, which names it.
+
+    Raises:
+      errors.RunError: It cannot be written; older ones are as they were.
+    """
+    scratch = os.path.join(self._directory, '.writing')
+    with errors.disk_errors(f'the checkpoint of iteration {iteration}'):
+      shutil.rmtree(scratch, ignore_errors=True)
+      try:
+        os.makedirs(scratch)
+        self._checkpoint.write(_path(scratch, iteration))
+        # The index comes last: without it there is no checkpoint.
+        names = sorted(os.listdir(scratch), key=lambda n: n.endswith('.index'))
+        for name in names:
+          os.replace(
+            os.path.join(scratch, name), os.path.join(self._directory, name)
+          )
+      finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+      self._last_iteration = iteration
+      self._remove_old()
+      self._point_to(iteration)
+
+  def _point_to(self, iteration):
+    """Tells `tf.train.latest_checkpoint`, which other programs call."""
+    path = os.path.join(self._directory, 'checkpoint')
+    with open(f'{path}.tmp', 'w', encoding='utf-8') as file:
+      file.write(f'model_checkpoint_path: "{_PREFIX}{iteration}"\n')
+    os.replace(f'{path}.tmp', path)
+
+  def _remove_old(self):
+    """Keeps the newest ones up to the last."""
+    iterations = sorted(_iterations(self._directory))
+    # Damaged ones of later iterations do not take the place of whole ones.
+    written = [i for i in iterations if i <= self._last_iteration]
+    for iteration in written[: -self._max_to_keep]:
+      path = _path(self._directory, iteration)
+      # The index first: what is half removed is no checkpoint any more.
+      for name in (f'{path}.index', *glob.glob(f'{glob.escape(path)}.data-*')):
+        os.remove(name)
+
+
+def _path(directory, iteration):
+  return os.path.join(directory, f'{_PREFIX}{iteration}')
+
+
+def _iteration(path):
+  return int(os.path.basename(path).removeprefix(_PREFIX))
+
+
+def _iterations(directory):
+  """The iterations of which a checkpoint has an index."""
+  if not os.path.isdir(directory):
+    return []
+  matches = (
+    re.fullmatch(rf'{_PREFIX}(\d+)\.index', name)
+    for name in os.listdir(directory)
+  )
+  return [int(match[1]) for match in matches if match]
+
+
+def _pointed_at(directory):
+  """The iteration of the last checkpoint written, even if it is lost."""
+  try:
+    with open(os.path.join(directory, 'checkpoint'), encoding='utf-8') as file:
+      return map(int, re.findall(rf'{_PREFIX}(\d+)', file.readline()))
+  except (OSError, ValueError):
+    return ()
+
+
+def _damage(path):
+  """What is wrong with a checkpoint, in a few words; '' if nothing is."""
+  if not os.path.exists(f'{path}.index'):
+    return 'its index is missing'
+  try:
+    reader = tf.train.load_checkpoint(path)
+    for name in reader.get_variable_to_shape_map():
+      reader.get_tensor(name)
+  except Exception as error:  # Damaged bytes come out as any of them.
+    reason = str(getattr(error, 'message', error)).partition('\n')[0]
+    return reason.removeprefix(path).strip(' :') or type(error).__name__
+  return ''
+
+
+def _say(line):
+  print(line, file=sys.stderr, flush=True)

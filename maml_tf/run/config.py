@@ -1,0 +1,187 @@
+"""Gin files found, parsed and recorded: what defines a run."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+import functools
+import hashlib
+import logging
+import os
+import re
+
+import gin
+import numpy as np
+
+from maml_tf.core import errors
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# In a wheel the configs are inside the package, in a checkout beside it.
+CONFIG_DIRS = (
+  os.path.join(_PACKAGE, 'gin_configs'),
+  os.path.join(os.path.dirname(_PACKAGE), 'gin_configs'),
+)
+CONFIG_FILE = 'config.gin'
+
+# How long a run goes on, how often it is saved and how it is evaluated may
+# change when it resumes.
+_MAY_CHANGE = (
+  'train_eval.num_iterations',
+  'train_eval.checkpoint_interval',
+  'train_eval.evaluation_interval',
+  'Evaluator.',
+)
+
+
+def shipped_configs() -> list[str]:
+  """Returns the names of the gin files that come with the package."""
+  return sorted(
+    {
+      name
+      for directory in CONFIG_DIRS
+      if os.path.isdir(directory)
+      for name in os.listdir(directory)
+      if name.endswith('.gin')
+    }
+  )
+
+
+def parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> None:
+  """Parses gin files, then bindings.
+
+  Args:
+    gin_files: Paths, or names of files that come with the package.
+    gin_bindings: Lines such as 'InnerLoop.step_size = 0.1'.
+
+  Raises:
+    errors.UsageError: A file does not exist or does not parse, or a name or
+      parameter is unknown.
+  """
+  paths = [_find(name) for name in gin_files]
+  _add_search_paths()
+  disabled = logging.root.manager.disable
+  # Gin logs an error for each folder where an included file is not.
+  logging.disable(logging.ERROR)
+  try:
+    with errors.usage_errors():
+      gin.parse_config_files_and_bindings(paths, gin_bindings)
+  finally:
+    logging.disable(disabled)
+
+
+@functools.cache
+def _add_search_paths() -> None:
+  """Makes the packaged files known to `include`, once a process."""
+  for directory in CONFIG_DIRS:
+    gin.add_config_file_search_path(directory)
+
+
+def _find(name: str) -> str:
+  """Returns the path of a gin file."""
+  for path in (name, *(os.path.join(d, name) for d in CONFIG_DIRS)):
+    if os.path.isfile(path):
+      return path
+  raise errors.UsageError(
+    f'{name} does not exist: give a path, or one of '
+    + ', '.join(shipped_configs())
+  )
+
+
+def check(root_dir: str) -> None:
+  """Compares what is in force already with the run there, if there is one.
+
+  It writes nothing. `write_or_check` compares all, but only once every setting
+  has been used.
+
+  Args:
+    root_dir: The run's folder, which need not exist.
+
+  Raises:
+    errors.UsageError: The run there has another config; the message names a
+      difference.
+    OSError: The folder cannot be there, or its config cannot be read.
+  """
+  there, here = _recorded(root_dir), _bindings(gin.operative_config_str())
+  if there is None:
+    folder = os.path.abspath(root_dir)
+    while not os.path.exists(folder):
+      folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+      raise NotADirectoryError(
+        f'{folder} is no folder: give another --root_dir'
+      )
+  else:
+    _check_same(root_dir, there, here, here.keys() & there.keys())
+
+
+def write_or_check(root_dir: str) -> None:
+  """Records the operative config in a new run, or compares it with the run's.
+
+  Args:
+    root_dir: The run's folder, made if it isn't there.
+
+  Raises:
+    errors.UsageError: The run there has another config; the message names a
+      difference.
+    OSError: The folder or file cannot be written.
+  """
+  path = os.path.join(root_dir, CONFIG_FILE)
+  config = gin.operative_config_str()
+  there, here = _recorded(root_dir), _bindings(config)
+  if there is not None:
+    _check_same(root_dir, there, here, here.keys() | there.keys())
+  os.makedirs(root_dir, exist_ok=True)
+  temporary = path + '.tmp'
+  with open(temporary, 'w', encoding='utf-8') as file:
+    file.write(config)
+  os.replace(temporary, path)
+
+
+def _recorded(root_dir):
+  """The bindings of the run in a folder; None if there is none."""
+  path = os.path.join(root_dir, CONFIG_FILE)
+  if not os.path.exists(path):
+    return None
+  with open(path, encoding='utf-8') as file:
+    return _bindings(file.read())
+
+
+def _check_same(root_dir, there, here, names):
+  for name in sorted(names):
+    if here.get(name) != there.get(name):
+      raise errors.UsageError(
+        f'{root_dir} holds a run with {name} = {there.get(name)}, not '
+        f'{here.get(name)}: give another --root_dir or that config'
+      )
+
+
+def check_workers(
+  exchange: Callable[[Sequence[float]], np.ndarray],
+) -> None:
+  """Makes sure that all workers of a run have the same operative config.
+
+  Args:
+    exchange: See `WorkerGroup.exchange`.
+
+  Raises:
+    ValueError: They have not.
+  """
+  config = sorted(_bindings(gin.operative_config_str()).items())
+  # A whole number that float64 holds exactly.
+  digest = hashlib.sha256(repr(config).encode()).digest()[:6]
+  gathered = exchange([int.from_bytes(digest, 'big')])
+  if np.any(gathered != gathered[0]):
+    raise ValueError(
+      'the workers have different configs: give all the same --gin_file and'
+      ' --gin_bindings'
+    )
+
+
+def _bindings(config):
+  """The bindings of a config string that a resumed run must share."""
+  # Gin wraps long values: behind a backslash, or inside brackets.
+  lines = [line for line in config.splitlines() if not line.startswith('#')]
+  text = re.sub(r'\\?\n[ \t]+', ' ', '\n'.join(lines))
+  bindings = (line for line in text.splitlines() if ' =' in line)
+  pairs = (re.split(r' =\s+', line, maxsplit=1) for line in bindings)
+  return {
+    name: value for name, value in pairs if not name.startswith(_MAY_CHANGE)
+  }

@@ -1,0 +1,164 @@
+"""Ctrl-C and SIGTERM: where a run may be cut, and how soon it must end."""
+
+from collections.abc import Iterator
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+import time
+
+# A preemption notice leaves a process half a minute, often less.
+_DEADLINE_SECONDS = 8.0
+# Whoever sends a second signal does not want to wait.
+_IMPATIENT_SECONDS = 1.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(Exception):
+  """The user asked to stop; the run is saved after `iteration`."""
+
+  def __init__(self, iteration: int, signal_number: int = signal.SIGINT):
+    super().__init__(f'stopped after iteration {iteration}')
+    self.iteration = iteration
+    self.signal_number = signal_number
+
+  @property
+  def exit_code(self) -> int:
+    """128 and the signal's number, as shells have it: 130 or 143."""
+    return 128 + self.signal_number
+
+
+class Stop(Exception):
+  """What ends a block that may be cut."""
+
+
+class Interrupt:
+  """Whether a stop was requested, and where it may take effect.
+
+  Attributes:
+    signal_number: What came first: SIGINT, SIGTERM, or None.
+  """
+
+  def __init__(self):
+    self.signal_number = None
+    self._is_allowed = False
+
+  def request(self, signal_number: int) -> None:
+    """Asks to stop: at once inside `interruptible`, else where it begins.
+
+    Raises:
+      Stop: Inside `interruptible`.
+    """
+    self.signal_number = signal_number
+    if self._is_allowed:
+      self._is_allowed = False
+      raise Stop
+
+  @contextlib.contextmanager
+  def interruptible(self) -> Iterator[None]:
+    """What is done inside may be cut anywhere, and is given up then.
+
+    Raises:
+      Stop: A stop is requested, now or already.
+    """
+    if self.signal_number is not None:
+      raise Stop
+    self._is_allowed = True
+    try:
+      yield
+    finally:
+      self._is_allowed = False
+
+
+@contextlib.contextmanager
+def handle_signals(
+  deadline_seconds: float = _DEADLINE_SECONDS,
+) -> Iterator[Interrupt]:
+  """Turns the first signal into a request; the second acts as it always does.
+
+  If the process is still there at the deadline, as when one update takes
+  longer, it ends then, with what is on disk.
+
+  Outside the main thread, where Python handles no signals, nothing changes.
+
+  Args:
+    deadline_seconds: Between the first signal and the end of the process.
+  """
+  interrupt = Interrupt()
+  if threading.current_thread() is not threading.main_thread():
+    yield interrupt
+    return
+  previous = {number: signal.getsignal(number) for number in _SIGNALS}
+
+  def restore():
+    for number, handler in previous.items():
+      signal.signal(number, handler)
+
+  def handle(number, frame):
+    del frame
+    restore()
+    _say('\nStopping, and saving. Once more to stop at once.')
+    interrupt.request(number)
+
+  with _ending_at_deadline(deadline_seconds):
+    try:
+      for number in _SIGNALS:
+        signal.signal(number, handle)
+      yield interrupt
+    finally:
+      restore()
+
+
+@contextlib.contextmanager
+def _ending_at_deadline(seconds):
+  """Ends the process so long after a signal, if this is not left by then.
+
+  Python calls a handler between two of its instructions, and an update is one:
+  a thread of its own reads the pipe that signals are written to at once.
+  """
+  read_end, write_end = os.pipe()
+  os.set_blocking(write_end, False)
+  previous = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+  watcher = threading.Thread(
+    target=_watch, args=[read_end, seconds], daemon=True
+  )
+  watcher.start()
+  try:
+    yield
+  finally:
+    signal.set_wakeup_fd(previous)
+    os.close(write_end)
+    watcher.join()
+    os.close(read_end)
+
+
+def _watch(pipe, seconds):
+  """Waits for signals, then for the deadline or the end of the pipe."""
+  poll = select.poll()
+  poll.register(pipe, select.POLLIN)
+  deadline, exit_code = None, None
+  while True:
+    left = deadline and max(deadline - time.monotonic(), 0) * 1000
+    if not poll.poll(left):
+      _end(exit_code)
+    number = os.read(pipe, 1)
+    if not number:
+      return
+    if number[0] not in _SIGNALS:
+      continue
+    if deadline is None:
+      deadline, exit_code = time.monotonic() + seconds, 128 + number[0]
+    else:
+      deadline = min(deadline, time.monotonic() + _IMPATIENT_SECONDS)
+
+
+def _end(exit_code):
+  """Ends the process, whatever its other threads do."""
+  _say('stopped before the iteration was done: the last checkpoint stays')
+  os._exit(exit_code)
+
+
+def _say(line):
+  print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,108 @@
+"""A run's agent and tasks: built from its config, restored from its folder."""
+
+from collections.abc import Callable
+import inspect
+import os
+from typing import NamedTuple
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from maml_tf.core import errors
+from maml_tf.environments import task_environment
+from maml_tf.learning import maml_agent
+from maml_tf.run import checkpoints as run_checkpoints
+from maml_tf.run import config as run_config
+from maml_tf.run import experiment
+
+
+class TrainedRun(NamedTuple):
+  """What a run has made.
+
+  Attributes:
+    agent: The agent, with the parameters of the last checkpoint.
+    initial_parameters: The networks' parameters before the first iteration, a
+      tuple of arrays like the policy state without the leading B.
+    create_environment: (num_tasks, environments_per_task) -> a
+      `TaskEnvironment` of the run's tasks, with the run's horizon.
+    episodes_per_task: E of training.
+    seed: The run's seed.
+    iteration: How many meta-iterations the parameters have seen.
+  """
+
+  agent: maml_agent.MamlAgent
+  initial_parameters: tuple[np.ndarray, ...]
+  create_environment: Callable[[int, int], task_environment.TaskEnvironment]
+  episodes_per_task: int
+  seed: int
+  iteration: int
+
+
+def load(root_dir: str) -> TrainedRun:
+  """Builds a run's agent and restores its last checkpoint.
+
+  The run's config takes the place of what gin holds in this process; parts that
+  are called later, such as a surrogate with parameters, read it too.
+
+  Args:
+    root_dir: The run's folder.
+
+  Raises:
+    errors.UsageError: The folder holds no run or no checkpoint, or its config
+      cannot be built.
+  """
+  config = os.path.join(root_dir, run_config.CONFIG_FILE)
+  if not os.path.isfile(config):
+    raise errors.UsageError(
+      f'{root_dir} holds no run ({run_config.CONFIG_FILE} is missing): give'
+      ' the --root_dir of a training run'
+    )
+  checkpoint = run_checkpoints.newest_intact(
+    os.path.join(root_dir, run_checkpoints.CHECKPOINT_DIR)
+  )
+  if checkpoint is None:
+    raise errors.UsageError(
+      f'{root_dir} has no checkpoint yet: wait for the first one, or train'
+      ' with a smaller train_eval.checkpoint_interval'
+    )
+  gin.clear_config()
+  run_config.parse([config], [])
+  with errors.usage_errors():
+    settings = _settings()
+
+    def create_environment(num_tasks, environments_per_task):
+      return settings['environment_class'](
+        num_tasks=num_tasks,
+        environments_per_task=environments_per_task,
+        horizon=settings['horizon'],
+      )
+
+    # As training does: the same seed gives the same initial parameters.
+    tf.keras.utils.set_random_seed(settings['seed'])
+    agent = experiment.create_agent(
+      settings['agent_class'],
+      settings['actor_network_fn'],
+      settings['value_network_fn'],
+      create_environment(1, 1),
+    )
+  initial_parameters = tuple(
+    p.numpy() for p in agent.policy.get_initial_state(None)
+  )
+  status = tf.train.Checkpoint(agent=agent).read(checkpoint)
+  status.assert_existing_objects_matched().expect_partial()
+  return TrainedRun(
+    agent,
+    initial_parameters,
+    create_environment,
+    settings['episodes_per_task'],
+    settings['seed'],
+    int(agent.train_step_counter.numpy()),
+  )
+
+
+def _settings():
+  """The arguments that the config gives `train_eval`, by name."""
+  signature = inspect.signature(experiment.train_eval)
+  defaults = {n: p.default for n, p in signature.parameters.items()}
+  return {**defaults, **gin.get_bindings(experiment.train_eval)}

@@ -1,0 +1,146 @@
+"""The worker processes that share one run: who does what, what they tell."""
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+import contextlib
+
+import numpy as np
+import tensorflow as tf
+
+from maml_tf.core import errors
+
+# What TensorFlow raises in one worker when another has gone.
+_LOST = (
+  tf.errors.UnavailableError,
+  tf.errors.AbortedError,
+  tf.errors.CancelledError,
+  tf.errors.DeadlineExceededError,
+  tf.errors.InternalError,
+)
+
+
+class WorkerLost(errors.RunError):
+  """Another worker has stopped; this one cannot go on alone."""
+
+
+class WorkerGroup:
+  """The processes of a strategy, each of which holds a share of the tasks.
+
+  Under any strategy but `MultiWorkerMirroredStrategy` there is one process, the
+  chief, which exchanges nothing.
+  """
+
+  def __init__(self, strategy: tf.distribute.Strategy):
+    """Finds this process among the others.
+
+    Args:
+      strategy: What the run trains under.
+
+    Raises:
+      ValueError: TF_CONFIG gives this process a role that trains nothing.
+    """
+    self._strategy = strategy
+    self._num_workers, self._index = 1, 0
+    resolver = strategy.cluster_resolver
+    if (
+      isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+      and resolver.cluster_spec().jobs
+    ):
+      jobs = resolver.cluster_spec().as_dict()
+      if resolver.task_type not in ('chief', 'worker'):
+        raise ValueError(
+          f'TF_CONFIG makes this process a {resolver.task_type!r}: give it the'
+          " type 'worker' (or 'chief')"
+        )
+      num_chiefs = len(jobs.get('chief', ()))
+      self._num_workers = num_chiefs + len(jobs.get('worker', ()))
+      is_after_chief = resolver.task_type == 'worker'
+      self._index = resolver.task_id + num_chiefs * is_after_chief
+
+  @property
+  def num_workers(self) -> int:
+    """How many processes there are."""
+    return self._num_workers
+
+  @property
+  def index(self) -> int:
+    """The number of this process, from 0."""
+    return self._index
+
+  @property
+  def is_chief(self) -> bool:
+    """Whether this process writes; the others write nothing."""
+    return self._index == 0
+
+  def tasks(self, num_tasks: int) -> range:
+    """Returns which of B tasks this process collects: an equal share.
+
+    Args:
+      num_tasks: B, of all processes.
+
+    Raises:
+      ValueError: B is not a multiple of the number of processes.
+    """
+    if num_tasks % self._num_workers:
+      raise ValueError(
+        f'{num_tasks} tasks cannot be divided over {self._num_workers} workers:'
+        f' give a multiple of {self._num_workers}'
+      )
+    share = num_tasks // self._num_workers
+    return range(self._index * share, (self._index + 1) * share)
+
+  def exchange(self, values: Sequence[float]) -> np.ndarray:
+    """Tells all processes, and waits for what they tell.
+
+    Args:
+      values: n numbers; every process gives as many.
+
+    Returns:
+      A float64 array [processes, n].
+    """
+    values = np.asarray(values, np.float64)
+    if self._num_workers == 1:
+      return values[np.newaxis]
+    gathered = np.zeros((self._num_workers, len(values)))
+    gathered[self._index] = values
+    return self._sum(gathered).numpy()
+
+  def broadcast_from_chief(self, variables: Sequence[tf.Variable]) -> None:
+    """Gives variables, in place, the values that they have in the chief."""
+    if self._num_workers == 1:
+      return
+    for variable in variables:
+      value = variable.numpy()
+      gathered = value if self.is_chief else np.zeros_like(value)
+      variable.assign(self._sum(gathered))
+
+  @contextlib.contextmanager
+  def translate_errors(self) -> Iterator[None]:
+    """Turns what TensorFlow raises when a worker has gone into `WorkerLost`.
+
+    TensorFlow notices within seconds: a connection breaks, or a heartbeat stays
+    out.
+    """
+    try:
+      yield
+    except _LOST as error:
+      if self._num_workers == 1:
+        raise
+      raise WorkerLost(
+        f'worker {self._index} of {self._num_workers} stops, since another one'
+        ' is gone: start all again with the same commands, and the run goes on'
+        ' from its last checkpoint'
+      ) from error
+
+  def _sum(self, gathered: np.ndarray) -> tf.Tensor:
+    """The sum over processes; a process counts once, whatever its replicas."""
+    replicas = self._strategy.num_replicas_in_sync // self._num_workers
+
+    def value_fn(context):
+      is_first = context.replica_id_in_sync_group % replicas == 0
+      return tf.constant(gathered if is_first else np.zeros_like(gathered))
+
+    values = self._strategy.experimental_distribute_values_from_function(
+      value_fn
+    )
+    return self._strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)

@@ -1,0 +1,188 @@
+"""What a SavedModel offers whoever knows neither TF-Agents' classes nor ours.
+
+Signatures take and return named tensors: `observation` and `action`, or one
+tensor for each part of them (`observation_position`); `policy_info_*`, the
+parameters of the distribution that the action was drawn from; and the state,
+`state_*`, which goes from `initial_state` through `adapt` to `act_adapted`.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+from tf_agents.policies import tf_policy
+from tf_agents.trajectories import policy_step
+from tf_agents.trajectories import time_step as ts
+from tf_agents.trajectories import trajectory
+from tf_agents.typing import types
+
+from maml_tf.serving import named_tensors
+
+# How many steps a task has adapted: learned step sizes may differ.
+_STEPS = tf.TensorSpec([None], tf.int32, 'state_steps')
+
+State = tuple[types.Tensor, ...]
+ActionFn = Callable[[ts.TimeStep, State], policy_step.PolicyStep]
+AdaptFn = Callable[[trajectory.Trajectory, State, types.Tensor], State]
+
+
+def state_spec(policy: tf_policy.TFPolicy) -> tuple[tf.TensorSpec, ...]:
+  """Returns the specs of the policy state, [B, ...], as signatures name it."""
+  # Numbers: Keras' names differ with what else a process has built.
+  return named_tensors.name_specs(policy.policy_state_spec, 'state', [None])
+
+
+def adaptive(
+  policy: tf_policy.TFPolicy,
+  action: ActionFn,
+  deterministic_action: ActionFn | None,
+  adapt: AdaptFn,
+) -> dict[str, tf.types.experimental.GenericFunction]:
+  """Returns the signatures of a model that adapts.
+
+  initial_state: `batch_size` B -> the state of B tasks that have not adapted.
+  serving_default: `observation` [N, ...] -> `action`, `deterministic_action`
+    (where the distributions have a mode) and `policy_info_*`, of a task that
+    has not adapted.
+  act_adapted: `observation` [N, ...] and the state -> the same, of tasks that
+    have; N is a multiple of B, grouped by task.
+  adapt: the frames of a `Trajectory` [N, T, ...] and the state -> the state.
+
+  Args:
+    policy: The policy that is saved.
+    action: Draws its actions; the info is what `adapt` needs.
+    deterministic_action: Takes the most probable ones; None: there are none.
+    adapt: (experience, policy state, steps so far [B]) -> policy state.
+  """
+  act = _act_fn(policy, action, deterministic_action)
+  specs = state_spec(policy)
+  frames = named_tensors.name_specs(
+    policy.collect_data_spec, outer_shape=[None, None]
+  )
+  observation = _observation_spec(policy)
+
+  def name_state(state, steps):
+    named = named_tensors.name_leaves(state, specs)
+    return named | {_STEPS.name: steps}
+
+  def initial_state(batch_size):
+    return name_state(
+      policy.get_initial_state(batch_size), tf.zeros([batch_size], tf.int32)
+    )
+
+  def adapted(experience, state, steps):
+    experience = _same_sizes(experience, frames, 2)
+    state, steps = _same_sizes((state, steps), (specs, _STEPS), 1)
+    experience = _rows_of_tasks(experience, steps)
+    return name_state(adapt(experience, state, steps), steps + 1)
+
+  def act_adapted(observation, state, steps):
+    state, steps = _same_sizes((state, steps), (specs, _STEPS), 1)
+    return act(_rows_of_tasks(observation, steps), state)
+
+  return {
+    'initial_state': named_tensors.signature(
+      initial_state, tf.TensorSpec([], tf.int32, 'batch_size')
+    ),
+    'serving_default': named_tensors.signature(
+      lambda observation: act(observation, policy.get_initial_state(1)),
+      observation,
+    ),
+    'act_adapted': named_tensors.signature(
+      act_adapted,
+      observation,
+      specs,
+      _STEPS,
+    ),
+    'adapt': named_tensors.signature(adapted, frames, specs, _STEPS),
+  }
+
+
+def fixed_task(
+  policy: tf_policy.TFPolicy, action: ActionFn
+) -> dict[str, tf.types.experimental.GenericFunction]:
+  """Returns the signature of a policy without a state.
+
+  serving_default: `observation` [N, ...] -> `action`.
+
+  Args:
+    policy: The policy that is saved.
+    action: Its actions.
+  """
+  act = _act_fn(policy, action)
+  return {
+    'serving_default': named_tensors.signature(
+      lambda observation: act(observation, ()), _observation_spec(policy)
+    )
+  }
+
+
+def _observation_spec(policy):
+  return named_tensors.name_specs(
+    policy.time_step_spec.observation, 'observation', [None]
+  )
+
+
+def _act_fn(policy, action, deterministic_action=None):
+  """(observation, state) -> named actions and behaviour."""
+  observation_spec = _observation_spec(policy)
+  action_spec = named_tensors.name_specs(policy.action_spec, 'action')
+  mode_spec = named_tensors.name_specs(
+    policy.action_spec, 'deterministic_action'
+  )
+  info_spec = named_tensors.name_specs(policy.info_spec, 'policy_info')
+
+  def act(observation, state):
+    observation = _same_sizes(observation, observation_spec, 1)
+    time_step = _middle_of_episode(policy.time_step_spec, observation)
+    step = action(time_step, state)
+    named = named_tensors.name_leaves(step.action, action_spec)
+    named |= named_tensors.name_leaves(step.info, info_spec)
+    if deterministic_action is not None:
+      mode = deterministic_action(time_step, state).action
+      named |= named_tensors.name_leaves(mode, mode_spec)
+    return named
+
+  return act
+
+
+def _middle_of_episode(spec, observation):
+  """A `TimeStep` of which only the observation is known."""
+  num = tf.shape(tf.nest.flatten(observation)[0])[:1]
+  return ts.TimeStep(
+    step_type=tf.fill(num, ts.StepType.MID),
+    reward=tf.zeros(num, spec.reward.dtype),
+    discount=tf.ones(num, spec.discount.dtype),
+    observation=observation,
+  )
+
+
+def _same_sizes(nest, spec, num_axes):
+  """Refuses tensors that differ in their first axes."""
+  (name, first), *others = named_tensors.name_leaves(nest, spec).items()
+  return _after(
+    [
+      tf.debugging.assert_equal(
+        tf.shape(tensor)[:num_axes],
+        tf.shape(first)[:num_axes],
+        message=f'{other} and {name} differ in how many there are',
+      )
+      for other, tensor in others
+    ],
+    nest,
+  )
+
+
+def _rows_of_tasks(nest, steps):
+  """Refuses rows that the tasks cannot share."""
+  rows = tf.shape(tf.nest.flatten(nest)[0])[0]
+  check = tf.debugging.assert_equal(
+    rows % tf.size(steps),
+    0,
+    message='the number of observations is no multiple of the number of tasks',
+  )
+  return _after([check], nest)
+
+
+def _after(checks, nest):
+  with tf.control_dependencies(checks):
+    return tf.nest.map_structure(tf.identity, nest)

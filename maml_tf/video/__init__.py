@@ -1,0 +1,1 @@
+"""A task before and after adaptation, filmed."""

@@ -1,0 +1,137 @@
+"""A video of one task, played before and after adaptation, side by side."""
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from PIL import ImageDraw
+from PIL import ImageFont
+import tensorflow as tf
+from tf_agents.trajectories import time_step as ts
+
+from maml_tf.collection import adapted_policy
+from maml_tf.core import random_streams
+from maml_tf.environments import task_environment
+from maml_tf.environments.painting import painter as painter_lib
+from maml_tf.learning import inner_loop as inner_loop_lib
+
+_GAP_PIXELS = 4
+_TEXT = (0, 0, 0)
+_PAPER = (255, 255, 255)
+_GAP = (160, 160, 160)
+
+
+class Episode(NamedTuple):
+  """One episode as it is shown.
+
+  Attributes:
+    states: What the environment said of it for its pictures, [length + 1, S].
+    returns: A float64 array [length + 1]: the return so far.
+  """
+
+  states: np.ndarray
+  returns: np.ndarray
+
+
+def play(
+  environment: task_environment.TaskEnvironment,
+  policy: adapted_policy.AdaptedPolicy,
+  parameters: Sequence[inner_loop_lib.Parameters],
+  task: np.ndarray,
+  stream_keys: tuple[tuple[int, ...], tuple[int, ...]],
+) -> list[Episode]:
+  """Plays one task with several parameters, from one start with one noise.
+
+  Args:
+    environment: As many tasks as there are parameters, one environment each.
+    policy: Acts with the parameters that it is given.
+    parameters: Each without the leading B.
+    task: The task.
+    stream_keys: Names of the streams of resets and of actions.
+
+  Returns:
+    An `Episode` for each of the parameters.
+
+  Raises:
+    errors.UsageError: The environment cannot be drawn.
+  """
+  num_rows = len(parameters)
+  environment.set_tasks([task] * num_rows)
+  environment.seed([stream_keys[0]] * num_rows)
+  generator = random_streams.generator(stream_keys[1])
+  policy_state = tuple(tf.stack(p) for p in zip(*parameters))
+
+  @tf.function(autograph=False)
+  def act(observation, step_type, noise):
+    time_step = ts.TimeStep(step_type, (), (), observation)
+    return policy.act(time_step, policy_state, noise).action
+
+  time_step = environment.reset()
+  states, rewards = [environment.picture_states()], [np.zeros(num_rows)]
+  lengths = np.zeros(num_rows, int)
+  while not lengths.all():
+    noise = policy.distributions.draw_noise(generator, (1,))
+    noise = tuple(np.repeat(n, num_rows, axis=0) for n in noise)
+    time_step = environment.step(
+      act(time_step.observation, time_step.step_type, noise).numpy()
+    )
+    states.append(environment.picture_states())
+    rewards.append(time_step.reward.astype(np.float64))
+    # An environment that is done begins anew: what it plays then isn't shown.
+    ended_now = time_step.is_last() & (lengths == 0)
+    lengths[ended_now] = len(rewards) - 1
+  states, returns = np.stack(states, 1), np.cumsum(rewards, axis=0).T
+  return [
+    Episode(states[row, : length + 1], returns[row, : length + 1])
+    for row, length in enumerate(lengths)
+  ]
+
+
+def frames(
+  painter: painter_lib.Painter,
+  episodes: Sequence[Episode],
+  titles: Sequence[str],
+  task: str,
+) -> Iterator[np.ndarray]:
+  """Draws episodes side by side; those that are done stand still.
+
+  Args:
+    painter: Draws one of them.
+    episodes: From left to right.
+    titles: One for each.
+    task: How the task is called.
+
+  Yields:
+    uint8 arrays [H, W, 3] with even H and W, as many as the longest episode has
+    states.
+  """
+  for t in range(max(len(episode.returns) for episode in episodes)):
+    halves = []
+    for episode, title in zip(episodes, titles):
+      last = min(t, len(episode.returns) - 1)
+      picture = painter(episode.states[: last + 1])
+      caption = f'{title}\n{task}\nreturn {episode.returns[last]:.1f}'
+      halves.append(_with_caption(picture, caption))
+    gap = np.full((len(halves[0]), _GAP_PIXELS, 3), _GAP, np.uint8)
+    row = [part for half in halves for part in (gap, half)][1:]
+    frame = np.concatenate(row, axis=1)
+    # Films want even sizes.
+    odd = [(0, size % 2) for size in frame.shape[:2]]
+    yield np.pad(frame, [*odd, (0, 0)], constant_values=255)
+
+
+def _with_caption(picture, caption):
+  """Puts three lines of text above a picture."""
+  width = picture.shape[1]
+  size = int(np.clip(width / 20, 9, 24))
+  strip = Image.new('RGB', (width, 4 * size), _PAPER)
+  ImageDraw.Draw(strip).multiline_text(
+    (size // 2, size // 4),
+    caption,
+    _TEXT,
+    ImageFont.load_default(size),
+    spacing=size // 4,
+  )
+  return np.concatenate([np.asarray(strip), picture])

@@ -1,0 +1,101 @@
+"""Numbers that users set: what is taken, and what the refusal says."""
+
+import math
+
+import numpy as np
+import pytest
+
+from maml_tf.core import checks
+from maml_tf.core import errors
+
+NOT_NUMBERS = (True, False, None, 'a', '3', [1], (2,), 1j, np.ones(2))
+
+
+@pytest.mark.parametrize('value', [2, 7, np.int64(7), np.uint8(2)])
+def test_integer_takes_integers_from_the_minimum_on(value):
+  taken = checks.integer('num_tasks', value, 2)
+  assert taken == value
+  # Gin and JSON write ints, not NumPy's.
+  assert type(taken) is int
+
+
+@pytest.mark.parametrize(
+  'value', [*NOT_NUMBERS, 1, 0, -3, 2.0, 2.5, math.nan, math.inf, -math.inf]
+)
+def test_integer_refuses_the_rest_and_says_what_to_give(value):
+  with pytest.raises(ValueError) as error:
+    checks.integer('num_tasks', value, 2)
+  assert str(error.value) == (
+    f'num_tasks is {value!r}: give an integer of at least 2'
+  )
+
+
+@pytest.mark.parametrize('value', [0.5, 1, -2, 1e-300, np.float32(0.5)])
+def test_number_without_limits_takes_what_is_finite(value):
+  taken = checks.number('discount', value)
+  assert taken == value
+  assert type(taken) is float
+
+
+@pytest.mark.parametrize(
+  'value', [*NOT_NUMBERS, math.nan, math.inf, -math.inf, np.float32('nan')]
+)
+def test_number_refuses_what_is_no_finite_number(value):
+  with pytest.raises(ValueError) as error:
+    checks.number('discount', value)
+  assert str(error.value) == f'discount is {value!r}: give a finite number'
+
+
+@pytest.mark.parametrize(
+  ('limits', 'inside', 'outside', 'wanted'),
+  [
+    ({'above': 0}, [1e-9, 5], [0, -1e-9, math.inf, math.nan], 'above 0'),
+    ({'minimum': 0}, [0, 3.5], [-1e-9, math.nan], 'of at least 0'),
+    ({'maximum': 1}, [1, -9], [1.1, -math.inf], 'of at most 1'),
+    (
+      {'minimum': 0, 'maximum': 1},
+      [0, 0.5, 1],
+      [-0.1, 1.1, 'a', True],
+      'of at least 0 and of at most 1',
+    ),
+    ({'above': 0.5, 'maximum': 1}, [1], [0.5], 'above 0.5 and of at most 1'),
+  ],
+)
+def test_number_keeps_to_its_limits(limits, inside, outside, wanted):
+  for value in inside:
+    assert checks.number('x', value, **limits) == value
+  for value in outside:
+    with pytest.raises(ValueError) as error:
+      checks.number('x', value, **limits)
+    assert str(error.value) == f'x is {value!r}: give a finite number {wanted}'
+
+
+@pytest.mark.parametrize(
+  'error', [ValueError('x is 1'), TypeError('x is 1'), OSError('x is 1')]
+)
+def test_usage_errors_keep_the_message(error):
+  with pytest.raises(errors.UsageError, match='^x is 1$') as raised:
+    with errors.usage_errors():
+      raise error
+  assert raised.value.__cause__ is error
+
+
+def test_usage_errors_are_one_line_without_gins_call_stack():
+  with pytest.raises(errors.UsageError) as raised:
+    with errors.usage_errors():
+      raise ValueError(
+        "No parameter 'a'.\n  Known: b.\n\n  In call to configurable 'f' (<f>)"
+      )
+  assert str(raised.value) == "No parameter 'a'. Known: b."
+
+
+def test_usage_errors_let_faults_of_the_program_through():
+  with pytest.raises(ZeroDivisionError):
+    with errors.usage_errors():
+      raise ZeroDivisionError
+
+
+def test_usage_errors_give_back_what_is_right():
+  with errors.usage_errors():
+    value = checks.integer('x', 3, 1)
+  assert value == 3

@@ -1,0 +1,93 @@
+"""Running statistics against those of all frames at once."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from maml_tf.core import observation_normalizer
+
+SPEC = {
+  'speed': tf.TensorSpec((3,), tf.float32),
+  'camera': tf.TensorSpec((2, 2), tf.uint8),
+  'height': tf.TensorSpec((), tf.float64),
+}
+
+
+def _observations(seed, num_frames):
+  """Observations [2, T, ...] of several scales, and a mask [2, T]."""
+  generator = np.random.default_rng(seed)
+  shape = (2, num_frames)
+  observation = {
+    'speed': generator.normal([5, -200, 0], [2, 30, 1e-3], (*shape, 3)),
+    'camera': generator.integers(0, 255, (*shape, 2, 2)),
+    'height': generator.normal(1, 0.1, shape),
+  }
+  mask = generator.integers(0, 2, shape).astype(np.float32)
+  # What does not count must not be looked at.
+  observation['speed'][mask == 0] = np.nan
+  return (
+    {
+      name: tf.constant(value, SPEC[name].dtype)
+      for name, value in observation.items()
+    },
+    tf.constant(mask),
+  )
+
+
+def _all_frames(recorded, name):
+  return np.concatenate([o[name].numpy()[m.numpy() > 0] for o, m in recorded])
+
+
+def test_starts_as_the_identity():
+  normalizer = observation_normalizer.ObservationNormalizer(SPEC['speed'])
+  np.testing.assert_allclose(
+    normalizer.normalize(tf.constant([[1.0, -2.0, 0.0]])),
+    [[1.0, -2.0, 0.0]],
+    rtol=1e-6,
+  )
+
+
+@pytest.mark.parametrize('compiled', [False, True])
+def test_statistics_are_those_of_all_frames_that_counted(compiled):
+  normalizer = observation_normalizer.ObservationNormalizer(SPEC)
+  recorded = [_observations(seed, 7 * (seed + 1)) for seed in range(4)]
+  for observation, mask in recorded:
+    update = normalizer.update
+    if compiled:
+      update = tf.function(update, jit_compile=True)
+    update(observation, mask)
+  statistics = normalizer.statistics()
+  for name, (mean, variance) in zip(['height', 'speed'], statistics):
+    frames = _all_frames(recorded, name)
+    np.testing.assert_allclose(mean, frames.mean(0), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(variance, frames.var(0), rtol=1e-3, atol=1e-6)
+
+
+def test_normalizes_floats_and_leaves_the_rest():
+  normalizer = observation_normalizer.ObservationNormalizer(SPEC)
+  recorded = [_observations(0, 1000)]
+  normalizer.update(*recorded[0])
+  observation = recorded[0][0]
+  normalized = normalizer.normalize(observation)
+  assert {n: t.dtype for n, t in normalized.items()} == {
+    n: s.dtype for n, s in SPEC.items()
+  }
+  np.testing.assert_array_equal(normalized['camera'], observation['camera'])
+  speed = _all_frames([(normalized, recorded[0][1])], 'speed')
+  np.testing.assert_allclose(speed.mean(0), 0, atol=2e-2)
+  # The third's variance is as small as what keeps the root from 0.
+  np.testing.assert_allclose(speed.std(0), [1, 1, 2**-0.5], rtol=2e-2)
+
+
+def test_far_observations_are_clipped():
+  normalizer = observation_normalizer.ObservationNormalizer(SPEC['speed'])
+  np.testing.assert_array_equal(
+    normalizer.normalize(tf.constant([1e6, -1e6, 10.5])), [10, -10, 10]
+  )
+
+
+def test_frames_that_do_not_count_change_nothing():
+  normalizer = observation_normalizer.ObservationNormalizer(SPEC['speed'])
+  normalizer.update(tf.fill([2, 3, 3], np.nan), tf.zeros([2, 3]))
+  (statistics,) = normalizer.statistics()
+  np.testing.assert_array_equal(statistics, [[0, 0, 0], [1, 1, 1]])

@@ -1,0 +1,99 @@
+"""Statistics against numbers that were found by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from maml_tf.evaluation import statistics as evaluation_statistics
+
+
+def _one_episode_each(*task_returns):
+  """Returns [S + 1, B, 1] from one list a step."""
+  return np.array(task_returns, np.float64)[..., np.newaxis]
+
+
+def test_mean_and_interquartile_mean_by_hand():
+  # Two of eight tasks are cut off at either end: (3 + 4 + 5 + 6) / 4 = 4.5.
+  # All: (1 + 2 + 3 + 4 + 5 + 6 + 7 + 100) / 8 = 16.
+  (before,) = evaluation_statistics.over_tasks(
+    _one_episode_each([100, 3, 1, 5, 2, 4, 6, 7])
+  )
+  assert before.mean == 16
+  assert before.iqm == 4.5
+
+
+def test_episodes_are_averaged_before_tasks_are_compared():
+  # Tasks: (2, 4), then (3, 1). The single episodes would say otherwise.
+  returns = np.array([[[0, 4], [4, 4]], [[3, 3], [1, 1]]], np.float64)
+  before, after = evaluation_statistics.over_tasks(returns)
+  assert (before.mean, after.mean) == (3, 2)
+  assert after.adaptation_delta == -1
+  assert after.worse == 0.5
+
+
+def test_worse_counts_tasks_below_where_they_began():
+  steps = evaluation_statistics.over_tasks(
+    # An equal return is not worse; step 2 is compared with step 0 too.
+    _one_episode_each([1, 2, 3, 4], [2, 2, 2, 2], [1.5, 2, 0, 5])
+  )
+  assert [s.worse for s in steps] == [0, 0.5, 0.25]
+  assert [s.adaptation_delta for s in steps] == [0, -0.5, -0.375]
+
+
+@pytest.mark.parametrize(('num_tasks', 'seed'), [(40, 0), (400, 1)])
+def test_intervals_are_those_of_the_normal_approximation(num_tasks, seed):
+  values = np.random.default_rng(seed).normal(5, 2, num_tasks)
+  (statistics,) = evaluation_statistics.over_tasks(_one_episode_each(values))
+  # 1.96 standard errors of the mean; the bootstrap's deviation is that of n,
+  # not of n - 1.
+  half_width = 1.96 * values.std() / math.sqrt(num_tasks)
+  assert statistics.mean_low == pytest.approx(
+    values.mean() - half_width, abs=0.06 * half_width
+  )
+  assert statistics.mean_high == pytest.approx(
+    values.mean() + half_width, abs=0.06 * half_width
+  )
+  # Of normal values the interquartile mean has 1.1 times the mean's deviation:
+  # the asymptotic variance of a 25% trimmed mean is 1.195 / n.
+  width = statistics.iqm_high - statistics.iqm_low
+  assert width == pytest.approx(2 * 1.093 * half_width, rel=0.25)
+  assert statistics.iqm_low < statistics.iqm < statistics.iqm_high
+
+
+def test_intervals_cover_the_mean_as_often_as_they_say():
+  rng = np.random.default_rng(0)
+  covered = 0
+  for _ in range(40):
+    values = rng.exponential(3.0, 60)
+    (statistics,) = evaluation_statistics.over_tasks(_one_episode_each(values))
+    covered += statistics.mean_low < 3.0 < statistics.mean_high
+  # Binomial(40, 0.95), less what skewed draws cost: 32 is far in its tail.
+  assert 32 <= covered <= 39
+
+
+def test_equal_returns_have_equal_statistics():
+  values = np.random.default_rng(0).normal(size=(2, 30, 3))
+  one, other = (evaluation_statistics.over_tasks(values) for _ in range(2))
+  assert one == other
+
+
+def test_tasks_that_do_not_differ_have_an_interval_without_width():
+  (statistics,) = evaluation_statistics.over_tasks(np.full((1, 5, 2), 7.0))
+  assert statistics[:6] == (7,) * 6
+
+
+def test_a_single_task_has_no_interval():
+  before, after = evaluation_statistics.over_tasks(_one_episode_each([3], [2]))
+  assert (after.mean, after.iqm, after.worse) == (2, 2, 1)
+  for name in ('mean_low', 'mean_high', 'iqm_low', 'iqm_high'):
+    assert math.isnan(getattr(before, name))
+
+
+def test_a_task_that_diverges_is_worse_and_no_mean_hides_it():
+  before, after = evaluation_statistics.over_tasks(
+    _one_episode_each([1, 1, 1, 1], [2, np.nan, 2, 2])
+  )
+  assert after.worse == 0.25
+  assert all(math.isnan(value) for value in after[:7])
+  assert (before.mean, before.mean_low, before.worse) == (1, 1, 0)

@@ -1,0 +1,289 @@
+"""Gin files found, parsed, recorded, and compared when a run resumes."""
+
+import os
+import pathlib
+
+import gin
+import pytest
+
+from maml_tf.core import errors
+from maml_tf.environments import point_navigation
+from maml_tf.run import config as run_config
+from maml_tf.run import experiment
+
+LONG = tuple(range(100000, 100040))
+
+
+@gin.configurable(module='run_config_test')
+def settings(a=1, b=2, widths=(8,), text='', cls=None, zz=0):
+  """Something to configure."""
+  return a, b, widths, text, cls, zz
+
+
+@gin.configurable(module='run_config_test')
+def zettings(aa=1):
+  """Something whose name comes after."""
+  return aa
+
+
+def _configure(*bindings):
+  """Parses bindings and uses them all, which makes them operative."""
+  gin.clear_config()
+  run_config.parse([], list(bindings))
+  settings()
+  zettings()
+
+
+def _configure_run(*bindings):
+  """The same for `train_eval`, which refuses to run before it builds."""
+  gin.clear_config()
+  run_config.parse(
+    [],
+    [
+      'train_eval.environment_class = @PointNavigation',
+      'train_eval.num_iterations = 5',
+      'train_eval.horizon = 0',
+      *bindings,
+    ],
+  )
+  # What the run would build next to it in the alphabet.
+  point_navigation.PointNavigation()
+  zettings()
+  with pytest.raises(errors.UsageError, match='horizon'):
+    experiment.train_eval('not_written')
+
+
+def _text(directory):
+  return (directory / 'config.gin').read_text(encoding='utf-8')
+
+
+def test_configs_are_those_of_the_checkout():
+  root = pathlib.Path(run_config.__file__).parents[2]
+  names = {path.name for path in (root / 'gin_configs').glob('*.gin')}
+  assert run_config.shipped_configs() == sorted(names)
+  assert {'cheetah.gin', 'point.gin'} <= names
+
+
+def test_finds_shipped_configs_from_any_directory(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  run_config.parse(['point.gin'], [])
+  assert gin.query_parameter('train_eval.environment_class') is not None
+
+
+def test_a_file_of_the_user_comes_before_a_shipped_one(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  pathlib.Path('point.gin').write_text(
+    'train_eval.num_iterations = 77', encoding='utf-8'
+  )
+  run_config.parse(['point.gin'], [])
+  assert gin.query_parameter('train_eval.num_iterations') == 77
+  with pytest.raises(ValueError):
+    gin.query_parameter('train_eval.environment_class')
+
+
+def test_a_file_of_the_user_may_include_a_shipped_one(tmp_path, capfd, caplog):
+  path = tmp_path / 'mine.gin'
+  path.write_text(
+    "include 'point.gin'\ntrain_eval.num_iterations = 77\n", encoding='utf-8'
+  )
+  run_config.parse([str(path)], [])
+  assert gin.query_parameter('train_eval.num_iterations') == 77
+  assert gin.query_parameter('train_eval.environment_class') is not None
+  # Gin logs as an error each folder in which it isn't.
+  assert not caplog.records
+  assert capfd.readouterr() == ('', '')
+
+
+def test_later_files_and_then_bindings_win(tmp_path):
+  paths = [tmp_path / 'one.gin', tmp_path / 'two.gin']
+  paths[0].write_text('settings.a = 10\nsettings.b = 10', encoding='utf-8')
+  paths[1].write_text('settings.b = 20\nsettings.zz = 20', encoding='utf-8')
+  run_config.parse([str(p) for p in paths], ['settings.zz = 30'])
+  assert settings()[:2] == (10, 20)
+  assert settings()[-1] == 30
+
+
+def test_a_missing_file_is_an_error_that_lists_what_ships():
+  with pytest.raises(errors.UsageError) as error:
+    run_config.parse(['point.gin', 'nowhere/cheeta.gin'], [])
+  assert str(error.value) == (
+    'nowhere/cheeta.gin does not exist: give a path, or one of '
+    + ', '.join(run_config.shipped_configs())
+  )
+
+
+def test_a_folder_is_no_file(tmp_path):
+  with pytest.raises(errors.UsageError, match='does not exist'):
+    run_config.parse([str(tmp_path)], [])
+
+
+def test_a_trust_region_takes_no_optimizer():
+  line = 'TrustRegionUpdate.optimizer = @tf.keras.optimizers.Adam()'
+  with pytest.raises(errors.UsageError, match="doesn't have.*'optimizer'"):
+    run_config.parse(['point.gin', 'maml_trpo.gin'], [line])
+
+
+@pytest.mark.parametrize(
+  ('line', 'named'),
+  [
+    ('MamlAgent.inner_step_sise = 0.1', 'inner_step_sise'),
+    ('InnerLop.step_size = 0.1', 'InnerLop'),
+    ('train_eval.root_dir = "x"', 'root_dir'),
+    ('import maml_tf.nowhere', 'maml_tf.nowhere'),
+    ("include 'nowhere.gin'", 'nowhere.gin'),
+    # No Python literals: all that is known is where.
+    ('InnerLoop.step_size = ', 'line 2'),
+    ('InnerLoop.step_size = nan', 'line 2'),
+    ('InnerLoop.step_size = "a', 'line 2'),
+    ('InnerLoop.step_size', 'line 2'),
+  ],
+)
+@pytest.mark.parametrize('in_file', [False, True])
+def test_a_bad_line_is_an_error_of_one_line_that_names_it(
+  line, named, in_file, tmp_path, capfd, caplog
+):
+  lines = ['MamlAgent.discount = 0.5', line]
+  path = tmp_path / 'bad.gin'
+  path.write_text('\n'.join(lines), encoding='utf-8')
+  with pytest.raises(errors.UsageError) as error:
+    run_config.parse(*(([str(path)], []) if in_file else ([], lines)))
+  message = str(error.value)
+  assert '\n' not in message
+  assert named in message
+  assert not in_file or 'bad.gin' in message
+  assert not caplog.records
+  assert capfd.readouterr() == ('', '')
+
+
+def test_a_new_run_records_what_is_used(tmp_path):
+  root_dir = tmp_path / 'runs' / 'new'
+  _configure('settings.a = 10')
+  run_config.write_or_check(str(root_dir))
+  text = _text(root_dir)
+  # What the user set, and defaults that another version may change.
+  assert 'settings.a = 10\n' in text
+  assert 'settings.b = 2\n' in text
+  assert [p.name for p in root_dir.iterdir()] == ['config.gin']
+
+
+def test_the_record_can_be_parsed_and_is_the_same_config(tmp_path):
+  bindings = (
+    'settings.a = 0.1',
+    f'settings.widths = {LONG}',
+    f"settings.text = '{'long ' * 40}'",
+    'settings.cls = @PointNavigation',
+  )
+  _configure(*bindings)
+  expected = settings()
+  run_config.write_or_check(str(tmp_path))
+  before = _text(tmp_path)
+
+  gin.clear_config()
+  run_config.parse([str(tmp_path / 'config.gin')], [])
+  assert settings()[:4] == expected[:4]
+  zettings()
+  run_config.write_or_check(str(tmp_path))
+  assert _text(tmp_path).count('settings.a = 0.1\n') == 1
+  assert before.count('settings.a = 0.1\n') == 1
+
+
+@pytest.mark.parametrize(
+  ('there', 'here', 'name', 'values'),
+  [
+    ('settings.a = 10', 'settings.a = 11', 'settings.a', ('10', '11')),
+    # The last of one section and the first of another.
+    ('settings.zz = 10', 'settings.zz = 11', 'settings.zz', ('10', '11')),
+    ('zettings.aa = 10', 'zettings.aa = 11', 'zettings.aa', ('10', '11')),
+    ('settings.b = 2', 'settings.b = 2.0', 'settings.b', ('2', '2.0')),
+    (
+      f"settings.text = '{'long ' * 40}'",
+      "settings.text = 'a = b'",
+      'settings.text',
+      ('long long', "'a = b'"),
+    ),
+    (
+      f'settings.widths = {LONG}',
+      f'settings.widths = {LONG[:-1]}',
+      'settings.widths',
+      ('100039', '100038'),
+    ),
+    (
+      'settings.cls = @PointNavigation',
+      'settings.cls = @zettings',
+      'settings.cls',
+      ('@PointNavigation', '@zettings'),
+    ),
+  ],
+)
+def test_another_config_is_an_error_that_names_the_difference(
+  there, here, name, values, tmp_path
+):
+  _configure(there)
+  run_config.write_or_check(str(tmp_path))
+  before = _text(tmp_path)
+  _configure(here)
+  with pytest.raises(errors.UsageError) as error:
+    run_config.write_or_check(str(tmp_path))
+  message = str(error.value)
+  assert '\n' not in message
+  assert f'{tmp_path} holds a run with {name} = ' in message
+  old, new = message.split(', not ')
+  assert values[0] in old
+  assert values[1] in new
+  # Nothing but the one parameter, and the record stays.
+  assert message.count(' = ') == 1 + here.count("'a = b'")
+  assert _text(tmp_path) == before
+  _configure(there)
+  run_config.write_or_check(str(tmp_path))
+
+
+def test_the_same_config_may_be_written_in_another_way(tmp_path):
+  _configure('settings.a = 1', f'settings.widths = {LONG}')
+  run_config.write_or_check(str(tmp_path))
+  _configure(f'settings.widths = {list(LONG)}'.replace('[', '(', 1)[:-1] + ')')
+  run_config.write_or_check(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+  'changed',
+  [
+    'train_eval.num_iterations = 50',
+    'train_eval.checkpoint_interval = 3',
+    'train_eval.evaluation_interval = 5',
+  ],
+)
+def test_a_resumed_run_may_go_on_longer_be_saved_and_evaluated_otherwise(
+  changed, tmp_path
+):
+  _configure_run()
+  run_config.write_or_check(str(tmp_path))
+  _configure_run(changed)
+  run_config.write_or_check(str(tmp_path))
+  # The record follows.
+  assert f'{changed}\n' in _text(tmp_path)
+
+
+@pytest.mark.parametrize(
+  ('name', 'old', 'new'),
+  [
+    ('train_eval.num_tasks', 40, 41),
+    ('train_eval.seed', 0, 1),
+    ('train_eval.episodes_per_task', 20, 21),
+  ],
+)
+def test_a_resumed_run_may_not_change_the_rest(name, old, new, tmp_path):
+  _configure_run()
+  run_config.write_or_check(str(tmp_path))
+  _configure_run(f'{name} = {new}')
+  with pytest.raises(errors.UsageError) as error:
+    run_config.write_or_check(str(tmp_path))
+  assert f'{name} = {old}, not {new}:' in str(error.value)
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
+  file = tmp_path / 'file'
+  file.write_text('', encoding='utf-8')
+  _configure()
+  with pytest.raises(OSError):
+    run_config.write_or_check(os.path.join(file, 'run'))
+  assert file.read_text(encoding='utf-8') == ''

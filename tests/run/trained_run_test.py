@@ -1,0 +1,74 @@
+"""A run that is loaded is the run that was trained."""
+
+import gin
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from maml_tf.core import errors
+from maml_tf.run import config as run_config
+from maml_tf.run import experiment
+from maml_tf.run import trained_run
+
+_SMALL = (
+  'train_eval.num_iterations = 2',
+  'train_eval.num_tasks = 2',
+  'train_eval.episodes_per_task = 3',
+  'train_eval.horizon = 5',
+  'train_eval.seed = 7',
+  'create_actor_network.fc_layer_params = (8,)',
+  'dice.causal_discount = 0.5',
+)
+
+
+@pytest.fixture(scope='module')
+def root_dir(tmp_path_factory):
+  path = str(tmp_path_factory.mktemp('run'))
+  gin.clear_config()
+  run_config.parse(['point.gin', 'dice.gin'], _SMALL)
+  experiment.train_eval(path)
+  gin.clear_config()
+  return path
+
+
+def test_parameters_and_settings_are_the_runs(root_dir):
+  run = trained_run.load(root_dir)
+  assert (run.iteration, run.seed, run.episodes_per_task) == (2, 7, 3)
+  assert run.create_environment(4, 2).batch_size == 8
+  assert run.create_environment(4, 2).horizon == 5
+  reader = tf.train.load_checkpoint(root_dir + '/checkpoints')
+  saved = [
+    reader.get_tensor(name)
+    for name, shape in reader.get_variable_to_shape_map().items()
+    if name.startswith('agent/_network/_variables_tuple')
+    and not name.endswith('OPTIMIZER_SLOT')
+  ]
+  parameters = [v.numpy() for v in run.agent.meta_parameters]
+  assert saved
+  for array in saved:
+    assert any(np.array_equal(array, p) for p in parameters)
+  for before, after in zip(run.initial_parameters, parameters, strict=True):
+    assert before.shape == after.shape
+  assert any(np.any(a != b) for a, b in zip(run.initial_parameters, parameters))
+
+
+def test_initial_parameters_are_those_training_began_with(root_dir, tmp_path):
+  run = trained_run.load(root_dir)
+  gin.clear_config()
+  run_config.parse(
+    ['point.gin', 'dice.gin'], [*_SMALL, 'Adam.learning_rate = 1e-30']
+  )
+  experiment.train_eval(str(tmp_path / 'still'))
+  still = trained_run.load(str(tmp_path / 'still'))
+  for ours, theirs in zip(
+    run.initial_parameters, still.agent.meta_parameters, strict=True
+  ):
+    np.testing.assert_allclose(ours, theirs.numpy(), rtol=0, atol=1e-20)
+
+
+def test_folders_that_hold_nothing_to_load(tmp_path):
+  with pytest.raises(errors.UsageError, match='holds no run'):
+    trained_run.load(str(tmp_path))
+  (tmp_path / 'config.gin').write_text('')
+  with pytest.raises(errors.UsageError, match='no checkpoint'):
+    trained_run.load(str(tmp_path))
