@@ -228,10 +228,9 @@ class MetaCollector:
     return policy_state
 
   def _keys(self, iteration, stage, purpose):
-    return [
-      random_streams.key(self._seed, iteration, stage, index, purpose)
-      for index in self._task_indices
-    ]
+    return random_streams.task_keys(
+      self._seed, iteration, stage, self._task_indices, purpose
+    )
 
   def _sample_tasks(self, iteration):
     keys = self._keys(iteration, 0, random_streams.Purpose.TASK)

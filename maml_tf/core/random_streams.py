@@ -1,9 +1,10 @@
-"""Counter-based random streams: who draws is named by integers.
+"""Counter-based random streams, keyed by who draws what.
 
 A stream's numbers depend on its key alone, so a resumed run repeats an
 uninterrupted one and how tasks are divided over workers changes no draw.
 """
 
+from collections.abc import Iterable
 import enum
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy as np
 # Training's iterations count from 1: the streams of iteration 0, and so its
 # tasks, are never trained on.
 HELD_OUT = 0
+
+Key = tuple[int, ...]
 
 
 class Purpose(enum.IntEnum):
@@ -23,7 +26,7 @@ class Purpose(enum.IntEnum):
 
 def key(
   seed: int, iteration: int, stage: int, task_index: int, purpose: Purpose
-) -> tuple[int, ...]:
+) -> Key:
   """Names one stream.
 
   Args:
@@ -39,7 +42,40 @@ def key(
   return (seed, iteration, stage, task_index, int(purpose))
 
 
-def generator(stream_key: tuple[int, ...]) -> np.random.Generator:
+def task_keys(
+  seed: int,
+  iteration: int,
+  stage: int,
+  task_indices: Iterable[int],
+  purpose: Purpose,
+) -> list[Key]:
+  """Names the streams of several tasks.
+
+  Args:
+    seed: As for `key`, like the others.
+    iteration: The meta-iteration, >= 0.
+    stage: Adaptation steps before this collection, >= 0.
+    task_indices: The tasks' indices in the whole meta-batch.
+    purpose: What is drawn.
+
+  Returns:
+    One key a task, e.g. for an environment's `seed`.
+  """
+  return [key(seed, iteration, stage, i, purpose) for i in task_indices]
+
+
+def held_out_key(seed: int, stage: int, purpose: Purpose) -> Key:
+  """Names a stream of the first held-out task.
+
+  Args:
+    seed: The run's seed, >= 0.
+    stage: Adaptation steps before this collection, >= 0.
+    purpose: What is drawn.
+  """
+  return key(seed, HELD_OUT, stage, 0, purpose)
+
+
+def generator(stream_key: Key) -> np.random.Generator:
   """Returns a generator at the beginning of the stream `stream_key`."""
   return np.random.Generator(
     np.random.Philox(np.random.SeedSequence(stream_key))

@@ -1,12 +1,14 @@
-"""Episodes of random actions: what a policy gets that knows nothing."""
+"""Episodes of random actions: the score of a random policy."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 from tf_agents.specs import array_spec
+from tf_agents.trajectories import policy_step
 from tf_agents.typing import types
 
+from maml_tf.collection import rollout
 from maml_tf.core import random_streams
 from maml_tf.environments import task_environment
 
@@ -28,27 +30,31 @@ def play(
   Returns:
     Undiscounted episode returns, a float64 array [B, E].
   """
-  num_tasks = environment.num_tasks
   resets, actions = (
-    [random_streams.key(seed, iteration, 0, i, p) for i in range(num_tasks)]
-    for p in (random_streams.Purpose.RESET, random_streams.Purpose.ACTION)
+    random_streams.task_keys(
+      seed, iteration, 0, range(environment.num_tasks), purpose
+    )
+    for purpose in (random_streams.Purpose.RESET, random_streams.Purpose.ACTION)
   )
   generators = [random_streams.generator(key) for key in actions]
-  environment.seed(resets)
-  environment.reset()
   returns = np.zeros(environment.batch_size)
-  running = np.ones(environment.batch_size, bool)
-  while running.any():
-    time_step = environment.step(
+
+  def act(time_step, t):
+    del time_step, t
+    return policy_step.PolicyStep(
       draw(
         environment.action_spec(),
         generators,
         environment.environments_per_task,
       )
     )
-    returns += np.where(running, time_step.reward, 0)
-    running &= ~time_step.is_last()
-  return returns.reshape(num_tasks, -1)
+
+  def add_rewards(frame):
+    returns[:] += np.where(frame.is_boundary(), 0, frame.reward)
+
+  environment.seed(resets)
+  rollout.play_episodes(environment, act, [add_rewards], environment.horizon)
+  return returns.reshape(environment.num_tasks, -1)
 
 
 def draw(
