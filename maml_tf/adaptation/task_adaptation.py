@@ -1,8 +1,11 @@
 """One call that adapts a trained policy to a task."""
 
+import contextlib
 import functools
 import os
+from typing import Any
 from typing import NamedTuple
+from typing import cast
 
 import gymnasium
 import numpy as np
@@ -10,17 +13,14 @@ import tensorflow as tf
 from tf_agents.environments import py_environment
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
-from tf_agents.typing import types
 
 from maml_tf.collection import adapted_policy
 from maml_tf.collection import episode_sampler
 from maml_tf.core import action_distributions
 from maml_tf.core import checks
-from maml_tf.core import finite_checks
 from maml_tf.core import random_streams
 from maml_tf.environments import task_environment
 from maml_tf.environments.gymnasium_bridge import gymnasium_environment
-from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import maml_agent
 from maml_tf.run import trained_run
 
@@ -57,7 +57,7 @@ class Adaptation(NamedTuple):
   """
 
   policy: adapted_policy.AdaptedPolicy
-  parameters: inner_loop_lib.Parameters
+  parameters: adapted_policy.Parameters
   returns: np.ndarray
   steps: tuple[AdaptationStep, ...]
   num_discarded: np.ndarray
@@ -117,59 +117,125 @@ def adapt(
     RuntimeError: A `SupervisedVectorEnv` has failed too often.
   """
   _check(num_steps, episodes_per_step, step_size, max_kl, seed)
-  environment = _py_environment(environment)
-  agent = agent_or_root_dir
+  environment = _to_py_environment(environment)
   if isinstance(agent_or_root_dir, (str, os.PathLike)):
     agent = trained_run.load(os.fspath(agent_or_root_dir)).agent
+  else:
+    agent = agent_or_root_dir
   if num_steps is None:
     num_steps = agent.num_adaptation_steps
   if max_episode_steps is None:
-    max_episode_steps = (
-      environment.horizon
-      if isinstance(environment, task_environment.TaskEnvironment)
-      else _MAX_EPISODE_STEPS
-    )
-  sampler = episode_sampler.EpisodeSampler(
-    environment, agent.collect_policy, max_episode_steps
+    max_episode_steps = _max_episode_steps(environment)
+  adaptation = _TaskAdaptation(
+    agent, environment, max_episode_steps, num_steps, episodes_per_step, seed
   )
-  mean_kl = tf.function(functools.partial(_mean_kl, agent), autograph=False)
-  policy_state = agent.policy.get_initial_state(1)
-  returns = np.full((num_steps + 1, episodes_per_step), np.nan)
-  num_discarded = np.zeros(num_steps + 1, int)
-  steps = []
-  for stage in range(num_steps + 1):
-    _seed(environment, seed, stage)
-    noise = random_streams.generator(
-      _key(seed, stage, random_streams.Purpose.ACTION)
+  for stage in range(num_steps):
+    adaptation.take_step(stage, step_size, max_kl)
+  with contextlib.suppress(FloatingPointError):
+    adaptation.play(num_steps)
+  parameters = tf.nest.map_structure(lambda p: p[0], adaptation.policy_state)
+  return Adaptation(
+    agent.adapted_policy(parameters, deterministic),
+    parameters,
+    adaptation.returns,
+    tuple(adaptation.steps),
+    adaptation.num_discarded,
+  )
+
+
+class _TaskAdaptation:
+  """An adaptation under way.
+
+  Attributes:
+    policy_state: The parameters so far, leaves [1, ...].
+    returns: As in `Adaptation`, NaN where nothing has been played yet.
+    steps: An `AdaptationStep` for each step so far.
+    num_discarded: As in `Adaptation`.
+  """
+
+  def __init__(
+    self,
+    agent: maml_agent.MamlAgent,
+    environment: py_environment.PyEnvironment,
+    max_episode_steps: int,
+    num_steps: int,
+    num_episodes: int,
+    seed: int,
+  ):
+    """Begins with the meta-parameters.
+
+    Args:
+      agent: Takes the steps.
+      environment: Plays the task.
+      max_episode_steps: After this many steps an episode is cut off.
+      num_steps: k.
+      num_episodes: E.
+      seed: As in `adapt`.
+    """
+    policy = cast(adapted_policy.AdaptedPolicy, agent.collect_policy)
+    self._agent = agent
+    self._environment = environment
+    self._sampler = episode_sampler.EpisodeSampler(
+      environment, policy, max_episode_steps
     )
-    problem = ''
-    try:
-      episodes = sampler.sample(policy_state, episodes_per_step, noise)
-      returns[stage] = episodes.returns
-      num_discarded[stage] = episodes.num_discarded
-    except FloatingPointError as error:
-      problem = str(error)
-    if stage == num_steps:
-      break
-    if problem:
-      steps.append(AdaptationStep(False, problem, np.nan))
-      continue
-    # Learned step sizes know the steps that were taken.
-    index = sum(step.taken for step in steps)
-    try:
-      proposed = agent.adapt(
-        episodes.experience, policy_state, index, step_size
+    self._num_episodes = num_episodes
+    self._seed = seed
+    self._mean_kl = tf.function(
+      functools.partial(_mean_kl, policy), autograph=False
+    )
+    self.policy_state = cast(
+      adapted_policy.Parameters, policy.get_initial_state(1)
+    )
+    self.returns = np.full((num_steps + 1, num_episodes), np.nan)
+    self.steps: list[AdaptationStep] = []
+    self.num_discarded = np.zeros(num_steps + 1, int)
+
+  def play(self, stage: int) -> trajectory.Trajectory:
+    """Plays the episodes after `stage` steps, taken or not.
+
+    Returns:
+      A `Trajectory`, leaves [1, T, ...].
+
+    Raises:
+      FloatingPointError: A number is not finite; playing broke off there.
+    """
+    _seed_resets(self._environment, self._seed, stage)
+    noise = random_streams.generator(
+      random_streams.held_out_key(
+        self._seed, stage, random_streams.Purpose.ACTION
       )
-    except finite_checks.NonFiniteError as error:
-      steps.append(AdaptationStep(False, str(error), np.nan))
-      continue
-    kl = mean_kl(episodes.experience, proposed)
-    steps.append(_accept_step(float(kl), max_kl))
-    if steps[-1].taken:
-      policy_state = proposed
-  parameters = tuple(p[0] for p in policy_state)
-  policy = agent.adapted_policy(parameters, deterministic)
-  return Adaptation(policy, parameters, returns, tuple(steps), num_discarded)
+    )
+    episodes = self._sampler.sample(
+      self.policy_state, self._num_episodes, noise
+    )
+    self.returns[stage] = episodes.returns
+    self.num_discarded[stage] = episodes.num_discarded
+    return episodes.experience
+
+  def take_step(
+    self, stage: int, step_size: float | None, max_kl: float | None
+  ) -> None:
+    """Plays, and takes a step that is finite and within the bound.
+
+    Args:
+      stage: The number of steps before this one, taken or not.
+      step_size: As in `adapt`.
+      max_kl: As in `adapt`.
+    """
+    # Learned step sizes depend on how many steps have been taken.
+    index = sum(step.taken for step in self.steps)
+    try:
+      experience = self.play(stage)
+      proposed = self._agent.adapt(
+        experience, self.policy_state, index, step_size
+      )
+    except FloatingPointError as error:  # `NonFiniteError` is one.
+      self.steps.append(AdaptationStep(False, str(error), np.nan))
+      return
+    kl = float(self._mean_kl(experience, proposed))
+    self.steps.append(_accept_step(kl, max_kl))
+    if self.steps[-1].taken:
+      self.policy_state = proposed
 
 
 def _check(num_steps, episodes_per_step, step_size, max_kl, seed):
@@ -183,8 +249,8 @@ def _check(num_steps, episodes_per_step, step_size, max_kl, seed):
   checks.integer('seed', seed, 0)
 
 
-def _py_environment(environment):
-  """Returns the environment as TF-Agents plays it."""
+def _to_py_environment(environment):
+  """Returns the environment as a `PyEnvironment`."""
   if isinstance(environment, task_environment.TaskEnvironment):
     if environment.num_tasks != 1:
       raise ValueError(
@@ -202,21 +268,22 @@ def _py_environment(environment):
   )
 
 
-def _key(seed, stage, purpose):
-  """Names a stream as `MetaCollector` does for its first task."""
-  return random_streams.key(seed, random_streams.HELD_OUT, stage, 0, purpose)
+def _max_episode_steps(environment):
+  """After how many steps an episode is cut off by default."""
+  if isinstance(environment, task_environment.TaskEnvironment):
+    return environment.horizon
+  return _MAX_EPISODE_STEPS
 
 
-def _seed(environment, seed, stage):
+def _seed_resets(environment, seed, stage):
   """Seeds the resets of a stage, where the environment can be seeded."""
-  key = _key(seed, stage, random_streams.Purpose.RESET)
+  key = random_streams.held_out_key(seed, stage, random_streams.Purpose.RESET)
   if isinstance(environment, task_environment.TaskEnvironment):
     environment.seed([key])
     return
-  try:
+  # An environment without `seed`, such as a machine, draws on its own.
+  with contextlib.suppress(NotImplementedError):
     environment.seed(int(random_streams.generator(key).integers(2**31)))
-  except NotImplementedError:
-    pass  # What it draws is its own affair, as in a machine.
 
 
 def _accept_step(kl: float, max_kl: float | None) -> AdaptationStep:
@@ -233,22 +300,20 @@ def _accept_step(kl: float, max_kl: float | None) -> AdaptationStep:
 
 
 def _mean_kl(
-  agent: maml_agent.MamlAgent,
+  policy: adapted_policy.AdaptedPolicy,
   experience: trajectory.Trajectory,
-  policy_state: inner_loop_lib.Parameters,
-) -> types.Tensor:
-  """KL(behaviour || policy with this state), a mean over the valid frames."""
-  valid = ~experience.is_boundary()
+  policy_state: adapted_policy.Parameters,
+) -> tf.Tensor:
+  """Mean KL(behaviour || policy with this state) over the valid frames."""
+  valid = tf.logical_not(cast(tf.Tensor, experience.is_boundary()))
   frames = tf.nest.map_structure(
     lambda t: tf.boolean_mask(t, valid), experience
   )
   time_step = ts.TimeStep(
     frames.step_type, frames.reward, frames.discount, frames.observation
   )
-  policy = agent.collect_policy
-  return tf.reduce_mean(
-    action_distributions.kl_divergence(
-      policy.distributions.from_tensors(frames.policy_info),
-      policy.distribution(time_step, policy_state).action,
-    )
+  kl: Any = action_distributions.kl_divergence(
+    policy.distributions.from_tensors(frames.policy_info),
+    policy.distribution(time_step, policy_state).action,
   )
+  return tf.reduce_mean(kl)

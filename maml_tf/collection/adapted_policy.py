@@ -1,5 +1,8 @@
 """A TFPolicy whose state is its parameters."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import tensorflow as tf
 from tf_agents.policies import tf_policy
 from tf_agents.trajectories import policy_step
@@ -9,6 +12,9 @@ from tf_agents.typing import types
 from maml_tf.core import action_distributions
 from maml_tf.core import observation_normalizer as observation_normalizer_lib
 from maml_tf.core import parameters as parameters_lib
+
+Parameters = tuple[types.Tensor, ...]
+Noise = tuple[types.TensorOrArray, ...]
 
 
 class AdaptedPolicy(tf_policy.TFPolicy):
@@ -25,7 +31,7 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     action_spec: types.NestedTensorSpec,
     network: parameters_lib.ParameterizedNetwork,
     distributions: action_distributions.ActionDistributions,
-    initial_parameters: tuple[types.Tensor, ...],
+    initial_parameters: Sequence[tf.Tensor | tf.Variable],
     observation_normalizer: (
       observation_normalizer_lib.ObservationNormalizer | None
     ) = None,
@@ -68,9 +74,8 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     self._emit_behaviour = emit_behaviour
     self._deterministic = deterministic
     # Follows tf.random.set_seed; only callers that pass no noise draw from it.
-    self._generator = tf.random.Generator.from_seed(
-      tf.random.uniform([], maxval=tf.int64.max, dtype=tf.int64)
-    )
+    seed: Any = tf.random.uniform([], maxval=tf.int64.max, dtype=tf.int64)
+    self._generator = tf.random.Generator.from_seed(seed)
 
   @property
   def distributions(self) -> action_distributions.ActionDistributions:
@@ -80,8 +85,8 @@ class AdaptedPolicy(tf_policy.TFPolicy):
   def act(
     self,
     time_step: ts.TimeStep,
-    policy_state: tuple[types.Tensor, ...],
-    noise: tuple[types.Tensor, ...],
+    policy_state: Parameters,
+    noise: Noise,
   ) -> policy_step.PolicyStep:
     """Acts with noise that the caller drew.
 
@@ -109,12 +114,12 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     )
 
   def _variables(self):
-    normalizer = self._observation_normalizer
-    return self._network.variables_tuple + (
-      normalizer.variables if normalizer else ()
-    )
+    variables = self._network.variables_tuple
+    if self._observation_normalizer:
+      variables = (*variables, *self._observation_normalizer.variables)
+    return variables
 
-  def _distribution(self, time_step, policy_state):
+  def _distribution(self, time_step, policy_state: Any):
     if not policy_state:
       policy_state = self._get_initial_state(1)
     tensors = self._per_task_distributions(time_step, policy_state)
@@ -148,7 +153,7 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     )
     return self._distributions.to_tensors(distribution)
 
-  def _action(self, time_step, policy_state, seed=None):
+  def _action(self, time_step, policy_state: Any, seed=None):
     noise = self._distributions.random_noise(
       _size(time_step.step_type), self._generator, seed
     )
@@ -158,8 +163,8 @@ class AdaptedPolicy(tf_policy.TFPolicy):
 def act_batch_invariant(
   policy: AdaptedPolicy,
   time_step: ts.TimeStep,
-  policy_state: tuple[types.Tensor, ...],
-  noise: tuple[types.Tensor, ...],
+  policy_state: Parameters,
+  noise: Noise,
 ) -> policy_step.PolicyStep:
   """Acts, to the last bit the same however many tasks act together.
 

@@ -2,15 +2,12 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import tensorflow as tf
 from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 
 from maml_tf.collection import adapted_policy
 from maml_tf.collection import rollout
-
-Noise = tuple[np.ndarray, ...]
 
 
 class CompiledActor:
@@ -35,8 +32,8 @@ class CompiledActor:
 
   def for_episode(
     self,
-    policy_state: tuple[tf.Tensor, ...],
-    noise: Callable[[int], Noise],
+    policy_state: adapted_policy.Parameters,
+    noise: Callable[[int], adapted_policy.Noise],
   ) -> rollout.Actor:
     """Returns the actor of one rollout.
 

@@ -65,7 +65,7 @@ def _same_choices(theirs, ours):
   if not _same_kind(theirs, ours):
     return False
   return not _is_integer(theirs) or all(
-    np.array_equal(*np.broadcast_arrays(bound(theirs), bound(ours)))
+    np.all(np.equal(bound(theirs), bound(ours)))
     for bound in (lambda spec: spec.minimum, lambda spec: spec.maximum)
   )
 

@@ -4,7 +4,6 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
-from tf_agents.typing import types
 
 # TensorFlow's kernels and XLA's take memory to be aligned so.
 _ALIGNMENT = 64
@@ -89,7 +88,7 @@ class EpisodeBuffer:
 
   def read(self) -> trajectory.Trajectory:
     """Returns all frames, tensors [B, T, ...], and empties the buffer."""
-    frames: types.NestedTensor = tf.nest.map_structure(
+    frames: trajectory.Trajectory = tf.nest.map_structure(
       lambda array: _hand_over(self._by_task(array)), self._stage()
     )
     self.clear()

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 from tf_agents.environments import py_environment
 
 from maml_tf.collection import adapted_policy
@@ -50,7 +49,7 @@ class EpisodeDriver:
 
   def run(
     self,
-    policy_state: tuple[tf.Tensor, ...],
+    policy_state: adapted_policy.Parameters,
     noise: tuple[np.ndarray, ...],
   ) -> None:
     """Collects one episode in every environment.

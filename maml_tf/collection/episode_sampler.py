@@ -77,7 +77,7 @@ class EpisodeSampler:
 
   def sample(
     self,
-    policy_state: tuple[tf.Tensor, ...],
+    policy_state: adapted_policy.Parameters,
     num_episodes: int,
     generator: np.random.Generator,
   ) -> Episodes:

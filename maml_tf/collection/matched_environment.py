@@ -47,7 +47,7 @@ class MatchedEnvironment:
   @property
   def num_rows(self) -> int:
     """N; 1 for an environment without a batch axis."""
-    return self._environment.batch_size if self._environment.batched else 1
+    return self._environment.batch_size or 1
 
   @property
   def discarded(self) -> np.ndarray:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 import time
 from typing import NamedTuple
+from typing import cast
 
 import numpy as np
 from tf_agents.trajectories import trajectory
@@ -189,7 +190,10 @@ class MetaCollector:
     """
     self._environment.set_tasks(self._sample_tasks(iteration))
     if policy_state is None:
-      policy_state = self._policy.get_initial_state(self._environment.num_tasks)
+      policy_state = cast(
+        adapted_policy.Parameters,
+        self._policy.get_initial_state(self._environment.num_tasks),
+      )
     # A collection that was cut has left what it had.
     self._buffer.clear()
     for stage in range(self._num_adaptation_steps + 1):

@@ -7,6 +7,7 @@ next episode. It may begin and end in the middle of an episode.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
@@ -46,8 +47,7 @@ def group_by_task(
   Raises:
     ValueError: The experience is not of that structure or shape.
   """
-  if not tf.is_tensor(num_tasks):
-    num_tasks = checks.integer('num_tasks', num_tasks, 1)
+  num_tasks = _check_num_tasks(num_tasks)
   experience = validate_frames(experience, frame_spec)
   num_rows, length = (_size(experience.step_type, axis) for axis in (0, 1))
   if _are_known(num_rows, num_tasks) and num_rows % num_tasks:
@@ -55,9 +55,9 @@ def group_by_task(
       f'experience has {num_rows} rows, which {num_tasks} tasks cannot share:'
       ' give equally many for each task, grouped by task'
     )
-  num_frames = num_rows // num_tasks * length
+  shape: list[Any] = [num_tasks, num_rows // num_tasks * length]
   return tf.nest.map_structure(
-    lambda t: tf.reshape(t, [num_tasks, num_frames, *t.shape[2:]]),
+    lambda t: tf.reshape(t, [*shape, *t.shape[2:]]),
     _close_episodes(experience),
   )
 
@@ -111,7 +111,8 @@ def stage_and_state(
   """
   _check_state(policy_state, state_spec)
   num_sets = _size(policy_state[0])
-  num_tasks = num_sets if num_tasks is None else num_tasks
+  if num_tasks is None:
+    num_tasks = num_sets
   stage = group_by_task(experience, num_tasks, frame_spec)
   num_rows = _size(experience.step_type)
   if not _are_known(num_sets, num_tasks, num_rows) or num_sets == num_tasks:
@@ -122,7 +123,14 @@ def stage_and_state(
       f' {num_tasks} tasks, or one for each of the {num_rows} rows'
     )
   per_task = num_rows // num_tasks
-  return stage, tuple(p[::per_task] for p in policy_state)
+  return stage, _take_every(per_task, policy_state)
+
+
+def _check_num_tasks(num_tasks: Any) -> Any:
+  """Returns a number of tasks, which must be positive if it is known."""
+  if tf.is_tensor(num_tasks):
+    return num_tasks
+  return checks.integer('num_tasks', num_tasks, 1)
 
 
 def _close_episodes(experience):
@@ -171,6 +179,11 @@ def _check_state(policy_state, state_spec):
       )
 
 
+def _take_every(step, tensors):
+  """Takes the rows 0, step, 2 step, ... of each tensor."""
+  return tuple(tensor[::step] for tensor in tensors)
+
+
 def _name(dtype):
   return tf.as_dtype(dtype).name
 
@@ -188,10 +201,8 @@ def _check_structure(experience, frame_spec, name):
 def _check_shapes(experience, frame_spec, name):
   """Raises ValueError unless every leaf is [N, T', ...] and of its type."""
   rows = experience.step_type.shape[:2]
-  for (path, tensor), spec in zip(
-    nest_utils.flatten_with_joined_paths(experience),
-    tf.nest.flatten(frame_spec),
-  ):
+  leaves: Any = nest_utils.flatten_with_joined_paths(experience)
+  for (path, tensor), spec in zip(leaves, tf.nest.flatten(frame_spec)):
     expected = rows.concatenate(spec.shape)
     if rows.rank != 2 or not tensor.shape.is_compatible_with(expected):
       raise ValueError(
@@ -214,7 +225,7 @@ def _check_shapes(experience, frame_spec, name):
     )
 
 
-def _size(tensor, axis=0):
+def _size(tensor: Any, axis: int = 0) -> Any:
   """The size of an axis: an int where it is known, else a tensor."""
   size = tf.compat.dimension_value(tensor.shape[axis])
   return tf.shape(tensor)[axis] if size is None else size

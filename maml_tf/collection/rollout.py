@@ -7,6 +7,7 @@ their episodes here.
 from collections.abc import Callable
 from collections.abc import Sequence
 import time
+from typing import Any
 from typing import NamedTuple
 from typing import Protocol
 
@@ -15,7 +16,6 @@ import tensorflow as tf
 from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
-from tf_agents.typing import types
 
 Actor = Callable[[ts.TimeStep, int], policy_step.PolicyStep]
 Observer = Callable[[trajectory.Trajectory], None]
@@ -25,15 +25,14 @@ class Environment(Protocol):
   """What a rollout needs of an environment, e.g. of a batched `PyEnvironment`.
 
   Both methods return a `TimeStep` of new arrays [N, ...]: observers keep them.
+  An action is a nest of arrays [N, ...].
   """
 
-  def reset(self) -> ts.TimeStep | None:
+  def reset(self) -> Any:
     """Starts an episode in every row."""
-    ...
 
-  def step(self, action: types.NestedArray) -> ts.TimeStep:
+  def step(self, action: Any) -> Any:
     """Advances every row; a row whose episode has ended starts anew."""
-    ...
 
 
 class Seconds(NamedTuple):
@@ -82,7 +81,8 @@ def play_episodes(
   time_step = environment.reset()
   environment_seconds = time.perf_counter() - start
   actor_seconds = 0.0
-  finished = np.zeros(np.shape(time_step.step_type), bool)
+  ended = time_step.is_last()
+  finished = np.zeros_like(ended)
   action_step = None
   for t in range(horizon):
     start = time.perf_counter()
@@ -92,9 +92,9 @@ def play_episodes(
     environment_seconds += time.perf_counter() - acted
     actor_seconds += acted - start
     _observe(observers, time_step, action_step, next_time_step, finished)
-    finished = finished | time_step.is_last()
-    time_step = next_time_step
-    if np.all(finished | time_step.is_last()):
+    finished = finished | ended
+    time_step, ended = next_time_step, next_time_step.is_last()
+    if np.all(finished | ended):
       break
   no_action = tf.nest.map_structure(np.zeros_like, action_step)
   _observe(observers, time_step, no_action, time_step, finished)
@@ -105,14 +105,15 @@ def _observe(observers, time_step, action_step, next_time_step, finished):
   """Shows a frame, in which rows that wait are boundaries, to observers."""
   frame = trajectory.from_transition(time_step, action_step, next_time_step)
   if finished.any():
+    last = np.int32(ts.StepType.LAST)
     frame = frame._replace(
-      step_type=_last_where(finished, frame.step_type),
-      next_step_type=_last_where(finished, frame.next_step_type),
-      reward=np.where(finished, np.float32(0), frame.reward),
+      step_type=_replace(finished, last, frame.step_type),
+      next_step_type=_replace(finished, last, frame.next_step_type),
+      reward=_replace(finished, np.float32(0), frame.reward),
     )
   for observer in observers:
     observer(frame)
 
 
-def _last_where(finished, step_type):
-  return np.where(finished, np.int32(ts.StepType.LAST), step_type)
+def _replace(rows, value, array):
+  return np.where(rows, value, array)

@@ -46,7 +46,9 @@ def play(
         environment.action_spec(),
         generators,
         environment.environments_per_task,
-      )
+      ),
+      state=(),
+      info=(),
     )
 
   def add_rewards(frame):

@@ -72,6 +72,7 @@ def _write_gif(path, pictures, fps):
 
 
 def _write_mp4(path, pictures, fps):
-  with imageio.get_writer(path, fps=fps, macro_block_size=2) as writer:
+  writer = imageio.get_writer(path, fps=fps, macro_block_size=2)
+  with writer:
     for picture in pictures:
       writer.append_data(picture)
