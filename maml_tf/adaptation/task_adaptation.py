@@ -1,4 +1,4 @@
-"""One call that adapts a trained policy to a task."""
+"""`maml_tf.adapt`: adapts a trained policy to the task of an environment."""
 
 import contextlib
 import functools
@@ -24,18 +24,18 @@ from maml_tf.environments.gymnasium_bridge import gymnasium_environment
 from maml_tf.learning import maml_agent
 from maml_tf.run import trained_run
 
-# As most of Gymnasium's MuJoCo environments have it.
+# The limit of most of Gymnasium's MuJoCo environments.
 _MAX_EPISODE_STEPS = 1000
 
 
 class AdaptationStep(NamedTuple):
-  """What became of one step.
+  """The result of one adaptation step.
 
   Attributes:
-    taken: Whether the parameters were changed.
-    reason: Why not; empty if they were.
+    taken: Whether the step changed the parameters.
+    reason: Why it was rejected; empty if it was taken.
     kl: Mean KL(behaviour || policy after the step) over the frames that the
-      step learned from, nats; NaN where it was not reached.
+      step learned from, in nats; NaN if it was not computed.
   """
 
   taken: bool
@@ -52,8 +52,8 @@ class Adaptation(NamedTuple):
     returns: A float64 array [k + 1, E]: the undiscounted returns of the
       episodes played after 0, ..., k steps; NaN where playing broke off.
     steps: k `AdaptationStep`s.
-    num_discarded: An int array [k + 1]: the episodes that the environment has
-      discarded after 0, ..., k steps, others were played instead.
+    num_discarded: An int array [k + 1]: how many episodes the environment
+      discarded after 0, ..., k steps; others were played instead.
   """
 
   policy: adapted_policy.AdaptedPolicy
@@ -78,17 +78,17 @@ def adapt(
 ) -> Adaptation:
   """Adapts a trained policy to the task that an environment plays.
 
-  k times it plays E episodes and takes the agent's adaptation step on them;
-  then it plays E more, to see what became of the return. A step that is not
-  finite, or that moves the policy too far, is not taken: the parameters stay
-  bit for bit as they were, and the next one is tried on new episodes. Nothing
-  that is not finite is sent to the environment: playing breaks off there.
+  Each of k times it plays E episodes and takes the agent's adaptation step on
+  them; then it plays E more, which measure the final return. A step that is not
+  finite, or that moves the policy too far, is rejected: the parameters keep
+  their bits, and the next step is tried on new episodes. No non-finite number
+  is ever sent to the environment: playing breaks off before that.
 
-  The same seed gives the same result where the environment can be seeded.
+  The same seed gives the same result if the environment can be seeded.
 
-  A Gymnasium environment whose physics or devices may raise, hang or die is
-  best given as `supervised_environments.SupervisedVectorEnv`: the episode is
-  lost then, and played again.
+  Wrap a Gymnasium environment whose physics or devices may raise, hang or die
+  in `supervised_environments.SupervisedVectorEnv`: an episode that is lost to
+  such a failure is played again.
 
   Args:
     agent_or_root_dir: An agent, or the folder of a run; see `trained_run.load`.
@@ -97,23 +97,24 @@ def adapt(
       Gymnasium environment, single or vector. It is not closed.
     num_steps: k. None: the agent's.
     episodes_per_step: E.
-    step_size: A number instead of the agent's own step sizes.
-    max_kl: The most a step may move the policy, in nats: the mean KL(behaviour
-      || new policy) over the frames that it learned from. None: no bound.
-    max_episode_steps: An episode that goes on after so many steps is cut off,
-      as by a time limit. None: a `TaskEnvironment` ends its episodes itself,
-      another environment's are cut off after 1,000 steps.
-    seed: Of the actions' noise and of the environment's resets.
-    deterministic: Whether the policy that is returned acts by the mode of its
-      distribution. While it adapts it explores.
+    step_size: Replaces the agent's own step sizes. None: they are used.
+    max_kl: The furthest a step may move the policy, in nats: the mean
+      KL(behaviour || new policy) over the frames that it learned from. None: no
+      bound.
+    max_episode_steps: Episodes are cut off after this many steps, as by a time
+      limit. None: a `TaskEnvironment` ends its episodes itself; those of other
+      environments are cut off after 1,000 steps.
+    seed: Seeds the actions' noise and the environment's resets.
+    deterministic: Whether the returned policy acts by the mode of its
+      distribution. It explores while it adapts.
 
   Returns:
     An `Adaptation`.
 
   Raises:
     ValueError: An argument is impossible, or the environment's observations or
-      actions are not those that the agent was trained on.
-    errors.UsageError: The folder holds no run.
+      actions differ from those that the agent was trained on.
+    errors.UsageError: The folder does not hold a run.
     RuntimeError: A `SupervisedVectorEnv` has failed too often.
   """
   _check(num_steps, episodes_per_step, step_size, max_kl, seed)
@@ -191,7 +192,7 @@ class _TaskAdaptation:
     self.num_discarded = np.zeros(num_steps + 1, int)
 
   def play(self, stage: int) -> trajectory.Trajectory:
-    """Plays the episodes after `stage` steps, taken or not.
+    """Plays the episodes that follow `stage` steps, taken or not.
 
     Returns:
       A `Trajectory`, leaves [1, T, ...].
@@ -215,7 +216,7 @@ class _TaskAdaptation:
   def take_step(
     self, stage: int, step_size: float | None, max_kl: float | None
   ) -> None:
-    """Plays, and takes a step that is finite and within the bound.
+    """Plays episodes and takes a step, if it is finite and within `max_kl`.
 
     Args:
       stage: The number of steps before this one, taken or not.
@@ -269,7 +270,7 @@ def _to_py_environment(environment):
 
 
 def _max_episode_steps(environment):
-  """After how many steps an episode is cut off by default."""
+  """Returns the number of steps after which episodes are cut off."""
   if isinstance(environment, task_environment.TaskEnvironment):
     return environment.horizon
   return _MAX_EPISODE_STEPS
@@ -281,13 +282,13 @@ def _seed_resets(environment, seed, stage):
   if isinstance(environment, task_environment.TaskEnvironment):
     environment.seed([key])
     return
-  # An environment without `seed`, such as a machine, draws on its own.
+  # A real machine, for one, cannot be seeded.
   with contextlib.suppress(NotImplementedError):
     environment.seed(int(random_streams.generator(key).integers(2**31)))
 
 
 def _accept_step(kl: float, max_kl: float | None) -> AdaptationStep:
-  """Decides whether a step is taken."""
+  """Accepts or rejects a step with the given KL."""
   reason = ''
   if not np.isfinite(kl):
     reason = f'the KL of the step is {kl}'

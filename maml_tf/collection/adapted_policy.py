@@ -18,11 +18,11 @@ Noise = tuple[types.TensorOrArray, ...]
 
 
 class AdaptedPolicy(tf_policy.TFPolicy):
-  """Acts for B tasks, each with parameters of its own.
+  """Acts for B tasks, each with its own parameters.
 
   The policy state is a tuple of parameter tensors, leaves [B, ...]. A time step
   carries N = B * E observations, grouped by task (B = N: one each). Without a
-  state `action` acts with its initial parameters.
+  state, `action` uses the initial parameters.
   """
 
   def __init__(
@@ -49,15 +49,15 @@ class AdaptedPolicy(tf_policy.TFPolicy):
       initial_parameters: The initial state, one tensor or variable for each
         parameter, without the leading B: the meta-parameters, or the adapted
         parameters of one task.
-      observation_normalizer: What the observations go through before the
-        network sees them. None: nothing.
+      observation_normalizer: Normalises observations before the network sees
+        them. None: they are not normalised.
       emit_behaviour: Whether `policy_info` holds the parameters of the
-        distribution that the action was drawn from, as training needs it.
+        distribution that the action was drawn from, which training needs.
       deterministic: Whether to act by the distribution's mode.
       name: The name of the policy.
     """
-    # A reset at FIRST steps would wipe the adapted parameters; a clipped action
-    # is not the one that was sampled.
+    # An automatic reset at FIRST steps would wipe the adapted parameters. The
+    # action is scored as sampled, so the environment clips it, not the policy.
     super().__init__(
       time_step_spec,
       action_spec,
@@ -73,7 +73,7 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     self._observation_normalizer = observation_normalizer
     self._emit_behaviour = emit_behaviour
     self._deterministic = deterministic
-    # Follows tf.random.set_seed; only callers that pass no noise draw from it.
+    # Seeded by tf.random.set_seed; used only where the caller passes no noise.
     seed: Any = tf.random.uniform([], maxval=tf.int64.max, dtype=tf.int64)
     self._generator = tf.random.Generator.from_seed(seed)
 
@@ -88,7 +88,7 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     policy_state: Parameters,
     noise: Noise,
   ) -> policy_step.PolicyStep:
-    """Acts with noise that the caller drew.
+    """Acts with the caller's noise.
 
     Args:
       time_step: A `TimeStep`, leaves [N, ...].
@@ -166,21 +166,21 @@ def act_batch_invariant(
   policy_state: Parameters,
   noise: Noise,
 ) -> policy_step.PolicyStep:
-  """Acts, to the last bit the same however many tasks act together.
+  """Acts with the same bits however many tasks act together.
 
   Args:
-    policy: What acts.
+    policy: The policy.
     time_step: As for `AdaptedPolicy.act`, without reward and discount.
     policy_state: As for `AdaptedPolicy.act`.
     noise: As for `AdaptedPolicy.act`.
 
   Returns:
-    A `PolicyStep` without a state, which is that of before.
+    A `PolicyStep` without a state: acting does not change the state.
   """
   is_lone_task = bool(policy_state) and policy_state[0].shape[0] == 1
   if is_lone_task:
-    # TensorFlow multiplies one matrix otherwise than several: a lone task acts
-    # beside itself.
+    # TensorFlow has another kernel for a single matrix product than for a batch
+    # of them, so a lone task acts in a batch of two copies.
     time_step, policy_state, noise = tf.nest.map_structure(
       lambda t: tf.concat([t, t], axis=0), (time_step, policy_state, noise)
     )

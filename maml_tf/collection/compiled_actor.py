@@ -11,9 +11,9 @@ from maml_tf.collection import rollout
 
 
 class CompiledActor:
-  """Acts, to the last bit the same however many tasks act together.
+  """Acts with the same bits however many tasks act together.
 
-  The same compiled step serves every episode of the same shapes.
+  One compiled step serves all episodes of the same shapes.
   """
 
   def __init__(
@@ -22,7 +22,7 @@ class CompiledActor:
     """Prepares the policy's step, which the first episode traces.
 
     Args:
-      policy: What acts.
+      policy: The policy.
       jit_compile: Whether XLA compiles the forward pass.
     """
     self._policy = policy
@@ -39,8 +39,8 @@ class CompiledActor:
 
     Args:
       policy_state: The parameters, leaves [B, ...].
-      noise: t -> the noise that step t's actions are drawn from: one array
-        [N, *shape] for each of the policy's noise specs.
+      noise: t -> the noise of step t's actions, one array [N, *shape] for each
+        of the policy's noise specs.
     """
     step = None
 

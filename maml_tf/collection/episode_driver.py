@@ -34,7 +34,7 @@ class EpisodeDriver:
 
     Args:
       environment: A batched environment of N rows, grouped by task.
-      policy: What acts.
+      policy: The policy.
       observers: Each is called with every frame, a `Trajectory` of arrays
         [N, ...].
       horizon: The maximum number of transitions of an episode.
@@ -56,8 +56,8 @@ class EpisodeDriver:
 
     Args:
       policy_state: The parameters, leaves [B, ...].
-      noise: What the actions are drawn from: for each of the policy's noise
-        specs an array [horizon, N, *shape].
+      noise: The noise of the actions, one array [horizon, N, *shape] for each
+        of the policy's noise specs.
     """
     actor = self._actor.for_episode(
       policy_state, lambda t: tuple(n[t] for n in noise)

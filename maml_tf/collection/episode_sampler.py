@@ -1,4 +1,4 @@
-"""Whole episodes of one task from any environment, however long they are."""
+"""Samples whole episodes of one task, of any length, in any environment."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from maml_tf.collection import matched_environment
 from maml_tf.collection import rollout
 from maml_tf.core import checks
 
-# T is a multiple of it: a function of [1, T] is traced again for every new T.
+# T is a multiple of this, because every new T traces a function of [1, T] anew.
 _FRAMES_MULTIPLE = 256
 
 
@@ -27,7 +27,7 @@ class Episodes(NamedTuple):
       LAST/LAST padding.
     returns: A float64 array [E], undiscounted.
     lengths: An int array [E] of transitions.
-    num_discarded: How many more were begun, but discarded by the environment.
+    num_discarded: How many other episodes the environment discarded.
   """
 
   experience: trajectory.Trajectory
@@ -58,7 +58,7 @@ class EpisodeSampler:
 
     Args:
       environment: All its rows play the same task.
-      policy: What acts.
+      policy: The policy.
       max_episode_steps: An episode is cut off after this many transitions, as
         by a time limit.
 
@@ -86,7 +86,7 @@ class EpisodeSampler:
     Args:
       policy_state: The parameters, leaves [1, ...].
       num_episodes: E.
-      generator: What the actions' noise is drawn from, step after step.
+      generator: Draws the actions' noise, step after step.
 
     Returns:
       `Episodes`.
@@ -123,7 +123,7 @@ class EpisodeSampler:
     frames = []
 
     def find_discarded(frame):
-      # Rows that wait play on, but their first episode is what counts.
+      # A row that waits plays on, but only its first episode counts.
       discarded[:] |= ~frame.is_boundary() & environment.discarded
 
     actor = self._actor.for_episode(
@@ -142,7 +142,7 @@ class EpisodeSampler:
     return [_episode(stacked, row) for row in range(len(discarded))], discarded
 
   def _end_to_end(self, episodes):
-    """Concatenates to [1, T, ...]; T grows, but never shrinks."""
+    """Concatenates episodes to [1, T, ...]; T never shrinks."""
     num_frames = sum(len(e.reward) for e in episodes)
     multiples = -(-num_frames // _FRAMES_MULTIPLE)
     self._num_frames = max(self._num_frames, multiples * _FRAMES_MULTIPLE)
@@ -159,12 +159,12 @@ class EpisodeSampler:
 
 
 def _episode(frames, row):
-  """Cuts what one row of [N, L, ...] played after its first episode."""
+  """Returns the first episode of one row of [N, L, ...]."""
   ends = np.flatnonzero(frames.next_step_type[row] == ts.StepType.LAST)
-  # Without an end of its own: the last frame is none of its transitions.
+  # An episode that did not end has all frames but the last as transitions.
   length = ends[0] + 1 if ends.size else frames.reward.shape[1] - 1
   frames = tf.nest.map_structure(lambda a: a[row, : length + 1].copy(), frames)
-  # Where it was cut off, the environment itself has not said LAST.
+  # If it was cut off, the environment itself has not marked its end.
   frames.next_step_type[length - 1 :] = ts.StepType.LAST
   frames.step_type[length] = ts.StepType.LAST
   frames.reward[length] = 0

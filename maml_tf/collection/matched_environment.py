@@ -15,12 +15,12 @@ from maml_tf.environments import task_environment
 class MatchedEnvironment:
   """Resets and steps an environment as a policy expects it.
 
-  Time steps become batched, with the policy's observation structure and types.
-  Actions take the structure and types of the environment's spec; those of an
-  environment that does not clip them itself are clipped to its bounds.
+  Time steps get a batch axis and the policy's observation structure and types.
+  Actions get the structure and types of the environment's spec, and are clipped
+  to its bounds unless the environment clips them itself.
 
-  Nothing non-finite passes in either direction: `FloatingPointError` names the
-  quantity and the step, and the environment is not stepped any more.
+  Non-finite numbers pass in neither direction: a `FloatingPointError` names the
+  quantity and the step, before the environment is stepped with them.
   """
 
   def __init__(

@@ -66,8 +66,8 @@ class Collected(NamedTuple):
 class MetaCollector:
   """Collects all stages of a meta-batch with one environment.
 
-  Every draw comes from a stream named by (seed, iteration, stage, task index,
-  purpose): the same iteration is collected again bit for bit.
+  Every draw comes from a stream keyed by (seed, iteration, stage, task index,
+  purpose): collecting an iteration again gives the same bits.
   """
 
   def __init__(
@@ -87,12 +87,12 @@ class MetaCollector:
       policy: The policy that collects; its initial state is the
         meta-parameters.
       adapt: (trajectory [B, T], policy state [B, ...], step) -> policy state:
-        one adaptation step, the first of which is 0. It raises `NonFiniteError`
+        takes one adaptation step, numbered from 0. It raises `NonFiniteError`
         for parameters that are not finite, as `MamlAgent.adapt` does.
       num_adaptation_steps: X.
       seed: The run's seed.
-      first_task_index: The place of this environment's first task in the whole
-        meta-batch, when tasks are divided over workers.
+      first_task_index: The index of this environment's first task in the whole
+        meta-batch, if tasks are divided over workers.
       jit_compile: Whether XLA compiles the policy's forward pass.
     """
     self._environment = environment
@@ -120,7 +120,7 @@ class MetaCollector:
 
   @property
   def returns_shape(self) -> tuple[int, int, int]:
-    """(X + 1, B, E), the shape of what `collect` returns as returns."""
+    """The shape of the collected returns, (X + 1, B, E)."""
     return (
       self._num_adaptation_steps + 1,
       self._environment.num_tasks,
@@ -128,9 +128,9 @@ class MetaCollector:
     )
 
   def blank_meta_batch(self) -> meta_batch.MetaBatch:
-    """Returns a `MetaBatch` of the shape that `collect` gives, all boundaries.
+    """Returns a `MetaBatch` shaped like `collect`'s that holds only boundaries.
 
-    A graph can be made for it before anything is collected.
+    A graph can be traced for it before anything is collected.
     """
     self._buffer.clear()
     *support, query = (
@@ -194,7 +194,7 @@ class MetaCollector:
         adapted_policy.Parameters,
         self._policy.get_initial_state(self._environment.num_tasks),
       )
-    # A collection that was cut has left what it had.
+    # An interrupted collection leaves frames behind.
     self._buffer.clear()
     for stage in range(self._num_adaptation_steps + 1):
       self._environment.seed(

@@ -60,11 +60,11 @@ def play_episodes(
   environment goes on stepping it, but its frames are LAST/LAST boundaries with
   reward 0.
 
-  Observers get one frame a step and a last one, at most horizon + 1. In frame t
-  stand observation t, the action taken there and the reward that followed; the
-  environment has just made step t + 1. The last frame has zeros for its action:
-  it holds the observation that the last step led to, for the value of its
-  state.
+  Observers see one frame for each step and a final one, at most horizon + 1.
+  Frame t holds observation t, the action taken there and the reward that
+  followed; at that time the environment has already made the step. The final
+  frame holds the last observation, for the value of its state; its action is
+  zero.
 
   Args:
     environment: Resets and steps N rows together.

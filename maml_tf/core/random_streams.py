@@ -1,7 +1,7 @@
 """Counter-based random streams, keyed by who draws what.
 
-A stream's numbers depend on its key alone, so a resumed run repeats an
-uninterrupted one and how tasks are divided over workers changes no draw.
+A stream's numbers depend on its key alone: a resumed run repeats an
+uninterrupted one, and the division of tasks over workers changes no draw.
 """
 
 from collections.abc import Iterable
@@ -9,15 +9,15 @@ import enum
 
 import numpy as np
 
-# Training's iterations count from 1: the streams of iteration 0, and so its
-# tasks, are never trained on.
+# Training's iterations count from 1: the streams of iteration 0, and with them
+# the held-out tasks, are never used in training.
 HELD_OUT = 0
 
 Key = tuple[int, ...]
 
 
 class Purpose(enum.IntEnum):
-  """What a stream is drawn for."""
+  """What a stream's numbers are used for."""
 
   TASK = 0
   RESET = 1
@@ -27,14 +27,14 @@ class Purpose(enum.IntEnum):
 def key(
   seed: int, iteration: int, stage: int, task_index: int, purpose: Purpose
 ) -> Key:
-  """Names one stream.
+  """Returns the key of one stream.
 
   Args:
     seed: The run's seed, >= 0.
     iteration: The meta-iteration, >= 0.
     stage: Adaptation steps before this collection, >= 0.
     task_index: The task's index in the whole meta-batch, over all workers.
-    purpose: What is drawn.
+    purpose: What the numbers are used for.
 
   Returns:
     A tuple of ints for `generator`, or for an environment's `seed`.
@@ -49,28 +49,28 @@ def task_keys(
   task_indices: Iterable[int],
   purpose: Purpose,
 ) -> list[Key]:
-  """Names the streams of several tasks.
+  """Returns the keys of several tasks' streams.
 
   Args:
-    seed: As for `key`, like the others.
+    seed: The run's seed, >= 0.
     iteration: The meta-iteration, >= 0.
     stage: Adaptation steps before this collection, >= 0.
     task_indices: The tasks' indices in the whole meta-batch.
-    purpose: What is drawn.
+    purpose: What the numbers are used for.
 
   Returns:
-    One key a task, e.g. for an environment's `seed`.
+    One key for each task, e.g. for an environment's `seed`.
   """
   return [key(seed, iteration, stage, i, purpose) for i in task_indices]
 
 
 def held_out_key(seed: int, stage: int, purpose: Purpose) -> Key:
-  """Names a stream of the first held-out task.
+  """Returns the key of a stream of the first held-out task.
 
   Args:
     seed: The run's seed, >= 0.
     stage: Adaptation steps before this collection, >= 0.
-    purpose: What is drawn.
+    purpose: What the numbers are used for.
   """
   return key(seed, HELD_OUT, stage, 0, purpose)
 

@@ -18,14 +18,14 @@ def play(
 ) -> np.ndarray:
   """Plays one episode in every environment, with the tasks that are set.
 
-  Actions are uniform in the bounds of the action spec, and standard normal
-  where there are none. An episode starts as the collector's first stage of the
-  same seed and iteration does.
+  Actions are uniform within the bounds of the action spec, and standard normal
+  where it has none. The episodes have the same starts as the collector's first
+  stage of the same seed and iteration.
 
   Args:
     environment: B tasks with E environments each.
     seed: The run's seed.
-    iteration: The meta-iteration, which names the random streams.
+    iteration: The meta-iteration, which keys the random streams.
 
   Returns:
     Undiscounted episode returns, a float64 array [B, E].
@@ -68,8 +68,8 @@ def draw(
 
   Args:
     action_spec: A nest of array specs.
-    generators: B of them, one a task.
-    num_each: E, how many actions to draw from each.
+    generators: B of them, one for each task.
+    num_each: E, the number of actions to draw from each.
 
   Returns:
     A nest of arrays [B * E, ...].
@@ -87,7 +87,7 @@ def _draw_part(spec, rng, shape):
   low, high = spec.minimum, spec.maximum
   if np.issubdtype(spec.dtype, np.integer):
     return rng.integers(low, high, shape, spec.dtype, endpoint=True)
-  # An unbounded spec has the type's limits for bounds.
+  # The bounds of an unbounded spec are the limits of its type.
   limit = np.finfo(spec.dtype).max
   bounded = (low > -limit) & (high < limit)
   uniform = rng.uniform(

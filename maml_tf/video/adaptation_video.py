@@ -114,8 +114,8 @@ def draw_frames(
     task: The task's name, as captions show it.
 
   Yields:
-    uint8 arrays [H, W, 3] with even H and W, as many as the longest episode has
-    states.
+    uint8 arrays [H, W, 3] with even H and W, one for each state of the longest
+    episode.
   """
   for t in range(max(len(episode.returns) for episode in episodes)):
     halves = []
