@@ -83,7 +83,7 @@ def _render(run, path):
       environment.create_painter(task, states, _WIDTH.value, _HEIGHT.value)
     ) as painter:
       frames = tqdm.tqdm(
-        adaptation_video.draw_frames(painter, episodes, titles, name),
+        adaptation_video.frames(painter, episodes, titles, name),
         total=max(len(episode.returns) for episode in episodes),
         unit='frame',
         dynamic_ncols=True,

@@ -73,22 +73,22 @@ def play(
   actor = compiled_actor.CompiledActor(policy).for_episode(
     policy_state, draw_noise
   )
-  states, frames = [], []
+  states, played = [], []
 
   def see_and_act(time_step, t):
     states.append(environment.picture_states())
     return actor(time_step, t)
 
   rollout.play_episodes(
-    environment, see_and_act, [frames.append], environment.horizon
+    environment, see_and_act, [played.append], environment.horizon
   )
   states.append(environment.picture_states())
-  return _episodes(states, frames)
+  return _episodes(states, played)
 
 
-def _episodes(states, frames):
+def _episodes(states, played):
   """Cuts every row's `Episode` from states and frames [N, ...]."""
-  *transitions, _ = frames
+  *transitions, _ = played
   lengths = np.sum([~frame.is_boundary() for frame in transitions], axis=0)
   rewards = [frame.reward.astype(np.float64) for frame in transitions]
   rewards = [np.zeros(len(lengths)), *rewards]
@@ -99,19 +99,19 @@ def _episodes(states, frames):
   ]
 
 
-def draw_frames(
+def frames(
   painter: painter_lib.Painter,
   episodes: Sequence[Episode],
   titles: Sequence[str],
   task: str,
 ) -> Iterator[np.ndarray]:
-  """Draws episodes side by side; those that have ended stand still.
+  """Draws episodes side by side; those that are done stand still.
 
   Args:
     painter: Draws one of them.
     episodes: From left to right.
     titles: One for each.
-    task: The task's name, as captions show it.
+    task: How the task is called.
 
   Yields:
     uint8 arrays [H, W, 3] with even H and W, one for each state of the longest
@@ -123,7 +123,7 @@ def draw_frames(
       last = min(t, len(episode.returns) - 1)
       picture = painter(episode.states[: last + 1])
       caption = f'{title}\n{task}\nreturn {episode.returns[last]:.1f}'
-      halves.append(_add_caption(picture, caption))
+      halves.append(_with_caption(picture, caption))
     gap = np.full((len(halves[0]), _GAP_PIXELS, 3), _GAP, np.uint8)
     row = [part for half in halves for part in (gap, half)][1:]
     frame = np.concatenate(row, axis=1)
@@ -132,7 +132,7 @@ def draw_frames(
     yield np.pad(frame, [*odd, (0, 0)], constant_values=255)
 
 
-def _add_caption(picture, caption):
+def _with_caption(picture, caption):
   """Puts three lines of text above a picture."""
   width = picture.shape[1]
   size = int(np.clip(width / 20, 9, 24))

@@ -90,7 +90,7 @@ def test_frames_show_the_halves_side_by_side():
     for length in (4, 2)
   ]
   frames = list(
-    adaptation_video.draw_frames(
+    adaptation_video.frames(
       _LengthPainter(), episodes, ('before', 'after'), 'task 1'
     )
   )
