@@ -123,17 +123,16 @@ def adapt(
     agent = trained_run.load(os.fspath(agent_or_root_dir)).agent
   else:
     agent = agent_or_root_dir
-  if num_steps is None:
-    num_steps = agent.num_adaptation_steps
+  k = agent.num_adaptation_steps if num_steps is None else num_steps
   if max_episode_steps is None:
     max_episode_steps = _max_episode_steps(environment)
   adaptation = _TaskAdaptation(
-    agent, environment, max_episode_steps, num_steps, episodes_per_step, seed
+    agent, environment, max_episode_steps, k, episodes_per_step, seed
   )
-  for stage in range(num_steps):
+  for stage in range(k):
     adaptation.take_step(stage, step_size, max_kl)
   with contextlib.suppress(FloatingPointError):
-    adaptation.play(num_steps)
+    adaptation.play(k)
   parameters = tf.nest.map_structure(lambda p: p[0], adaptation.policy_state)
   return Adaptation(
     agent.adapted_policy(parameters, deterministic),
