@@ -121,14 +121,19 @@ def _adapt(run, task, name):
 def _play(run, environment, task, adapted):
   """One episode before and one after, alike but for the policy."""
   before = run.agent.policy.get_initial_state(None)
-  purpose = random_streams.Purpose
   after_all = len(adapted.steps) + 1
   return adaptation_video.play(
     environment,
     run.agent.adapted_policy(before, _DETERMINISTIC.value),
     (before, adapted.parameters),
     task,
-    (_key(after_all, purpose.RESET), _key(after_all, purpose.ACTION)),
+    tuple(
+      random_streams.held_out_key(_SEED.value, after_all, purpose)
+      for purpose in (
+        random_streams.Purpose.RESET,
+        random_streams.Purpose.ACTION,
+      )
+    ),
   )
 
 
@@ -136,8 +141,10 @@ def _task(run):
   """The task that was asked for, or one drawn from the held-out streams."""
   with contextlib.closing(run.create_environment(1, 1)) as environment:
     if _TASK.value is None:
-      generator = random_streams.generator(_key(0, random_streams.Purpose.TASK))
-      return environment.sample_tasks(1, generator)[0]
+      key = random_streams.held_out_key(
+        _SEED.value, 0, random_streams.Purpose.TASK
+      )
+      return environment.sample_tasks(1, random_streams.generator(key))[0]
     shape = environment.tasks.shape[1:]
     try:
       numbers = [float(word) for word in _TASK.value.split(',')]
@@ -149,12 +156,6 @@ def _task(run):
       ) from None
     environment.set_tasks([task])
     return task
-
-
-def _key(stage, purpose):
-  return random_streams.key(
-    _SEED.value, random_streams.HELD_OUT, stage, 0, purpose
-  )
 
 
 def _say(message, code=None):

@@ -181,8 +181,8 @@ def test_the_seed_draws_the_task_and_the_video_is_put_into_the_run(
     ({'fps': -1.0}, 'fps is -1.0'),
     ({'episodes': 0}, 'episodes is 0'),
     ({'num_adaptation_steps': -1}, 'num_steps is -1'),
-    ({'out': 'a.avi'}, 'a.avi is no video'),
-    ({'out': 'nowhere/a.gif'}, 'nowhere is no folder'),
+    ({'out': 'a.avi'}, 'a.avi is not a video'),
+    ({'out': 'nowhere/a.gif'}, 'nowhere is not a folder'),
   ],
 )
 def test_bad_input_is_one_line(points, values, message, capfd):
