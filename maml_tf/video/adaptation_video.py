@@ -14,7 +14,7 @@ from tf_agents.trajectories import time_step as ts
 from maml_tf.collection import adapted_policy
 from maml_tf.core import random_streams
 from maml_tf.environments import task_environment
-from maml_tf.environments.painting import painter as painter_lib
+from maml_tf.environments.rendering import renderer as renderer_lib
 from maml_tf.learning import inner_loop as inner_loop_lib
 
 _GAP_PIXELS = 4
@@ -69,7 +69,7 @@ def play(
     return policy.act(time_step, policy_state, noise).action
 
   time_step = environment.reset()
-  states, rewards = [environment.picture_states()], [np.zeros(num_rows)]
+  states, rewards = [environment.render_state()], [np.zeros(num_rows)]
   lengths = np.zeros(num_rows, int)
   while not lengths.all():
     noise = policy.distributions.draw_noise(generator, (1,))
@@ -77,7 +77,7 @@ def play(
     time_step = environment.step(
       act(time_step.observation, time_step.step_type, noise).numpy()
     )
-    states.append(environment.picture_states())
+    states.append(environment.render_state())
     rewards.append(time_step.reward.astype(np.float64))
     # An environment that is done begins anew: what it plays then isn't shown.
     ended_now = time_step.is_last() & (lengths == 0)
@@ -90,7 +90,7 @@ def play(
 
 
 def frames(
-  painter: painter_lib.Painter,
+  renderer: renderer_lib.Renderer,
   episodes: Sequence[Episode],
   titles: Sequence[str],
   task: str,
@@ -98,7 +98,7 @@ def frames(
   """Draws episodes side by side; those that are done stand still.
 
   Args:
-    painter: Draws one of them.
+    renderer: Renders one episode.
     episodes: From left to right.
     titles: One for each.
     task: How the task is called.
@@ -111,7 +111,7 @@ def frames(
     halves = []
     for episode, title in zip(episodes, titles):
       last = min(t, len(episode.returns) - 1)
-      picture = painter(episode.states[: last + 1])
+      picture = renderer(episode.states[: last + 1])
       caption = f'{title}\n{task}\nreturn {episode.returns[last]:.1f}'
       halves.append(_with_caption(picture, caption))
     gap = np.full((len(halves[0]), _GAP_PIXELS, 3), _GAP, np.uint8)
