@@ -237,28 +237,28 @@ def test_a_process_that_dies_between_steps(tmp_path):
       'raise',
       2,
       'the environment of row 0 raised ValueError: the motor is hot, after 2'
-      ' restarts: mend it, or raise max_restarts',
+      ' restarts: fix it, or raise max_restarts',
       ['line', 'in _raise', 'in step', 'ValueError: the motor\nis hot'],
     ),
     (
       'exit',
       0,
       'the environment of row 0 died: its process ended with exit code 3, after'
-      ' 0 restarts: mend it, or raise max_restarts',
+      ' 0 restarts: fix it, or raise max_restarts',
       [],
     ),
     (
       'kill',
       0,
       'the environment of row 0 died: its process was killed by signal 9'
-      ' (SIGKILL), after 0 restarts: mend it, or raise max_restarts',
+      ' (SIGKILL), after 0 restarts: fix it, or raise max_restarts',
       [],
     ),
     (
       'loop',
       0,
       'the environment of row 0 did not step within 1.5 seconds, after 0'
-      ' restarts: mend it, give it a longer timeout, or raise max_restarts',
+      ' restarts: fix it, give it a longer timeout, or raise max_restarts',
       [],
     ),
   ],
@@ -300,7 +300,7 @@ def test_an_environment_that_cannot_be_made(tmp_path, fault, problem):
   rows = [{}, {'fault': fault, 'at': 'make', 'times': 9}]
   line, rest = _error(lambda: _walks(rows, tmp_path, start_timeout=2))
   assert line == (
-    f'the environment of row 1 {problem} while it was made: mend env_fns[1]'
+    f'the environment of row 1 {problem} while it was created: fix env_fns[1]'
   )
   assert ('in __init__' in rest) == (fault == 'raise')
   # It was tried once.
