@@ -163,12 +163,12 @@ class ActionDistributions:
     """
     if seed is None:
       seed = generator.make_seeds()[:, 0]
-    seed = tf.cast(seed, tf.int64)
-    if seed.shape.rank == 0:
-      seed = tf.stack([seed, 0])
+    key = tf.cast(seed, tf.int64)
+    if key.shape.rank == 0:
+      key = tf.stack([key, 0])
     return tuple(
       _stateless_noise(
-        spec, num, tf.random.experimental.stateless_fold_in(seed, part)
+        spec, num, tf.random.experimental.stateless_fold_in(key, part)
       )
       for part, spec in enumerate(self._noise_specs)
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 import math
 import numbers
+from typing import Any
 
 # TensorFlow counts the elements of an axis in int32.
 MAX_SIZE = 2**31 - 1
@@ -37,7 +38,7 @@ def integer(
   return int(value)
 
 
-def boolean(name: str, value: bool) -> bool:
+def boolean(name: str, value: Any) -> bool:
   """Returns `value` if it is True or False. Other truth values are invalid.
 
   Args:
@@ -92,7 +93,7 @@ def number(
   raise ValueError(f'{name} is {value!r}: give {wanted}')
 
 
-def one_of(name: str, value: str, choices: Sequence[str]) -> str:
+def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
   """Returns `value` if it is one of the choices.
 
   Args:
@@ -108,7 +109,7 @@ def one_of(name: str, value: str, choices: Sequence[str]) -> str:
   return value
 
 
-def function(name: str, value: Callable, example: str) -> Callable:
+def function(name: str, value: Any, example: str) -> Callable[..., Any]:
   """Returns `value` if it is callable.
 
   Args:

@@ -69,7 +69,9 @@ class _MovedModuleFinder(abc.MetaPathFinder, abc.Loader):
 
   def exec_module(self, module):
     # The import system has just replaced its spec by one of the old name.
-    module.__spec__ = module.__spec__.loader_state
+    spec = module.__spec__
+    assert spec is not None
+    module.__spec__ = spec.loader_state
 
 
 sys.meta_path.append(_MovedModuleFinder())

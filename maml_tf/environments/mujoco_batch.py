@@ -55,6 +55,7 @@ class MujocoBatch:
         contradicts the list.
     """
     route_warnings()
+    self._models: list[mujoco.MjModel]
     if isinstance(model, mujoco.MjModel):
       if num_rows is None:
         raise ValueError('num_rows is missing: with one model, give it')

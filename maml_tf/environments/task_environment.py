@@ -89,7 +89,7 @@ class TaskEnvironment(py_environment.PyEnvironment):
       checks.MAX_SIZE,
     )
 
-    self._tasks: np.ndarray | None = None
+    self._tasks: Any = None  # An array once there are tasks.
     self.seed(np.random.SeedSequence().entropy)
     self._elapsed = np.zeros(self.batch_size, np.int64)
     self._ended = np.zeros(self.batch_size, bool)
@@ -139,7 +139,8 @@ class TaskEnvironment(py_environment.PyEnvironment):
   @property
   def tasks(self) -> np.ndarray:
     """The current tasks, a float64 array [B, ...]."""
-    return self._current_tasks().copy()
+    self._ensure_tasks()
+    return self._tasks.copy()
 
   def observation_spec(self) -> array_spec.ArraySpec:
     return self._observation_spec
@@ -322,7 +323,7 @@ class TaskEnvironment(py_environment.PyEnvironment):
     return np.zeros(self.batch_size, bool)
 
   def _reset(self):
-    self._current_tasks()
+    self._ensure_tasks()
     self._elapsed[:] = 0
     self._ended = np.zeros(self.batch_size, bool)
     return ts.TimeStep(
@@ -364,19 +365,18 @@ class TaskEnvironment(py_environment.PyEnvironment):
     self._ended = ended
     return ts.TimeStep(step_type, reward, discount, observation)
 
-  def _current_tasks(self):
-    """Returns the tasks [B, ...]; draws them if there are none yet."""
+  def _ensure_tasks(self):
+    """Draws tasks if there are none yet."""
     if self._tasks is None:
       self.set_tasks(
         self.sample_tasks(self._num_tasks, np.random.default_rng())
       )
-    return self._tasks
 
   def _start(self, rows):
     """Resets rows [K], each from its task's stream; returns [K, O]."""
     counts = np.bincount(rows // self._environments_per_task)
     starts = [
-      self._draw_starts(self._generators[b], counts[b])
+      self._draw_starts(self._generators[b], int(counts[b]))
       for b in np.flatnonzero(counts)
     ]
     return self._reset_rows(rows, np.concatenate(starts))

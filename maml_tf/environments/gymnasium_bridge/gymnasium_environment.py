@@ -1,8 +1,8 @@
 """A Gymnasium environment, single or vectorised, as a TF-Agents environment."""
 
-from collections.abc import Sequence
 import numbers
 from typing import Any
+from typing import cast
 
 import gymnasium
 import numpy as np
@@ -51,6 +51,7 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
         last observation.
     """
     super().__init__(handle_auto_reset=True)
+    self._batch_shape: tuple[int, ...]
     if isinstance(environment, gymnasium.vector.VectorEnv):
       self._batch_shape = (environment.num_envs,)
       self._resets_rows = _resets_rows(environment)
@@ -71,8 +72,8 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
       self._observation_space, 'observation'
     )
     self._action_spec = gymnasium_spaces.to_spec(self._action_space, 'action')
-    self._seed = None
-    self._info = None
+    self._seed: Any = None
+    self._info: dict[str, Any] | None = None
     self._ended = np.zeros(self._batch_shape, bool)
     self._discarded = np.zeros(self._batch_shape, bool)
 
@@ -104,7 +105,7 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
   def action_spec(self) -> types.NestedArraySpec:
     return self._action_spec
 
-  def seed(self, seed: int | Sequence[int]) -> None:
+  def seed(self, seed: Any) -> None:
     """Sets the seed of the next `reset` of all rows.
 
     Args:
@@ -115,7 +116,7 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
       ValueError: If the seed has another form.
     """
     if isinstance(seed, numbers.Integral) or not self.batched:
-      self._seed = checks.integer('seed', seed, 0)
+      self._seed = checks.integer('seed', cast(int, seed), 0)
       return
     seeds = list(seed) if np.iterable(seed) else []
     if len(seeds) != self.batch_size:
@@ -147,7 +148,7 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
         f'the environment was made with render_mode={self._gym.render_mode!r}:'
         f' call gymnasium.make with render_mode={mode!r}'
       )
-    frames = self._gym.render()
+    frames: Any = self._gym.render()
     if mode == 'human':
       return None
     return np.stack(frames) if self.batched else frames

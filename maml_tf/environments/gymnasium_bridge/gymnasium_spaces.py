@@ -96,7 +96,7 @@ def to_value(
       to_value(*pair, batch_shape) for pair in zip(space.spaces, arrays)
     )
   value = np.asarray(arrays)
-  expected = (*batch_shape, *space.shape)
+  expected = (*batch_shape, *(space.shape or ()))
   if value.shape != expected:
     raise ValueError(
       f'a value for {space} has shape {value.shape}, expected {expected}'

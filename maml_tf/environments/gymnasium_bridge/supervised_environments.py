@@ -79,11 +79,11 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
     self.num_restarts = collections.Counter()
     # The rows' seeds, and the number of restarts of each row since it was
     # seeded.
-    self._seeds = [None] * self.num_envs
+    self._seeds: list[int | None] = [None] * self.num_envs
     self._restarts_since = [0] * self.num_envs
     # The seeds of the rows' next resets. None continues the random stream.
-    self._next_seeds = [None] * self.num_envs
-    self._observations = [None] * self.num_envs
+    self._next_seeds: list[int | None] = [None] * self.num_envs
+    self._observations: list[Any] = [None] * self.num_envs
     self._ended = np.ones(self.num_envs, bool)
     # Its thread lives as long as this object.
     self._starter = futures.ThreadPoolExecutor(1)
@@ -248,8 +248,9 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
     return descriptions[0]
 
   def _seed(self, seed):
-    is_one = not np.iterable(seed)
-    seeds = range(seed, seed + self.num_envs) if is_one else seed
+    seeds = list(
+      seed if np.iterable(seed) else range(seed, seed + self.num_envs)
+    )
     if len(seeds) != self.num_envs:
       raise ValueError(
         f'there are {len(seeds)} seeds for {self.num_envs} rows: give one int,'
@@ -283,7 +284,7 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
       A list of N answers. The answer of a row that failed to step is a
       `Failure`.
     """
-    answers = [None] * self.num_envs
+    answers: list[Any] = [None] * self.num_envs
     waiting = set(range(self.num_envs))
     for row in self._due(waiting):
       answers[row] = self._processes[row].answer()
