@@ -1,20 +1,20 @@
-"""Counter-based random streams, keyed by integers.
+"""Counter-based random streams: who draws is named by integers.
 
-A stream's numbers depend only on its key. So a resumed run repeats an
-uninterrupted one, and the division of tasks over workers changes no draw.
+A stream's numbers depend on its key alone, so a resumed run repeats an
+uninterrupted one and how tasks are divided over workers changes no draw.
 """
 
 import enum
 
 import numpy as np
 
-# The iteration of held-out tasks. Training counts iterations from 1, so it
-# never draws from the streams of iteration 0.
+# Training's iterations count from 1: the streams of iteration 0, and so its
+# tasks, are never trained on.
 HELD_OUT = 0
 
 
 class Purpose(enum.IntEnum):
-  """The use of a stream's numbers."""
+  """What a stream is drawn for."""
 
   TASK = 0
   RESET = 1
@@ -24,14 +24,14 @@ class Purpose(enum.IntEnum):
 def key(
   seed: int, iteration: int, stage: int, task_index: int, purpose: Purpose
 ) -> tuple[int, ...]:
-  """Returns the key of one stream.
+  """Names one stream.
 
   Args:
     seed: The run's seed, >= 0.
     iteration: The meta-iteration, >= 0.
-    stage: The number of adaptation steps before this collection, >= 0.
+    stage: Adaptation steps before this collection, >= 0.
     task_index: The task's index in the whole meta-batch, over all workers.
-    purpose: The use of the numbers.
+    purpose: What is drawn.
 
   Returns:
     A tuple of ints for `generator`, or for an environment's `seed`.

@@ -40,7 +40,7 @@ def test_imports_print_nothing(tmp_path):
   assert not list(tmp_path.iterdir())
 
 
-def test_the_users_log_level_is_respected(tmp_path):
+def test_log_level_of_the_user_is_respected(tmp_path):
   code = 'import maml_tf, os; print(os.environ["TF_CPP_MIN_LOG_LEVEL"])'
   output = _run(code, tmp_path, TF_CPP_MIN_LOG_LEVEL='0')
   assert output.splitlines()[-1] == '0'

@@ -1,4 +1,4 @@
-"""A stream's numbers depend on all components of its key."""
+"""A stream's numbers depend on its key, and on all of it."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_any_other_component_gives_other_numbers(position):
   assert not np.isin(_draw(tuple(other)), _draw(KEY)).any()
 
 
-def test_components_are_not_interchangeable():
+def test_components_do_not_stand_for_each_other():
   purpose = random_streams.Purpose.TASK
   keys = [
     random_streams.key(*numbers, purpose)
@@ -35,7 +35,7 @@ def test_components_are_not_interchangeable():
       (0, 0, 1, 0),
       (0, 1, 0, 0),
       (1, 0, 0, 0),
-      # More than 32 bits, the size of a seed's words.
+      # Of more than 32 bits, the size of a seed's words.
       (2**32, 0, 0, 0),
       (2**64, 0, 0, 0),
     )
@@ -51,6 +51,6 @@ def test_purposes_are_different_streams():
   assert len(set(draws)) == 3
 
 
-def test_a_key_consists_of_plain_ints():
+def test_a_key_is_made_of_plain_ints():
   assert KEY == (1, 2, 3, 4, 1)
   assert {type(word) for word in KEY} == {int}

@@ -23,12 +23,12 @@ from tests.survival import trained_process
 
 # The phases of a run, with their patterns in the stack of the main thread.
 _PHASES = (
-  ('checkpoint writing', r'save \(.*checkpoints'),
-  ('checkpoint reading', r'(restore|newest_intact) \(.*checkpoints'),
+  ('checkpoint writing', r'save \(.*run/checkpoints'),
+  ('checkpoint reading', r'(restore|newest_intact) \(.*run/checkpoints'),
   ('export', r'save_adaptive'),
   ('collection', r'collect \(.*meta_collector'),
   ('update', r'(run|trace) \(.*meta_learner'),
-  ('recording', r'(write|__init__) \(.*(run_log|loggers)'),
+  ('recording', r'(write|__init__) \(.*run/loggers'),
 )
 
 
