@@ -87,10 +87,10 @@ def _render(run: trained_run.TrainedRun, path: str) -> None:
     episodes = _play(run, environment, task, adapted)
     states = np.concatenate([episode.states for episode in episodes])
     with contextlib.closing(
-      environment.create_painter(task, states, _WIDTH.value, _HEIGHT.value)
-    ) as painter:
+      environment.create_renderer(task, states, _WIDTH.value, _HEIGHT.value)
+    ) as renderer:
       frames = tqdm.tqdm(
-        adaptation_video.frames(painter, episodes, titles, name),
+        adaptation_video.frames(renderer, episodes, titles, name),
         total=max(len(episode.returns) for episode in episodes),
         unit='frame',
         dynamic_ncols=True,

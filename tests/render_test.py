@@ -12,7 +12,7 @@ from PIL import Image
 import pytest
 
 import maml_tf
-from maml_tf.environments.painting import headless_graphics
+from maml_tf.environments.rendering import headless_graphics
 from maml_tf.run import config as run_config
 from maml_tf.run import experiment
 from tests import command_lines
@@ -147,8 +147,8 @@ def test_a_process_without_opengl_says_what_to_install(cheetah, tmp_path):
   assert done.returncode == 2
   line = done.stderr.splitlines()[-1]
   assert line == (
-    'render: MuJoCo can draw with none of egl, osmesa here: install libegl1 or'
-    " libosmesa6, as Debian calls it, e.g. 'apt install libosmesa6'"
+    'render: MuJoCo cannot render with egl or osmesa: install the Debian'
+    " package libegl1 or libosmesa6, e.g. 'apt install libosmesa6'"
   )
   assert 'Traceback' not in done.stderr
   assert not list(tmp_path.iterdir())

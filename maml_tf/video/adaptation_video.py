@@ -15,7 +15,7 @@ from maml_tf.collection import compiled_actor
 from maml_tf.collection import rollout
 from maml_tf.core import random_streams
 from maml_tf.environments import task_environment
-from maml_tf.environments.painting import painter as painter_lib
+from maml_tf.environments.rendering import renderer as renderer_lib
 from maml_tf.learning import inner_loop as inner_loop_lib
 
 _GAP_PIXELS = 4
@@ -76,13 +76,13 @@ def play(
   states, played = [], []
 
   def see_and_act(time_step, t):
-    states.append(environment.picture_states())
+    states.append(environment.render_state())
     return actor(time_step, t)
 
   rollout.play_episodes(
     environment, see_and_act, [played.append], environment.horizon
   )
-  states.append(environment.picture_states())
+  states.append(environment.render_state())
   return _episodes(states, played)
 
 
@@ -100,7 +100,7 @@ def _episodes(states, played):
 
 
 def frames(
-  painter: painter_lib.Painter,
+  renderer: renderer_lib.Renderer,
   episodes: Sequence[Episode],
   titles: Sequence[str],
   task: str,
@@ -108,7 +108,7 @@ def frames(
   """Draws episodes side by side; those that are done stand still.
 
   Args:
-    painter: Draws one of them.
+    renderer: Renders one episode.
     episodes: From left to right.
     titles: One for each.
     task: How the task is called.
@@ -121,7 +121,7 @@ def frames(
     halves = []
     for episode, title in zip(episodes, titles):
       last = min(t, len(episode.returns) - 1)
-      picture = painter(episode.states[: last + 1])
+      picture = renderer(episode.states[: last + 1])
       caption = f'{title}\n{task}\nreturn {episode.returns[last]:.1f}'
       halves.append(_with_caption(picture, caption))
     gap = np.full((len(halves[0]), _GAP_PIXELS, 3), _GAP, np.uint8)

@@ -1,8 +1,8 @@
-"""What 300 small iterations leave behind: memory, files, threads.
+"""Measures the memory, files and threads of a process over 300 iterations.
 
   python -m tests.survival.endurance --iterations=300
 
-Prints the process's figures every 50 iterations of one run on points.
+Prints the figures after every 50 iterations of a run on points.
 """
 
 import maml_tf  # isort: skip  Before TensorFlow, which it quiets.
@@ -18,7 +18,7 @@ from tests import point_agent
 
 
 class Usage(NamedTuple):
-  """What a process holds.
+  """The resources of a process.
 
   Attributes:
     megabytes: Resident memory.
@@ -43,7 +43,7 @@ def usage() -> Usage:
 
 
 def run(num_iterations: int, every: int, log=print) -> list[Usage]:
-  """Collects and learns; returns what was held every so many iterations."""
+  """Collects and learns; returns the resources every `every` iterations."""
   environment = point_navigation.PointNavigation(4, 4, 10)
   agent = point_agent.create_agent(environment)
   collector = maml_tf.MetaCollector(
