@@ -21,12 +21,13 @@ CONFIG_DIRS = (
 )
 CONFIG_FILE = 'config.gin'
 
-# How long a run goes on, how often it is saved and how it is evaluated may
-# change when it resumes.
+# How long a run goes on, how often it is saved, how it is evaluated and whether
+# it is exported may change when it resumes.
 _MAY_CHANGE = (
   'train_eval.num_iterations',
   'train_eval.checkpoint_interval',
   'train_eval.evaluation_interval',
+  'train_eval.export_saved_model',
   'Evaluator.',
 )
 

@@ -45,6 +45,7 @@ def train_eval(
   checkpoint_interval: int = 10,
   evaluation_interval: int = 0,
   when_not_finite: str = 'stop',
+  export_saved_model: bool = True,
   strategy: tf.distribute.Strategy | None = None,
 ) -> np.ndarray:
   """Trains an agent, from the beginning or from the last checkpoint.
@@ -71,6 +72,7 @@ def train_eval(
       reward, a gradient or a parameter is NaN or infinite. 'stop': the run ends
       with the parameters of the iteration before. 'skip': nothing is learned
       from it, and the run goes on.
+    export_saved_model: Whether the run writes a SavedModel at its end.
     strategy: What divides tasks over replicas and workers. None: the default
       strategy.
 
@@ -102,6 +104,7 @@ def train_eval(
     checks.integer('checkpoint_interval', checkpoint_interval, 1)
     checks.integer('evaluation_interval', evaluation_interval, 0)
     checks.one_of('when_not_finite', when_not_finite, ('stop', 'skip'))
+    checks.boolean('export_saved_model', export_saved_model)
     # Keras draws initial weights from Python's random numbers.
     tf.keras.utils.set_random_seed(seed)
     strategy = strategy or tf.distribute.get_strategy()
@@ -151,6 +154,7 @@ def train_eval(
     evaluator,
     evaluation_interval,
     skips_non_finite=when_not_finite == 'skip',
+    exports_saved_model=export_saved_model,
   )
   with workers.translate_errors(), interruption.handle_signals() as interrupt:
     loop.run(interrupt)

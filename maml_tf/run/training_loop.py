@@ -78,6 +78,7 @@ class TrainingLoop:
     evaluator: evaluation.Evaluator | None = None,
     evaluation_interval: int = 0,
     skips_non_finite: bool = False,
+    exports_saved_model: bool = True,
   ):
     """Takes the parts of a run; the arguments are those of `train_eval`."""
     self._root_dir = root_dir
@@ -91,6 +92,7 @@ class TrainingLoop:
     self._evaluator = evaluator
     self._evaluation_interval = evaluation_interval
     self._skips_non_finite = skips_non_finite
+    self._exports_saved_model = exports_saved_model
     self._checkpoints = run_checkpoints.RunCheckpoints(
       root_dir,
       agent=self._agent,
@@ -151,7 +153,7 @@ class TrainingLoop:
     held_out, stop_signal = np.full(shape, np.nan), 0
     try:
       with interrupt.interruptible():
-        if self._workers.is_chief:
+        if self._workers.is_chief and self._exports_saved_model:
           directory = os.path.join(self._root_dir, 'saved_model')
           with errors.disk_errors(directory):
             serving.remove_leftovers(directory)
