@@ -104,7 +104,9 @@ def adapt_all(
 
   def adapt(stage):
     parameters = (tf.constant(theta),)
-    adapted = inner_loop.adapt(parameters, [stage], tabular_mdp.evaluate)
+    adapted = inner_loop.run(
+      inner_loop_lib.Theta(parameters), [stage], tabular_mdp.evaluate
+    )
     return adapted.parameters[0]
 
   return _map_repeats(adapt, support)
@@ -135,11 +137,13 @@ def meta_gradients(
     parameters = tf.constant(theta)
     with tf.GradientTape() as tape:
       tape.watch(parameters)
-      adapted = inner_loop.adapt(
-        (parameters,), [stages[0]], tabular_mdp.evaluate
+      adapted = inner_loop.run(
+        inner_loop_lib.Theta((parameters,)),
+        [stages[0]],
+        tabular_mdp.evaluate,
       )
-      evaluation = tabular_mdp.evaluate(adapted.parameters, stages[1])
-      log_prob = evaluation.distribution.log_prob(stages[1].action)
+      evaluated = tabular_mdp.evaluate(adapted.parameters, stages[1])
+      log_prob = evaluated.distribution.log_prob(stages[1].action)
       value = surrogates.likelihood_ratio(log_prob, stages[1])
     return tape.gradient(value, parameters)
 
@@ -149,7 +153,8 @@ def meta_gradients(
 def _map_repeats(function, stages):
   """Vectorises a function of one repeat's stages; in a graph, for speed."""
   mapped = tf.function(
-    lambda: task_map.vmap_tasks(function, stages, _CHUNK_SIZE), autograph=False
+    lambda: task_map.vmap_in_chunks(function, stages, _CHUNK_SIZE),
+    autograph=False,
   )
   return mapped.get_concrete_function()().numpy()
 

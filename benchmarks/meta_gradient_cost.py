@@ -24,6 +24,7 @@ from tf_agents.specs import tensor_spec
 
 from maml_tf.core import action_distributions
 from maml_tf.core import cpu
+from maml_tf.core import meta_batch
 from maml_tf.environments import locomotion
 from maml_tf.learning import actor_networks
 from maml_tf.learning import inner_loop as inner_loop_lib
@@ -67,17 +68,19 @@ def plain_gradient(agent, flags: argparse.Namespace) -> Callable:
   def task_gradient(theta, stage):
     with tf.GradientTape() as tape:
       tape.watch(theta)
-      distribution = agent._task.evaluate(theta, stage).distribution
-      log_prob = action_distributions.log_prob(distribution, stage.action)
+      evaluated = agent.functions.task.evaluate(theta.parameters, stage)
+      log_prob = action_distributions.log_prob(
+        evaluated.distribution, stage.action
+      )
       loss = -surrogates.likelihood_ratio(log_prob, stage)
     return tape.gradient(loss, theta)
 
   @tf.function(autograph=False, jit_compile=flags.jit_compile)
   def gradient(theta, stage):
-    per_task = task_map.vmap_tasks(
+    per_task = task_map.vmap_in_chunks(
       lambda task: task_gradient(theta, task), stage, flags.chunk
     )
-    return tuple(tf.reduce_mean(g, axis=0) for g in per_task)
+    return tf.nest.map_structure(lambda g: tf.reduce_mean(g, axis=0), per_task)
 
   return gradient
 
@@ -117,17 +120,19 @@ def main(argv: Sequence[str] | None = None) -> None:
   collector = maml_tf.MetaCollector(
     environment, agent.collect_policy, agent.adapt, 1, seed=0
   )
-  stage = agent._prepare(collector.collect(1).meta_batch.query)
-  theta = tuple(tf.identity(v) for v in agent.meta_parameters)
+  stage = agent.prepare(collector.collect(1).meta_batch.query)
+  theta = tf.nest.map_structure(tf.identity, agent.theta)
   plain = plain_gradient(agent, flags)
   calls = {'plain policy gradient': lambda: plain(theta, stage)}
   for name, options in _CASES.items():
     agent = create_agent(environment, flags, **options)
     num_steps = agent.num_adaptation_steps
     calls[name] = functools.partial(
-      agent._meta_gradient_fn,
+      agent.functions.means.meta_gradient,
       (theta, tf.zeros([num_steps])),
-      ((stage,) * num_steps, stage),
+      meta_batch.PreparedBatch(
+        (stage,) * num_steps, stage, tf.zeros([flags.tasks])
+      ),
     )
   seconds = dict(zip(calls, median_seconds(list(calls.values()))))
   plain_seconds = seconds['plain policy gradient']

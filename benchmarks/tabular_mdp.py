@@ -260,8 +260,10 @@ def enumerated_stage(
 
 def evaluate(
   parameters: tuple[tf.Tensor], frames: meta_batch.Stage
-) -> inner_loop_lib.Evaluation:
+) -> inner_loop_lib.EvaluatedStage:
   """The softmax policy of one task: ([S, A],), leaves [T, ...] -> [T]."""
-  return inner_loop_lib.Evaluation(
-    tfp.distributions.Categorical(frames.observation @ parameters[0])
+  return inner_loop_lib.EvaluatedStage(
+    frames,
+    frames.behaviour,
+    tfp.distributions.Categorical(frames.observation @ parameters[0]),
   )

@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 from tf_agents.distributions import utils as distribution_utils
+from tf_agents.networks import network as network_lib
+from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
 tfd = tfp.distributions
@@ -148,6 +150,24 @@ class ActionDistributions:
       )
       for part, spec in enumerate(self._noise_specs)
     )
+
+
+def of_network(
+  network: network_lib.Network, time_step_spec: ts.TimeStep
+) -> ActionDistributions:
+  """Returns the family of a policy network's outputs.
+
+  Args:
+    network: Without recurrent state.
+    time_step_spec: A `TimeStep` of specs: the network sees zeros of them.
+  """
+  observation = tf.nest.map_structure(
+    lambda spec: tf.zeros([1, *spec.shape], spec.dtype),
+    time_step_spec.observation,
+  )
+  step_type = tf.fill([1], ts.StepType.FIRST)
+  example, _ = network(observation, step_type=step_type, network_state=())
+  return ActionDistributions(example)
 
 
 def log_prob(

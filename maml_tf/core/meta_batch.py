@@ -26,34 +26,36 @@ class MetaBatch(NamedTuple):
 
   Attributes:
     support: X `Trajectory`s, leaves [B, T, ...]: stage s, collected by the
-      policy after s adaptation steps, is what adaptation step s + 1 learns
-      from. `policy_info` holds the parameters of the behaviour distribution.
+      policy after s adaptation steps, is the data of adaptation step s + 1.
+      `policy_info` holds the parameters of the behaviour distribution.
     query: A `Trajectory`, leaves [B, T, ...]: stage X, collected by the adapted
       policy, on which the outer loss is taken.
+    prepared: The same X + 1 stages as `Stage`s, if the collector has prepared
+      them. Empty: `train` prepares them.
   """
 
   support: tuple[trajectory.Trajectory, ...]
   query: trajectory.Trajectory
+  prepared: tuple['Stage', ...] = ()
 
 
 class Stage(NamedTuple):
-  """One stage as the losses read it: a trajectory with its advantages.
+  """One stage prepared for the losses: a trajectory with its advantages.
 
   Attributes:
-    observation: A nest of tensors, [B, T, ...] (one task: [T, ...]).
+    observation: A nest of tensors [B, T, ...] (of one task: [T, ...]),
+      normalised if the agent normalises observations.
     step_type: An int32 tensor [B, T].
     action: A nest of tensors [B, T, ...]: as sampled, never clipped.
     behaviour: The behaviour distribution's parameters, a nest of tensors
-      [B, T, ...], stored when the action was sampled. The functions of one task
-      are given the distributions [T] themselves.
+      [B, T, ...], stored when the action was sampled; finite on boundaries too.
     behaviour_log_prob: A tensor [B, T]: log-probability of `action` under
       `behaviour`, summed over action dimensions.
     advantage: A tensor [B, T], standardised over each task's valid frames.
     value: A tensor [B, T]: what the baseline predicted for the frame.
     value_target: A tensor [B, T]: the value plus the advantage before it was
       standardised.
-    episode_return: A tensor [B]: mean undiscounted return of the episodes; of a
-      query stage, standardised over all tasks.
+    episode_return: A tensor [B]: mean undiscounted return of the episodes.
     baseline_error: A tensor [B]: mean squared error of the baseline.
     mask: A tensor [B, T] of the advantage's dtype: 1 on valid frames, 0 on
       boundaries.
@@ -70,6 +72,21 @@ class Stage(NamedTuple):
   episode_return: types.Tensor
   baseline_error: types.Tensor
   mask: types.Tensor
+
+
+class PreparedBatch(NamedTuple):
+  """A meta-batch as the outer loss reads it.
+
+  Attributes:
+    support: X `Stage`s, leaves [B, T, ...] (of one task: [T, ...]).
+    query: A `Stage`.
+    return_score: A tensor [B]: the query's `episode_return`, standardised over
+      the tasks of all replicas.
+  """
+
+  support: tuple[Stage, ...]
+  query: Stage
+  return_score: types.Tensor
 
 
 def valid_mask(

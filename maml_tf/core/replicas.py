@@ -43,13 +43,16 @@ def gather(values: types.Tensor) -> types.Tensor:
 
 
 def share(tensors: types.NestedTensor) -> types.NestedTensor:
-  """Returns what each replica reports of a nest that is the same on all.
+  """Returns each replica's share of a nest that is the same on all.
 
-  Whoever runs a TF-Agents agent on replicas sums up what they report.
+  Whoever runs a TF-Agents agent on replicas sums up their reports. The shares
+  of several replicas are float64: they add up to the very float32 numbers.
   """
   if _count() == 1:
     return tensors
-  return tf.nest.map_structure(lambda t: t / _count(), tensors)
+  return tf.nest.map_structure(
+    lambda t: tf.cast(t, tf.float64) / _count(), tensors
+  )
 
 
 def standardize(values: types.Tensor) -> types.Tensor:

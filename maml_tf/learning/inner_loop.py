@@ -1,8 +1,8 @@
 """The inner loop: a few policy-gradient steps on one task's episodes.
 
-Written for one task, without a batch axis; `task_map` lifts it over all tasks.
-The collector, evaluation, the exported model and the meta-gradient call the
-same function. Paper: MAML, arXiv:1703.03400.
+It is written for one task, without a batch axis; `task_map` lifts it over all
+tasks. The collector, evaluation, the exported model and the meta-gradient call
+the same function. Paper: MAML, arXiv:1703.03400.
 """
 
 from collections.abc import Callable
@@ -24,45 +24,62 @@ Parameters = tuple[types.Tensor, ...]
 Surrogate = Callable[[types.Tensor, meta_batch.Stage], types.Tensor]
 
 
-class Evaluation(NamedTuple):
-  """What the networks say of one task's stage.
+class Theta(NamedTuple):
+  """The meta-parameters: what is meta-learned.
 
   Attributes:
-    distribution: The action distributions, [T].
+    parameters: The networks' parameters before adaptation.
+    step_sizes: What the inner loop learns of its step sizes; empty if they are
+      fixed.
+  """
+
+  parameters: Parameters
+  step_sizes: Parameters = ()
+
+
+class EvaluatedStage(NamedTuple):
+  """One task's stage and what the networks make of it.
+
+  Attributes:
+    stage: A `Stage`, leaves [T, ...].
+    behaviour: The distributions that the actions were drawn from, [T].
+    distribution: The distributions under some parameters, [T].
     value_loss: A scalar; 0 without a value network.
   """
 
+  stage: meta_batch.Stage
+  behaviour: types.NestedDistribution
   distribution: types.NestedDistribution
   value_loss: types.Tensor | float = 0.0
 
 
-EvaluateFn = Callable[[Parameters, meta_batch.Stage], Evaluation]
+EvaluateFn = Callable[[Parameters, meta_batch.Stage], EvaluatedStage]
 
 
-class Adapted(NamedTuple):
+class InnerLoopResult(NamedTuple):
   """The path of the inner loop.
 
   Attributes:
-    parameters: The parameters after all steps.
-    distributions: For each step's stage, the action distributions before the
-      step: what the inner KL compares with the behaviour.
+    parameters: phi, the parameters after all steps.
+    evaluated: For each step an `EvaluatedStage`: its stage under the parameters
+      before the step, which the inner KL compares with the behaviour.
     losses: For each step a scalar: the inner loss before the step.
   """
 
   parameters: Parameters
-  distributions: tuple[types.NestedDistribution, ...]
+  evaluated: tuple[EvaluatedStage, ...]
   losses: tuple[types.Tensor, ...]
 
 
 @gin.configurable
 def names_match(pattern: str) -> Callable[[tf.Variable], bool]:
-  """Returns a predicate: whether a variable's name holds a regular expression.
+  """Returns a filter of variables: their names match a regular expression.
 
   Args:
     pattern: Such as 'ProjectionNetwork', the head of TF-Agents' networks.
 
   Raises:
-    ValueError: It is no regular expression.
+    ValueError: The pattern is not a regular expression.
   """
   try:
     compiled = re.compile(pattern)
@@ -101,9 +118,9 @@ class InnerLoop(tf.Module):
       num_steps: X.
       step_size: A number, or `StepSizes` that are learned.
       surrogate: What a step ascends, see `surrogates`.
-      adapts: Whether a variable adapts: the head alone is ANIL (1909.09157), a
-        context vector alone CAVIA (1810.03642). None: all do.
-      first_order: Whether the meta-gradient takes the inner gradients for
+      adapts: A filter of the variables that adapt: the head alone is ANIL
+        (1909.09157), a context vector alone CAVIA (1810.03642). None: all.
+      first_order: Whether the meta-gradient treats the inner gradients as
         constants: FOMAML.
       max_gradient_norm: The gradient of each task is scaled to at most this
         global norm. None: never.
@@ -140,7 +157,7 @@ class InnerLoop(tf.Module):
 
   @property
   def variables_tuple(self) -> tuple[tf.Variable, ...]:
-    """What the inner loop itself learns: its step sizes' variables."""
+    """The variables of the step sizes, if those are learned."""
     return self._step_sizes.variables_tuple
 
   @property
@@ -151,7 +168,7 @@ class InnerLoop(tf.Module):
     return None
 
   def build(self, variables: Sequence[tf.Variable]) -> None:
-    """Finds what adapts and creates the step sizes' variables.
+    """Selects the variables that adapt and creates those of the step sizes.
 
     Args:
       variables: All parameters of the networks.
@@ -171,59 +188,55 @@ class InnerLoop(tf.Module):
       [variables[i] for i in self._adapting], self._num_steps
     )
 
-  def adapt(
+  def run(
     self,
-    parameters: Parameters,
+    theta: Theta,
     stages: Sequence[meta_batch.Stage],
     evaluate: EvaluateFn,
-    step_size_values: Parameters = (),
     first_step: types.Int = 0,
     step_size: types.Float | None = None,
-  ) -> Adapted:
+  ) -> InnerLoopResult:
     """Adapts to one task.
 
     Args:
-      parameters: Tensors of one task, phi_0.
+      theta: Tensors of one task: phi_0, and values like `variables_tuple`.
       stages: One `Stage` for each step, leaves [T, ...].
-      evaluate: (parameters, stage) -> `Evaluation`.
-      step_size_values: Tensors like `variables_tuple`.
-      first_step: Which adaptation step the first stage is for, from 0.
-      step_size: A number to be used instead of the inner loop's own sizes.
+      evaluate: (parameters, stage) -> `EvaluatedStage`.
+      first_step: The number of the first stage's adaptation step, from 0.
+      step_size: A number instead of the inner loop's own step sizes.
 
     Returns:
-      An `Adapted`.
+      An `InnerLoopResult`.
 
     Raises:
       ValueError: `build` was not called.
     """
     if not self._adapting:
       raise ValueError('the inner loop knows no variables: call build first')
-    parameters = list(parameters)
-    distributions, losses = [], []
+    parameters = list(theta.parameters)
+    evaluated, losses = [], []
     for index, stage in enumerate(stages):
       adapting = [parameters[i] for i in self._adapting]
       with tf.GradientTape() as tape:
         tape.watch(adapting)
-        evaluation = evaluate(tuple(parameters), stage)
-        loss = self._loss(evaluation, stage)
+        evaluated.append(evaluate(tuple(parameters), stage))
+        loss = self._loss(evaluated[-1])
       gradients = self._gradients(tape, loss, adapting)
       if step_size is None:
-        sizes = self._step_sizes.at(step_size_values, first_step + index)
+        sizes = self._step_sizes.at(theta.step_sizes, first_step + index)
       else:
         sizes = [step_size] * len(adapting)
       for i, gradient, size in zip(self._adapting, gradients, sizes):
         parameters[i] -= size * gradient
-      distributions.append(evaluation.distribution)
       losses.append(loss)
-    return Adapted(tuple(parameters), tuple(distributions), tuple(losses))
+    return InnerLoopResult(tuple(parameters), tuple(evaluated), tuple(losses))
 
-  def _loss(self, evaluation, stage):
-    log_prob = action_distributions.log_prob(
-      evaluation.distribution, stage.action
-    )
-    loss = evaluation.value_loss - self._surrogate(log_prob, stage)
+  def _loss(self, evaluated):
+    stage, distribution = evaluated.stage, evaluated.distribution
+    log_prob = action_distributions.log_prob(distribution, stage.action)
+    loss = evaluated.value_loss - self._surrogate(log_prob, stage)
     if self._entropy_coefficient:
-      entropy = action_distributions.entropy(evaluation.distribution)
+      entropy = action_distributions.entropy(distribution)
       loss -= self._entropy_coefficient * surrogates.masked_mean(
         entropy, stage.mask
       )
@@ -241,7 +254,7 @@ class InnerLoop(tf.Module):
 
 
 def _clip(gradients, max_norm):
-  """Scales to at most a global norm; differentiable also where all are 0."""
+  """Scales to at most a global norm; differentiable where all are 0, too."""
   square = tf.add_n([tf.reduce_sum(g**2) for g in gradients])
   norm = tf.sqrt(tf.maximum(square, 1e-30))
   scale = max_norm / tf.maximum(norm, max_norm)

@@ -80,7 +80,6 @@ class MetaLearner:
     """
     self._agent.check_meta_batch(batch)
     loss_info = self._train(self._distribute(batch))
-    # Shares of several replicas add up to about 1.
     if loss_info.extra.is_taken.numpy() < 0.5:
       raise _non_finite(loss_info.extra.finite_tasks.numpy())
     return loss_info
@@ -95,12 +94,14 @@ class MetaLearner:
 
     def value_fn(context):
       first = context.replica_id_in_sync_group % self._num_replicas * share
-      return tf.nest.map_structure(lambda t: t[first : first + share], batch)
+      # Trajectories and the stages prepared of them share tensors.
+      parts = {id(t): t[first : first + share] for t in tf.nest.flatten(batch)}
+      return tf.nest.map_structure(lambda t: parts[id(t)], batch)
 
     return self._strategy.experimental_distribute_values_from_function(value_fn)
 
   def _train_on_replicas(self, batch):
-    loss_info = self._strategy.run(self._train_share, args=(batch,))
+    loss_info = self._strategy.run(self._agent.train, args=(batch,))
     # Every replica reports its share of the means over all tasks.
     return tf.nest.map_structure(
       lambda value: tf.cast(
@@ -108,12 +109,6 @@ class MetaLearner:
         tf.float32,
       ),
       loss_info,
-    )
-
-  def _train_share(self, batch):
-    # In float64 the shares add up to what one replica would report.
-    return tf.nest.map_structure(
-      lambda value: tf.cast(value, tf.float64), self._agent.train(batch)
     )
 
 

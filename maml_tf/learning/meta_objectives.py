@@ -1,6 +1,7 @@
 """What is minimised after adaptation: the outer loss of one task."""
 
 import abc
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import gin
@@ -9,7 +10,6 @@ from tf_agents.typing import types
 
 from maml_tf.core import action_distributions
 from maml_tf.core import checks
-from maml_tf.core import meta_batch
 from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import surrogates
 
@@ -80,49 +80,41 @@ class MetaObjective(tf.Module):
   @abc.abstractmethod
   def _surrogate(
     self,
-    adapted: inner_loop_lib.Adapted,
-    support: tuple[meta_batch.Stage, ...],
-    query_distribution: types.NestedDistribution,
-    query: meta_batch.Stage,
+    support: Sequence[inner_loop_lib.EvaluatedStage],
+    query: inner_loop_lib.EvaluatedStage,
+    return_score: types.Tensor,
   ) -> types.Tensor:
-    """What is maximised, a scalar."""
+    """Returns what is maximised, a scalar; arguments as for `__call__`."""
 
   def __call__(
     self,
     kl_coefficients: types.Tensor,
-    adapted: inner_loop_lib.Adapted,
-    support: tuple[meta_batch.Stage, ...],
-    query_distribution: types.NestedDistribution,
-    query: meta_batch.Stage,
+    support: Sequence[inner_loop_lib.EvaluatedStage],
+    query: inner_loop_lib.EvaluatedStage,
+    return_score: types.Tensor,
   ) -> tuple[types.Tensor, ObjectiveTerms]:
     """Computes the outer loss of one task.
 
     Args:
       kl_coefficients: A tensor [X].
-      adapted: What the inner loop returned.
-      support: X stages, leaves [T, ...].
-      query_distribution: The adapted policy's distributions on the query, [T].
-      query: The query stage, leaves [T, ...].
+      support: X stages, each under the parameters before its adaptation step.
+      query: The query stage under the adapted parameters.
+      return_score: A scalar: the query's return, standardised over all tasks.
 
     Returns:
       The loss, a scalar, and its `ObjectiveTerms`.
     """
-    surrogate = self._surrogate(adapted, support, query_distribution, query)
+    surrogate = self._surrogate(support, query, return_score)
     entropy = surrogates.masked_mean(
-      action_distributions.entropy(query_distribution), query.mask
+      action_distributions.entropy(query.distribution), query.stage.mask
     )
-    inner_kl = tf.stack(
-      [
-        mean_kl(distribution, stage)
-        for distribution, stage in zip(adapted.distributions, support)
-      ]
-    )
+    inner_kl = tf.stack([mean_kl(stage) for stage in support])
     loss = -surrogate
     if self._entropy_coefficient:
       loss -= self._entropy_coefficient * entropy
     loss += tf.reduce_sum(tf.cast(kl_coefficients, inner_kl.dtype) * inner_kl)
-    kl = mean_kl(query_distribution, query)
-    return loss, ObjectiveTerms(-surrogate, entropy, kl, inner_kl)
+    terms = ObjectiveTerms(-surrogate, entropy, mean_kl(query), inner_kl)
+    return loss, terms
 
   def update_kl_coefficients(self, inner_kl: types.Tensor) -> None:
     """Moves the coefficients by the KL measured after the update.
@@ -182,11 +174,9 @@ class ProximalObjective(MetaObjective):
     )
     self._clip_ratio = clip_ratio
 
-  def _surrogate(self, adapted, support, query_distribution, query):
+  def _surrogate(self, support, query, return_score):
     return surrogates.clipped_likelihood_ratio(
-      action_distributions.log_prob(query_distribution, query.action),
-      query,
-      self._clip_ratio,
+      _log_prob(query), query.stage, self._clip_ratio
     )
 
 
@@ -216,9 +206,8 @@ class PolicyGradientObjective(MetaObjective):
     """
     super().__init__(num_adaptation_steps, 0.0, None, entropy_coefficient, name)
 
-  def _surrogate(self, adapted, support, query_distribution, query):
-    log_prob = action_distributions.log_prob(query_distribution, query.action)
-    return surrogates.likelihood_ratio(log_prob, query)
+  def _surrogate(self, support, query, return_score):
+    return surrogates.likelihood_ratio(_log_prob(query), query.stage)
 
 
 @gin.configurable(denylist=['num_adaptation_steps'])
@@ -258,21 +247,29 @@ class ExplorationObjective(PolicyGradientObjective):
       'exploration_coefficient', exploration_coefficient, minimum=0
     )
 
-  def _surrogate(self, adapted, support, query_distribution, query):
-    surrogate = super()._surrogate(adapted, support, query_distribution, query)
-    credit = self._exploration_coefficient * query.episode_return
-    for distribution, stage in zip(adapted.distributions, support):
-      log_prob = action_distributions.log_prob(distribution, stage.action)
+  def _surrogate(self, support, query, return_score):
+    surrogate = super()._surrogate(support, query, return_score)
+    credit = self._exploration_coefficient * return_score
+    for evaluated in support:
+      stage = evaluated.stage
       credited = stage._replace(advantage=tf.ones_like(stage.advantage))
-      surrogate += credit * surrogates.likelihood_ratio(log_prob, credited)
+      surrogate += credit * surrogates.likelihood_ratio(
+        _log_prob(evaluated), credited
+      )
     return surrogate
 
 
-def mean_kl(
-  distribution: types.NestedDistribution, stage: meta_batch.Stage
-) -> types.Tensor:
+def mean_kl(evaluated: inner_loop_lib.EvaluatedStage) -> types.Tensor:
   """Mean KL(behaviour || distribution) over one stage's valid frames, nats."""
   return surrogates.masked_mean(
-    action_distributions.kl_divergence(stage.behaviour, distribution),
-    stage.mask,
+    action_distributions.kl_divergence(
+      evaluated.behaviour, evaluated.distribution
+    ),
+    evaluated.stage.mask,
+  )
+
+
+def _log_prob(evaluated):
+  return action_distributions.log_prob(
+    evaluated.distribution, evaluated.stage.action
   )

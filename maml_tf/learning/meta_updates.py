@@ -1,7 +1,5 @@
 """How the outer loss is minimised."""
 
-from collections.abc import Callable
-from collections.abc import Sequence
 from typing import NamedTuple
 from typing import Protocol
 
@@ -10,44 +8,27 @@ import tensorflow as tf
 from tf_agents.typing import types
 
 from maml_tf.core import checks
-
-Theta = tuple[types.Tensor, ...]
-
-
-class MetaProblem(NamedTuple):
-  """What an update may ask of one meta-batch.
-
-  Every function takes theta, tensors like the meta-parameters, and answers with
-  means over all tasks, the same on all replicas.
-
-  Attributes:
-    gradient: theta -> (metrics, gradient of the outer loss).
-    loss_and_kl: theta -> (outer loss, mean KL(behaviour || adapted policy) on
-      the query stage, nats).
-    kl_hvp: (theta, vector) -> the Hessian of that KL times the vector.
-    reptile_direction: theta -> (metrics, phi - theta after adaptation to all
-      stages, the query too).
-  """
-
-  gradient: Callable[[Theta], tuple[types.NestedTensor, Theta]]
-  loss_and_kl: Callable[[Theta], tuple[types.Tensor, types.Tensor]]
-  kl_hvp: Callable[[Theta, Theta], Theta]
-  reptile_direction: Callable[[Theta], tuple[types.NestedTensor, Theta]]
+from maml_tf.learning import finite_updates
+from maml_tf.learning import inner_loop as inner_loop_lib
+from maml_tf.learning import meta_problem
 
 
 class UpdateInfo(NamedTuple):
   """What an update reports.
 
   Attributes:
-    metrics: What the gradient function returned at the last optimizer step.
+    metrics: The `TaskLoss` at the last optimizer step, before it.
     gradient_norm: Global norm of the last gradient, before clipping.
     learning_rate: The optimizer's; of a trust region, what the direction was
       multiplied by.
+    finite_tasks: A tensor [B]: 1 for this replica's tasks whose loss and
+      gradient were finite at every optimizer step, else 0.
   """
 
   metrics: types.NestedTensor
   gradient_norm: types.Tensor
   learning_rate: types.Tensor
+  finite_tasks: types.Tensor
 
 
 class MetaUpdate(Protocol):
@@ -55,19 +36,19 @@ class MetaUpdate(Protocol):
 
   Attributes:
     learning_rate: A scalar tensor, for the record.
-    variables_tuple: What it keeps for the meta-parameters.
+    variables_tuple: The update's own variables, such as an optimizer's slots.
   """
 
   learning_rate: types.Tensor
   variables_tuple: tuple[tf.Variable, ...]
 
-  def build(self, variables: Sequence[tf.Variable]) -> None:
-    """Creates what the update keeps for each meta-parameter."""
+  def build(self, theta: inner_loop_lib.Theta) -> None:
+    """Creates the update's own variables, given theta's."""
 
   def __call__(
-    self, variables: Sequence[tf.Variable], problem: MetaProblem
+    self, theta: inner_loop_lib.Theta, problem: meta_problem.MetaProblem
   ) -> UpdateInfo:
-    """Changes the variables."""
+    """Changes the variables of theta."""
 
 
 @gin.configurable
@@ -114,24 +95,28 @@ class GradientUpdate(tf.Module):
     """The optimizer's slots and counter."""
     return tuple(self._optimizer.variables)
 
-  def build(self, variables: Sequence[tf.Variable]) -> None:
+  def build(self, theta: inner_loop_lib.Theta) -> None:
     """Creates the optimizer's slots."""
-    self._optimizer.build(variables)
+    self._optimizer.build(tf.nest.flatten(theta))
 
   def __call__(
-    self, variables: Sequence[tf.Variable], problem: MetaProblem
+    self, theta: inner_loop_lib.Theta, problem: meta_problem.MetaProblem
   ) -> UpdateInfo:
     """Changes the variables.
 
     Args:
-      variables: The meta-parameters.
+      theta: The meta-parameters, variables.
       problem: Of one meta-batch.
 
     Returns:
       An `UpdateInfo`.
     """
+    variables = tf.nest.flatten(theta)
+    finite_tasks = []
     for _ in range(self._num_steps):
-      metrics, gradients = problem.gradient(_values(variables))
+      metrics, gradients, finite = problem.gradient(_values(theta))
+      finite_tasks.append(finite)
+      gradients = tf.nest.flatten(gradients)
       norm = tf.linalg.global_norm(gradients)
       if self._max_gradient_norm is not None:
         gradients, _ = tf.clip_by_global_norm(
@@ -141,7 +126,9 @@ class GradientUpdate(tf.Module):
       self._optimizer.apply_gradients(
         zip(gradients, variables), skip_gradients_aggregation=True
       )
-    return UpdateInfo(metrics, norm, self.learning_rate)
+    return UpdateInfo(
+      metrics, norm, self.learning_rate, finite_updates.in_all(finite_tasks)
+    )
 
 
 @gin.configurable
@@ -176,28 +163,32 @@ class ReptileUpdate(tf.Module):
     """Empty: there are no slots."""
     return ()
 
-  def build(self, variables: Sequence[tf.Variable]) -> None:
+  def build(self, theta: inner_loop_lib.Theta) -> None:
     """Does nothing: there are no slots."""
 
   def __call__(
-    self, variables: Sequence[tf.Variable], problem: MetaProblem
+    self, theta: inner_loop_lib.Theta, problem: meta_problem.MetaProblem
   ) -> UpdateInfo:
     """Changes the variables.
 
     Args:
-      variables: The meta-parameters.
+      theta: The meta-parameters, variables.
       problem: Of one meta-batch.
 
     Returns:
       An `UpdateInfo`, whose gradient is minus the mean of phi - theta.
     """
-    metrics, reptile_direction = problem.reptile_direction(_values(variables))
-    for variable, change in zip(variables, reptile_direction):
+    metrics, direction, finite_tasks = problem.reptile_direction(_values(theta))
+    direction = tf.nest.flatten(direction)
+    for variable, change in zip(tf.nest.flatten(theta), direction):
       variable.assign_add(self._step_size * change)
     return UpdateInfo(
-      metrics, tf.linalg.global_norm(reptile_direction), self.learning_rate
+      metrics,
+      tf.linalg.global_norm(direction),
+      self.learning_rate,
+      finite_tasks,
     )
 
 
-def _values(variables):
-  return tuple(tf.identity(v) for v in variables)
+def _values(theta):
+  return tf.nest.map_structure(tf.identity, theta)

@@ -4,6 +4,7 @@ Plain code with nested tapes; both tapes stand inside the functions that
 `task_map` vectorises over tasks.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -12,15 +13,13 @@ from tf_agents.typing import types
 from maml_tf.core import action_distributions
 from maml_tf.core import meta_batch
 from maml_tf.core import parameters as parameters_lib
-from maml_tf.learning import advantages
+from maml_tf.learning import baselines
 from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import meta_objectives
 
-Stages = tuple[meta_batch.Stage, ...]
-
 
 class TaskLoss(NamedTuple):
-  """What one task's loss gives, before the mean over tasks.
+  """One task's loss and its parts, before the mean over tasks.
 
   Attributes:
     loss: A scalar: the outer loss.
@@ -34,10 +33,9 @@ class TaskLoss(NamedTuple):
 
 
 class OneTask:
-  """The functions of one task; theta is always an argument.
+  """The functions of one task; theta, a `Theta` of tensors, is an argument.
 
-  theta: the networks' parameters followed by what the inner loop learns.
-  Stages hold the behaviour's tensors, as `meta_batch.Stage` has them.
+  A batch is one task's `PreparedBatch`: leaves [T, ...].
   """
 
   def __init__(
@@ -46,7 +44,7 @@ class OneTask:
     distributions: action_distributions.ActionDistributions,
     inner_loop: inner_loop_lib.InnerLoop,
     objective: meta_objectives.MetaObjective,
-    value_loss: advantages.ValueLoss | None,
+    value_loss: baselines.ValueLoss | None,
   ):
     """Takes the parts.
 
@@ -62,26 +60,36 @@ class OneTask:
     self._inner_loop = inner_loop
     self._objective = objective
     self._value_loss = value_loss
-    self._num_parameters = len(network.variables_tuple)
 
-  def split(
-    self, theta: inner_loop_lib.Parameters
-  ) -> tuple[inner_loop_lib.Parameters, inner_loop_lib.Parameters]:
-    """Returns the networks' parameters and what the inner loop learns."""
-    return theta[: self._num_parameters], theta[self._num_parameters :]
+  @property
+  def distributions(self) -> action_distributions.ActionDistributions:
+    """The family of the policy network's outputs."""
+    return self._distributions
+
+  @property
+  def inner_loop(self) -> inner_loop_lib.InnerLoop:
+    """The inner loop."""
+    return self._inner_loop
+
+  @property
+  def has_values(self) -> bool:
+    """Whether a value network predicts the returns."""
+    return self._value_loss is not None
 
   def evaluate(
     self, parameters: inner_loop_lib.Parameters, stage: meta_batch.Stage
-  ) -> inner_loop_lib.Evaluation:
-    """The action distributions of a stage's frames and the value loss."""
+  ) -> inner_loop_lib.EvaluatedStage:
+    """Evaluates the networks on a stage's frames."""
     inputs = (parameters, stage.observation)
     options = {'step_type': stage.step_type, 'network_state': ()}
     distribution, _ = self._network(*inputs, **options)
-    if self._value_loss is None:
-      return inner_loop_lib.Evaluation(distribution)
-    value = self._network.value(*inputs, **options)
-    return inner_loop_lib.Evaluation(
-      distribution, self._value_loss(value, stage)
+    value_loss = 0.0
+    if self._value_loss is not None:
+      value = self._network.value(*inputs, **options)
+      value_loss = self._value_loss(value, stage)
+    behaviour = self._distributions.from_tensors(stage.behaviour)
+    return inner_loop_lib.EvaluatedStage(
+      stage, behaviour, distribution, value_loss
     )
 
   def values(
@@ -90,95 +98,82 @@ class OneTask:
     observation: types.NestedTensor,
     step_type: types.Tensor,
   ) -> types.Tensor:
-    """The value network's values of frames, [T]."""
+    """Returns the value network's values of frames, [T]."""
     return self._network.value(
       parameters, observation, step_type=step_type, network_state=()
     )
 
   def adapt(
-    self, theta: inner_loop_lib.Parameters, stages: Stages, **kwargs
-  ) -> inner_loop_lib.Adapted:
-    """The inner loop; keyword arguments are those of `InnerLoop.adapt`."""
-    parameters, step_size_values = self.split(theta)
-    return self._inner_loop.adapt(
-      parameters,
-      self.rebuild_distributions(stages),
-      self.evaluate,
-      step_size_values,
-      **kwargs,
-    )
-
-  def rebuild_distributions(self, stages: Stages) -> Stages:
-    """Rebuilds the behaviour distributions from their tensors."""
-    return tuple(
-      s._replace(behaviour=self._distributions.from_tensors(s.behaviour))
-      for s in stages
-    )
+    self,
+    theta: inner_loop_lib.Theta,
+    stages: Sequence[meta_batch.Stage],
+    **kwargs,
+  ) -> inner_loop_lib.InnerLoopResult:
+    """Runs the inner loop; keyword arguments are those of `InnerLoop.run`."""
+    return self._inner_loop.run(theta, stages, self.evaluate, **kwargs)
 
   def loss(
     self,
-    theta: inner_loop_lib.Parameters,
+    theta: inner_loop_lib.Theta,
     kl_coefficients: types.Tensor,
-    support: Stages,
-    query: meta_batch.Stage,
+    batch: meta_batch.PreparedBatch,
   ) -> TaskLoss:
-    """The outer loss, after adaptation."""
-    adapted = self.adapt(theta, support)
-    *support, query = self.rebuild_distributions((*support, query))
-    evaluation = self.evaluate(adapted.parameters, query)
+    """Computes the outer loss, after adaptation."""
+    adapted = self.adapt(theta, batch.support)
+    query = self.evaluate(adapted.parameters, batch.query)
     loss, terms = self._objective(
-      kl_coefficients, adapted, support, evaluation.distribution, query
+      kl_coefficients, adapted.evaluated, query, batch.return_score
     )
-    return TaskLoss(
-      loss + evaluation.value_loss, terms, tf.stack(adapted.losses)
-    )
+    return TaskLoss(loss + query.value_loss, terms, tf.stack(adapted.losses))
 
   def meta_gradient(
-    self, theta, kl_coefficients, support, query
-  ) -> tuple[TaskLoss, inner_loop_lib.Parameters]:
-    """The outer loss and its gradient through the adaptation."""
+    self,
+    theta: inner_loop_lib.Theta,
+    kl_coefficients: types.Tensor,
+    batch: meta_batch.PreparedBatch,
+  ) -> tuple[TaskLoss, inner_loop_lib.Theta]:
+    """Computes the outer loss and its gradient through the adaptation."""
     with tf.GradientTape() as tape:
       tape.watch(theta)
-      task_loss = self.loss(theta, kl_coefficients, support, query)
+      task_loss = self.loss(theta, kl_coefficients, batch)
     return task_loss, _gradient(tape, task_loss.loss, theta)
 
-  def kl_hvp(self, theta, vector, support, query) -> inner_loop_lib.Parameters:
+  def kl_hvp(
+    self,
+    theta: inner_loop_lib.Theta,
+    vector: inner_loop_lib.Theta,
+    batch: meta_batch.PreparedBatch,
+  ) -> inner_loop_lib.Theta:
     """The Hessian of the query's KL, through the adaptation, times a vector."""
     with tf.GradientTape() as outer:
       outer.watch(theta)
       with tf.GradientTape() as inner:
         inner.watch(theta)
-        adapted = self.adapt(theta, support)
-        (query,) = self.rebuild_distributions((query,))
-        distribution = self.evaluate(adapted.parameters, query).distribution
-        kl = meta_objectives.mean_kl(distribution, query)
-      gradient = _gradient(inner, kl, theta)
-      slope = tf.add_n([tf.reduce_sum(g * v) for g, v in zip(gradient, vector)])
+        phi = self.adapt(theta, batch.support).parameters
+        kl = meta_objectives.mean_kl(self.evaluate(phi, batch.query))
+      gradient = tf.nest.flatten(_gradient(inner, kl, theta))
+      pairs = zip(gradient, tf.nest.flatten(vector))
+      slope = tf.add_n([tf.reduce_sum(g * v) for g, v in pairs])
     return _gradient(outer, slope, theta)
 
   def inner_kl(
-    self, theta: inner_loop_lib.Parameters, support: Stages
+    self, theta: inner_loop_lib.Theta, support: Sequence[meta_batch.Stage]
   ) -> types.Tensor:
     """KL(behaviour || policy before the step) on each support stage, [X]."""
     adapted = self.adapt(theta, support[:-1])
-    stages = self.rebuild_distributions(support)
-    last = self.evaluate(adapted.parameters, stages[-1]).distribution
+    last = self.evaluate(adapted.parameters, support[-1])
     return tf.stack(
-      [
-        meta_objectives.mean_kl(distribution, stage)
-        for distribution, stage in zip((*adapted.distributions, last), stages)
-      ]
+      [meta_objectives.mean_kl(stage) for stage in (*adapted.evaluated, last)]
     )
 
   def reptile_direction(
-    self, theta: inner_loop_lib.Parameters, stages: Stages
-  ) -> inner_loop_lib.Parameters:
+    self, theta: inner_loop_lib.Theta, batch: meta_batch.PreparedBatch
+  ) -> inner_loop_lib.Theta:
     """How far adaptation to all stages moves theta."""
-    parameters, step_size_values = self.split(theta)
-    adapted = self.adapt(theta, stages).parameters
-    return (
-      *(new - old for new, old in zip(adapted, parameters)),
-      *(tf.zeros_like(v) for v in step_size_values),
+    phi = self.adapt(theta, (*batch.support, batch.query)).parameters
+    return inner_loop_lib.Theta(
+      tuple(new - old for new, old in zip(phi, theta.parameters)),
+      tuple(tf.zeros_like(v) for v in theta.step_sizes),
     )
 
 

@@ -1,6 +1,7 @@
 """A function of one task, lifted over all tasks."""
 
 from collections.abc import Callable
+import functools
 
 import tensorflow as tf
 from tf_agents.typing import types
@@ -8,7 +9,7 @@ from tf_agents.typing import types
 from maml_tf.core import cpu
 
 
-def vmap_tasks(
+def vmap_in_chunks(
   fn: Callable[[types.NestedTensor], types.NestedTensor],
   tasks: types.NestedTensor,
   chunk_size: int | None = None,
@@ -18,33 +19,31 @@ def vmap_tasks(
   Args:
     fn: Takes one task's nest of tensors, without the leading axis.
     tasks: A nest of tensors [B, ...].
-    chunk_size: See `vmap_in_chunks`.
+    chunk_size: See `map_chunks`.
 
   Returns:
     What `fn` returns, stacked: a nest of tensors [B, ...].
   """
-  return vmap_in_chunks(
-    lambda chunk: tf.vectorized_map(fn, chunk), tasks, chunk_size
-  )
+  return map_chunks(functools.partial(tf.vectorized_map, fn), tasks, chunk_size)
 
 
-def vmap_in_chunks(
+def map_chunks(
   fn: Callable[[types.NestedTensor], types.NestedTensor],
   tasks: types.NestedTensor,
   chunk_size: int | None = None,
 ) -> types.NestedTensor:
   """Applies `fn` to a chunk of tasks at a time.
 
-  Chunks bound the memory: as many are worked on at once as there are
-  processors. What fits into a processor's cache is faster: see
-  benchmarks/meta_gradient_cost.py. A chunk of a given size is computed alike
-  however many there are: how tasks are divided over replicas changes no bit.
+  Chunks bound the memory: the number of chunks in work at a time is the number
+  of processors. A chunk that fits into a processor's cache is faster: see
+  benchmarks/meta_gradient_cost.py. The result of a chunk does not depend on the
+  number of chunks: dividing the tasks over replicas changes no bit.
 
   Args:
     fn: Takes a nest of tensors [chunk, ...] and returns another one.
     tasks: A nest of tensors [B, ...].
-    chunk_size: The largest divisor of B up to it is used. None: all tasks are
-      one chunk.
+    chunk_size: The most tasks of a chunk, of which the largest divisor of B is
+      taken. None: all tasks are one chunk.
 
   Returns:
     What `fn` returns, stacked: a nest of tensors [B, ...].
@@ -52,8 +51,8 @@ def vmap_in_chunks(
   num_tasks = tf.nest.flatten(tasks)[0].shape[0]
   if num_tasks is None or chunk_size is None:
     return fn(tasks)
-  # Also where there is but one chunk: outside the loop TensorFlow would fuse
-  # its operations with others, and round otherwise.
+  # A single chunk goes through the loop too: outside it TensorFlow would fuse
+  # its operations with others, which rounds differently.
   largest = min(chunk_size, num_tasks)
   chunk = max(c for c in range(1, largest + 1) if num_tasks % c == 0)
   chunks = tf.nest.map_structure(
@@ -67,8 +66,8 @@ def vmap_in_chunks(
   )
   traced = tf.function(fn, autograph=False)
   output = traced.get_concrete_function(signature).structured_outputs
-  # Over numbers, not over the chunks themselves: of those TensorFlow would make
-  # a copy, all of them, before the first is worked on.
+  # Map over indices rather than over the chunks: TensorFlow would copy all
+  # chunks before working on the first.
   results = tf.map_fn(
     lambda index: traced(tf.nest.map_structure(lambda t: t[index], chunks)),
     tf.range(num_tasks // chunk),
@@ -81,3 +80,30 @@ def vmap_in_chunks(
     lambda t: tf.reshape(t, tf.concat([[num_tasks], tf.shape(t)[2:]], 0)),
     results,
   )
+
+
+def compile_for_frames(
+  fn: Callable[..., types.NestedTensor], jit_compile: bool
+) -> Callable[..., types.NestedTensor]:
+  """Compiles a function of frames, by XLA only where their number is known.
+
+  XLA cannot compile scans over a number of frames that the client of an
+  exported model decides.
+
+  Args:
+    fn: A function whose first argument is a `Trajectory` or `Stage`, leaves
+      [B, T, ...].
+    jit_compile: Whether XLA compiles it.
+
+  Returns:
+    A function like `fn`.
+  """
+  for_known_length = tf.function(fn, autograph=False, jit_compile=jit_compile)
+  for_any_length = tf.function(fn, autograph=False)
+
+  def compiled(frames, *args):
+    if frames.step_type.shape[1] is None:
+      return for_any_length(frames, *args)
+    return for_known_length(frames, *args)
+
+  return compiled

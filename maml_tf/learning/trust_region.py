@@ -6,7 +6,6 @@ arXiv:1703.03400).
 """
 
 from collections.abc import Callable
-from collections.abc import Sequence
 
 import gin
 import numpy as np
@@ -14,6 +13,8 @@ import tensorflow as tf
 from tf_agents.typing import types
 
 from maml_tf.core import checks
+from maml_tf.learning import inner_loop as inner_loop_lib
+from maml_tf.learning import meta_problem
 from maml_tf.learning import meta_updates
 
 
@@ -92,18 +93,16 @@ class TrustRegionUpdate(tf.Module):
     """Empty: the update has no variables."""
     return ()
 
-  def build(self, variables: Sequence[tf.Variable]) -> None:
+  def build(self, theta: inner_loop_lib.Theta) -> None:
     """Creates nothing: the update has no variables."""
 
   def __call__(
-    self,
-    variables: Sequence[tf.Variable],
-    problem: meta_updates.MetaProblem,
+    self, theta: inner_loop_lib.Theta, problem: meta_problem.MetaProblem
   ) -> meta_updates.UpdateInfo:
     """Changes the variables, or leaves every bit of them.
 
     Args:
-      variables: The meta-parameters, all of one float type.
+      theta: The meta-parameters, variables of one float type.
       problem: The loss and the KL as functions of theta, the same on all
         replicas.
 
@@ -111,27 +110,27 @@ class TrustRegionUpdate(tf.Module):
       An `UpdateInfo`: metrics and gradient norm before the step; the learning
       rate is what x was multiplied by, 0 where no candidate was accepted.
     """
-    theta = tuple(tf.identity(variable) for variable in variables)
-    metrics, gradients = problem.gradient(theta)
-    direction, rate = self._full_step(theta, gradients, problem)
-    rate = self._backtrack(theta, direction, rate, problem)
+    before = tf.nest.map_structure(tf.identity, theta)
+    metrics, gradient, finite_tasks = problem.gradient(before)
+    direction, rate = self._full_step(before, gradient, problem)
+    rate = self._backtrack(before, direction, rate, problem)
     for variable, old, new in zip(
-      variables, theta, _step(theta, direction, rate)
+      tf.nest.flatten(theta),
+      tf.nest.flatten(before),
+      tf.nest.flatten(_step(before, direction, rate)),
     ):
       variable.assign(tf.where(rate > 0, new, old))
-    return meta_updates.UpdateInfo(
-      metrics, tf.linalg.global_norm(gradients), rate
-    )
+    norm = tf.linalg.global_norm(tf.nest.flatten(gradient))
+    return meta_updates.UpdateInfo(metrics, norm, rate, finite_tasks)
 
-  def _full_step(self, theta, gradients, problem):
+  def _full_step(self, theta, gradient, problem):
     """Returns x and beta; zeros where they are of no use."""
 
     def damped_product(vector):
-      product = problem.kl_hvp(theta, vector)
-      return tuple(h + self._damping * v for h, v in zip(product, vector))
+      return _step(problem.kl_hvp(theta, vector), vector, -self._damping)
 
     direction = conjugate_gradient(
-      damped_product, tuple(gradients), self._num_conjugate_gradient_steps
+      damped_product, gradient, self._num_conjugate_gradient_steps
     )
     curvature = _dot(direction, problem.kl_hvp(theta, direction))
     rate = tf.sqrt(
@@ -143,7 +142,9 @@ class TrustRegionUpdate(tf.Module):
     usable = (curvature > 0) & (rate > 0) & tf.math.is_finite(rate)
     # With zeros, all candidates are theta.
     return (
-      tuple(tf.where(usable, x, tf.zeros_like(x)) for x in direction),
+      tf.nest.map_structure(
+        lambda x: tf.where(usable, x, tf.zeros_like(x)), direction
+      ),
       tf.where(usable, rate, tf.zeros_like(rate)),
     )
 
@@ -213,10 +214,21 @@ def conjugate_gradient(
 
 
 def _step(theta, direction, rate):
-  """Returns theta - rate * direction, both sequences of tensors."""
-  return tuple(t - rate * d for t, d in zip(theta, direction))
+  """Returns theta - rate * direction, both nests of tensors."""
+  return tf.nest.pack_sequence_as(
+    theta,
+    [
+      t - rate * d
+      for t, d in zip(tf.nest.flatten(theta), tf.nest.flatten(direction))
+    ],
+  )
 
 
 def _dot(a, b):
-  """The inner product of two sequences of tensors, a scalar."""
-  return tf.add_n([tf.reduce_sum(x * y) for x, y in zip(a, b)])
+  """The inner product of two nests of tensors, a scalar."""
+  return tf.add_n(
+    [
+      tf.reduce_sum(x * y)
+      for x, y in zip(tf.nest.flatten(a), tf.nest.flatten(b))
+    ]
+  )

@@ -7,6 +7,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
 from maml_tf.learning import advantages
+from maml_tf.learning import baselines
 
 FIRST, MID, LAST = (
   int(step_type)
@@ -234,7 +235,7 @@ def _estimate(*args):
 def test_estimate_without_a_baseline(boundary):
   result, error = _estimate(
     _experience(reward=np.where(MASK > 0, REWARD, np.float32(boundary))),
-    advantages.NoBaseline(),
+    baselines.NoBaseline(),
     GAMMA,
     1.0,
   )
@@ -325,7 +326,7 @@ def test_linear_features_fit_what_is_linear_in_them():
       for o, p, c in zip(observation, position, coefficients)
     ]
   )
-  baseline = advantages.LinearFeatureBaseline(ridge=1e-14)
+  baseline = baselines.LinearFeatureBaseline(ridge=1e-14)
   values = baseline.fit_predict(
     tf.constant(observation),
     tf.constant(position),
@@ -340,7 +341,7 @@ def test_linear_features_fit_what_is_linear_in_them():
 def test_linear_features_solve_the_ridge_regression(ridge):
   observation, position, mask = _long_batch()
   returns = np.random.default_rng(2).normal(size=mask.shape)
-  values = advantages.LinearFeatureBaseline(ridge).fit_predict(
+  values = baselines.LinearFeatureBaseline(ridge).fit_predict(
     tf.constant(observation),
     tf.constant(position),
     tf.constant(returns),
@@ -366,7 +367,7 @@ def test_linear_features_ignore_what_is_masked():
   returns = np.random.default_rng(3).normal(size=mask.shape).astype(np.float32)
   garbage_observation = np.where(mask[..., np.newaxis] > 0, observation, 7)
   garbage_returns = np.where(mask > 0, returns, 1e6).astype(np.float32)
-  baseline = advantages.LinearFeatureBaseline()
+  baseline = baselines.LinearFeatureBaseline()
   values, garbage_values = (
     baseline.fit_predict(
       tf.constant(o), tf.constant(position), tf.constant(r), tf.constant(mask)
@@ -380,7 +381,7 @@ def test_tasks_are_fitted_separately():
   reward = REWARD.copy()
   reward[1] *= -3
   observation = _random_observations()
-  baseline = advantages.LinearFeatureBaseline()
+  baseline = baselines.LinearFeatureBaseline()
   (before, _), (after, _) = (
     _estimate(_experience(observation, reward=r), baseline, GAMMA, 1)
     for r in (REWARD, reward)
@@ -396,7 +397,7 @@ def test_observations_may_be_nested():
     'first': tf.constant(observation[..., 0]),
     'second': tf.constant(observation[..., 1:, np.newaxis]),
   }
-  baseline = advantages.LinearFeatureBaseline()
+  baseline = baselines.LinearFeatureBaseline()
   nested, flat = (
     baseline.fit_predict(
       o, tf.constant(position), tf.constant(returns), tf.constant(mask)
@@ -418,7 +419,7 @@ def test_degenerate_tasks_are_finite(reward):
   observation[1] = 1e30
   result, error = _estimate(
     _experience(observation, reward=reward),
-    advantages.LinearFeatureBaseline(),
+    baselines.LinearFeatureBaseline(),
     GAMMA,
     1.0,
   )
@@ -429,7 +430,7 @@ def test_degenerate_tasks_are_finite(reward):
 def test_equal_returns_without_a_baseline_are_zero():
   # gamma = 0: every return is its reward.
   result, _ = _estimate(
-    _experience(reward=np.ones_like(REWARD)), advantages.NoBaseline(), 0.0, 1.0
+    _experience(reward=np.ones_like(REWARD)), baselines.NoBaseline(), 0.0, 1.0
   )
   np.testing.assert_array_equal(result, np.zeros_like(REWARD))
 
@@ -442,7 +443,7 @@ def test_a_task_without_any_transition_is_finite():
     _experience(
       observation, step_type=step_type, next_step_type=next_step_type
     ),
-    advantages.LinearFeatureBaseline(),
+    baselines.LinearFeatureBaseline(),
     GAMMA,
     1.0,
   )
@@ -465,7 +466,7 @@ def test_compiled_equals_eager(length):
   )
 
   def estimate(experience):
-    return _estimate(experience, advantages.LinearFeatureBaseline(), 0.99, 0.95)
+    return _estimate(experience, baselines.LinearFeatureBaseline(), 0.99, 0.95)
 
   eager = estimate(experience)
   for jit_compile in (False, True):
@@ -481,6 +482,6 @@ def test_float64_stays_float64():
     discount=DISCOUNT.astype(np.float64),
   )
   result, error = _estimate(
-    experience, advantages.LinearFeatureBaseline(), GAMMA, 0.5
+    experience, baselines.LinearFeatureBaseline(), GAMMA, 0.5
   )
   assert result.dtype == error.dtype == tf.float64

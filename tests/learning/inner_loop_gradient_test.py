@@ -82,34 +82,30 @@ def _record(agent):
   """A meta-batch, from parameters near the networks' own."""
   stages = []
   for stage in range(agent.num_adaptation_steps + 1):
-    theta = recorded_batches.near(agent, 2, [0, stage])
-    state, _ = agent._task.split(theta)
+    state = recorded_batches.near(agent, 2, [0, stage])
     stages.append(recorded_batches.record(agent, state, [0, stage, 1]))
   batch = meta_batch.MetaBatch(tuple(stages[:-1]), stages[-1])
-  support, query = agent._prepare_batch(batch)
-  return recorded_batches.one_task((*support, query), 0)
+  return recorded_batches.one_task(small_agent.prepared(agent, batch), 0)
 
 
 def _gradients(agent):
   """One task's meta-gradient, and its central differences."""
-  *support, query = _record(agent)
-  coefficients = tf.identity(agent._objective.kl_coefficients)
+  batch = _record(agent)
+  coefficients = tf.identity(agent.objective.kl_coefficients)
 
   @tf.function
   def loss(theta):
-    return agent._task.loss(theta, coefficients, tuple(support), query).loss
+    return agent.functions.task.loss(theta, coefficients, batch).loss
 
   @tf.function
   def gradient(theta):
-    return agent._task.meta_gradient(
-      theta, coefficients, tuple(support), query
-    )[1]
+    return agent.functions.task.meta_gradient(theta, coefficients, batch)[1]
 
-  values = small_agent.values(agent)
   expected = gradient_checks.finite_differences(
-    lambda moved: loss(tuple(tf.constant(v) for v in moved)), values
+    lambda moved: loss(small_agent.tensors(agent, moved)),
+    small_agent.values(agent),
   )
-  actual = gradient(tuple(tf.constant(v) for v in values))
+  actual = tf.nest.flatten(gradient(small_agent.theta(agent)))
   return gradient_checks.flat(actual), expected
 
 
@@ -160,53 +156,44 @@ def test_objectives(objective):
 
 def test_first_order_takes_the_inner_gradient_for_a_constant():
   agent = _create_agent(inner_loop_lib.InnerLoop(1, 0.3, first_order=True))
-  support, query = _record(agent)
-  theta = tuple(tf.identity(v) for v in agent.meta_parameters)
+  batch, task = _record(agent), agent.functions.task
+  theta = small_agent.theta(agent)
   zero = tf.zeros([1])
-  _, gradient = agent._task.meta_gradient(theta, zero, (support,), query)
-  phi = agent._task.adapt(theta, (support,)).parameters
-  # The gradient at phi, of a loss whose support has no say any more.
+  _, gradient = task.meta_gradient(theta, zero, batch)
+  phi = task.adapt(theta, batch.support).parameters
+  # The gradient at phi, of a loss that the support no longer enters.
   with tf.GradientTape() as tape:
     tape.watch(phi)
-    (behaviour,) = agent._task.rebuild_distributions((query,))
-    distribution = agent._task.evaluate(phi, query).distribution
-    loss, _ = agent._objective(
-      zero,
-      inner_loop_lib.Adapted(phi, (distribution,), ()),
-      (behaviour,),
-      distribution,
-      behaviour,
-    )
-  for a, b in zip(gradient, tape.gradient(loss, phi), strict=True):
+    query = task.evaluate(phi, batch.query)
+    loss, _ = agent.objective(zero, (query,), query, batch.return_score)
+  for a, b in zip(gradient.parameters, tape.gradient(loss, phi), strict=True):
     np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
 def test_kl_product_is_the_dense_hessian_times_the_vector():
   agent = _create_agent(inner_loop_lib.InnerLoop(1, 0.3))
-  support, query = _record(agent)
-  theta = small_agent.values(agent)
+  batch, task = _record(agent), agent.functions.task
+  values = small_agent.values(agent)
   generator = np.random.default_rng(0)
-  vector = [generator.normal(size=v.shape) for v in theta]
+  vector = [generator.normal(size=v.shape) for v in values]
 
   @tf.function
   def slope(theta):
     with tf.GradientTape() as tape:
       tape.watch(theta)
-      adapted = agent._task.adapt(theta, (support,))
-      (stage,) = agent._task.rebuild_distributions((query,))
-      distribution = agent._task.evaluate(
-        adapted.parameters, query
-      ).distribution
-      kl = meta_objectives.mean_kl(distribution, stage)
-    gradient = tape.gradient(kl, theta)
+      phi = task.adapt(theta, batch.support).parameters
+      kl = meta_objectives.mean_kl(task.evaluate(phi, batch.query))
+    gradient = tf.nest.flatten(tape.gradient(kl, theta))
     return tf.add_n([tf.reduce_sum(g * v) for g, v in zip(gradient, vector)])
 
   # The Hessian is symmetric: row by row, the differences of <gradient, v>.
   expected = gradient_checks.finite_differences(
-    lambda moved: slope(tuple(tf.constant(v) for v in moved)), theta
+    lambda moved: slope(small_agent.tensors(agent, moved)), values
   )
-  product = agent._task.kl_hvp(
-    tuple(map(tf.constant, theta)), vector, (support,), query
+  product = tf.nest.flatten(
+    task.kl_hvp(
+      small_agent.theta(agent), small_agent.tensors(agent, vector), batch
+    )
   )
   assert gradient_checks.error(gradient_checks.flat(product), expected) < 1e-7
 

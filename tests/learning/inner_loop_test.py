@@ -16,8 +16,10 @@ STEP_SIZE = 0.1
 def _evaluate(parameters, stage):
   """N(w o + b, 1), whatever the third parameter is."""
   weight, bias, _ = parameters
-  return inner_loop_lib.Evaluation(
-    tfp.distributions.Normal(weight * stage.observation + bias, 1.0)
+  return inner_loop_lib.EvaluatedStage(
+    stage,
+    tfp.distributions.Normal(stage.behaviour['loc'], 1.0),
+    tfp.distributions.Normal(weight * stage.observation + bias, 1.0),
   )
 
 
@@ -29,7 +31,7 @@ def _stage(observation, action, advantage, mask, behaviour_mean, ratio=1.0):
     observation=tf.constant(observation),
     step_type=tf.ones(len(observation), tf.int32),
     action=action,
-    behaviour=behaviour,
+    behaviour={'loc': behaviour.loc},
     behaviour_log_prob=behaviour.log_prob(action) - np.float32(np.log(ratio)),
     advantage=tf.constant(advantage),
     value=tf.zeros(len(advantage)),
@@ -70,7 +72,8 @@ def _parameters():
 def _adapt(parameters, stages):
   inner_loop = inner_loop_lib.InnerLoop(max(len(stages), 1), STEP_SIZE)
   inner_loop.build([tf.Variable(p) for p in parameters])
-  return inner_loop.adapt(parameters, stages, _evaluate)
+  theta = inner_loop_lib.Theta(parameters)
+  return inner_loop.run(theta, stages, _evaluate)
 
 
 def test_one_step():
@@ -80,8 +83,10 @@ def test_one_step():
   (loss,) = adapted.losses
   # Minus the mean advantage of the valid frames.
   np.testing.assert_allclose(loss, 0, atol=1e-7)
-  (distribution,) = adapted.distributions
-  np.testing.assert_allclose(distribution.mean(), [0.5, 1, 4.5], rtol=1e-6)
+  (evaluated,) = adapted.evaluated
+  np.testing.assert_allclose(
+    evaluated.distribution.mean(), [0.5, 1, 4.5], rtol=1e-6
+  )
 
 
 def test_two_steps():
@@ -93,10 +98,10 @@ def test_two_steps():
   np.testing.assert_allclose(adapted.losses, [0, -1.5], atol=1e-6)
   # Each distribution is the policy's before its step.
   np.testing.assert_allclose(
-    adapted.distributions[0].mean(), [0.5, 1, 4.5], rtol=1e-6
+    adapted.evaluated[0].distribution.mean(), [0.5, 1, 4.5], rtol=1e-6
   )
   np.testing.assert_allclose(
-    adapted.distributions[1].mean(), [0.7, 1.95], rtol=1e-6
+    adapted.evaluated[1].distribution.mean(), [0.7, 1.95], rtol=1e-6
   )
 
 
@@ -135,7 +140,7 @@ def test_a_parameter_without_gradient_stays():
 def test_no_step():
   parameters = _parameters()
   adapted = _adapt(parameters, [])
-  assert adapted == inner_loop_lib.Adapted(parameters, (), ())
+  assert adapted == inner_loop_lib.InnerLoopResult(parameters, (), ())
 
 
 def test_the_step_itself_is_differentiated():
@@ -153,7 +158,8 @@ def test_the_step_itself_is_differentiated():
 
 def test_without_variables_it_cannot_adapt():
   with pytest.raises(ValueError, match='call build first'):
-    inner_loop_lib.InnerLoop().adapt(_parameters(), [], _evaluate)
+    theta = inner_loop_lib.Theta(_parameters())
+    inner_loop_lib.InnerLoop().run(theta, [], _evaluate)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
 from maml_tf.core import meta_batch
-from maml_tf.learning import advantages
+from maml_tf.learning import baselines
 from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import maml_agent
 from maml_tf.learning import meta_objectives
@@ -84,28 +84,27 @@ def _create_agent(
   )
 
 
-def _task_gradients(agent, stages):
+def _task_gradients(agent, batch):
   """Losses and flat gradients of all tasks, one after the other."""
-  task_meta_gradient = tf.function(agent._task.meta_gradient)
-  theta = tuple(tf.identity(v) for v in agent.meta_parameters)
-  coefficients = tf.fill([len(stages) - 1], KL_COEFFICIENT)
-  for index in range(stages[0].mask.shape[0]):
-    *support, query = recorded_batches.one_task(stages, index)
-    task_loss, gradients = task_meta_gradient(
-      theta, coefficients, tuple(support), query
+  task_meta_gradient = tf.function(agent.functions.task.meta_gradient)
+  theta = small_agent.theta(agent)
+  coefficients = tf.fill([len(batch.support)], KL_COEFFICIENT)
+  for index in range(batch.return_score.shape[0]):
+    task_loss, gradient = task_meta_gradient(
+      theta, coefficients, recorded_batches.one_task(batch, index)
     )
-    yield task_loss, gradient_checks.flat(gradients)
+    yield task_loss, gradient_checks.flat(tf.nest.flatten(gradient))
 
 
-def _task_differences(agent, stages):
-  coefficients = tf.fill([len(stages) - 1], KL_COEFFICIENT)
+def _task_differences(agent, batch):
+  coefficients = tf.fill([len(batch.support)], KL_COEFFICIENT)
 
   @tf.function
   def loss(theta):
-    return agent._task.loss(theta, coefficients, stages[:-1], stages[-1]).loss
+    return agent.functions.task.loss(theta, coefficients, batch).loss
 
   return gradient_checks.finite_differences(
-    lambda values: loss(tuple(tf.constant(v) for v in values)),
+    lambda values: loss(small_agent.tensors(agent, values)),
     small_agent.values(agent),
   )
 
@@ -165,15 +164,14 @@ def test_tasks_together_equal_a_loop(chunk_size):
   lengths = ((4, 5), (2, 1, 4), (11,), (1, 1, 1, 1))
   batch = recorded_batches.create(agent, lengths=lengths)
   stages = small_agent.prepared(agent, batch)
-  support, query = stages
-  theta = tuple(tf.identity(v) for v in agent.meta_parameters)
-  (mean, gradients), _ = agent._meta_gradient_fn(
-    (theta, tf.constant([KL_COEFFICIENT])), ((support,), query)
+  theta = small_agent.theta(agent)
+  (mean, gradient), _ = agent.functions.means.meta_gradient(
+    (theta, tf.constant([KL_COEFFICIENT])), stages
   )
   losses, expected = zip(*_task_gradients(agent, stages), strict=True)
   assert len(losses) == 4
   np.testing.assert_allclose(
-    gradient_checks.flat(gradients),
+    gradient_checks.flat(tf.nest.flatten(gradient)),
     np.mean(expected, axis=0),
     rtol=1e-9,
     atol=1e-12,
@@ -271,7 +269,9 @@ def test_loss_and_gradient_equal_those_written_out(num_adaptation_steps):
     stages = [
       _numpy_stage(experience, stage, task)
       for experience, stage in zip(
-        (*batch.support, batch.query), prepared, strict=True
+        (*batch.support, batch.query),
+        (*prepared.support, prepared.query),
+        strict=True,
       )
     ]
     loss, ratio = _numpy_loss(small_agent.values(agent), stages)
@@ -307,7 +307,7 @@ def test_exact_gradient_of_an_enumerated_bandit():
       initial_kl_coefficient=0.0,
       kl_target=None,
     ),
-    baseline=advantages.NoBaseline(),
+    baseline=baselines.NoBaseline(),
     train_step_counter=tf.Variable(0, dtype=tf.int64),
   )
   kernel, bias = agent.meta_parameters

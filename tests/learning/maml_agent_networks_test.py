@@ -8,7 +8,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
 from maml_tf.core import meta_batch
-from maml_tf.learning import advantages
+from maml_tf.learning import baselines
 from tests.learning import recorded_batches
 from tests.learning import small_agent
 
@@ -54,7 +54,7 @@ def test_discrete_actions():
       observation_spec, action_spec, fc_layer_params=None
     ),
     inner_step_size=1.0,
-    baseline=advantages.NoBaseline(),
+    baseline=baselines.NoBaseline(),
   )
   for variable in agent.meta_parameters:
     variable.assign(tf.zeros_like(variable))
@@ -106,19 +106,19 @@ def test_observations_of_parts_and_preprocessing_layers():
   before = small_agent.values(agent)
   assert len(before) == 9  # Two a layer, and the bias of the scale.
   batch = recorded_batches.create(agent)
-  theta = tuple(tf.identity(v) for v in agent.meta_parameters)
-  support, query = stages = small_agent.prepared(agent, batch)
+  theta = small_agent.theta(agent)
+  prepared = small_agent.prepared(agent, batch)
   coefficient = tf.constant([5e-4])
-  (_, gradients), _ = agent._meta_gradient_fn(
-    (theta, coefficient), ((support,), query)
+  (_, gradient), _ = agent.functions.means.meta_gradient(
+    (theta, coefficient), prepared
   )
+  gradients = tf.nest.flatten(gradient)
   expected = []
   for task in range(2):
-    support, query = recorded_batches.one_task(stages, task)
-    _, gradient = agent._task.meta_gradient(
-      theta, coefficient, (support,), query
+    _, gradient = agent.functions.task.meta_gradient(
+      theta, coefficient, recorded_batches.one_task(prepared, task)
     )
-    expected.append(gradient)
+    expected.append(tf.nest.flatten(gradient))
   for gradient, parts in zip(gradients, zip(*expected), strict=True):
     np.testing.assert_allclose(
       gradient, np.mean(parts, axis=0), rtol=1e-3, atol=1e-5

@@ -18,6 +18,7 @@ from maml_tf.core import action_distributions
 from maml_tf.core import meta_batch
 from maml_tf.environments import point_navigation
 from maml_tf.learning import actor_networks
+from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import meta_objectives
 from tests.learning import double_precision_network
 from tests.learning import double_precision_points
@@ -64,7 +65,7 @@ def _collect(dtype, normalize_observations):
   )
   if normalize_observations:
     generator = np.random.default_rng(0)
-    agent._normalizer.update(
+    agent.normalizer.update(
       tf.constant(generator.normal(0.1, 0.3, (2, 50, 2)), dtype),
       tf.ones([2, 50]),
     )
@@ -76,7 +77,7 @@ def _collect(dtype, normalize_observations):
     num_adaptation_steps=2,
     seed=0,
   ).collect(1)
-  support, query = collected.meta_batch
+  support, query, _ = collected.meta_batch
   batch = meta_batch.MetaBatch(tuple(map(cast, support)), cast(query))
   return agent, collected, batch
 
@@ -99,24 +100,21 @@ def test_update_starts_from_what_was_collected(
   prepared = small_agent.prepared(agent, batch)
   moved = 0
   for task in range(3):
-    stages = recorded_batches.one_task(prepared, task)
-    *support, query = stages
-    theta = tuple(tf.identity(v) for v in agent.meta_parameters)
-    adapted = agent._task.adapt(theta, support)
+    support, query, _ = recorded_batches.one_task(prepared, task)
+    adapted = agent.functions.task.adapt(small_agent.theta(agent), support)
     # The collector's own adapted parameters, task by task.
     np_state = [p[task].numpy() for p in collected.policy_states[2]]
     assert np_state[0].dtype == dtype.as_numpy_dtype
     assert _largest_difference(np_state, adapted.parameters) <= tolerance / 10
     moved = max(moved, _largest_difference(np_state, small_agent.values(agent)))
     # At the first optimizer step every stage's policy is its behaviour.
-    distributions = (
-      *adapted.distributions,
-      agent._task.evaluate(adapted.parameters, query).distribution,
-    )
-    for distribution, stage in zip(
-      distributions, (*support, query), strict=True
-    ):
-      log_prob = action_distributions.log_prob(distribution, stage.action)
+    last = agent.functions.task.evaluate(adapted.parameters, query)
+    assert len(adapted.evaluated) == 2
+    for evaluated in (*adapted.evaluated, last):
+      stage = evaluated.stage
+      log_prob = action_distributions.log_prob(
+        evaluated.distribution, stage.action
+      )
       ratio = np.exp(log_prob - stage.behaviour_log_prob)
       valid = stage.mask.numpy() > 0
       assert 2 <= valid.sum() <= 10
@@ -142,7 +140,7 @@ def test_normalized_observations():
     [s.observation[~s.is_boundary()].numpy() for s in stages]
   )
   expected = (batch.query.observation - frames.mean(0)) / frames.std(0)
-  prepared = agent._prepare(batch.query)
+  prepared = agent.prepare(batch.query)
   np.testing.assert_allclose(prepared.observation, expected, rtol=1e-3)
   # The policy sees what the losses see.
   time_step = ts.restart(batch.query.observation[0], batch_size=12)
@@ -151,8 +149,8 @@ def test_normalized_observations():
   distribution = policy.distribution(time_step, state).action
   np.testing.assert_allclose(
     distribution.mean(),
-    agent._task.evaluate(
-      agent.meta_parameters, recorded_batches.one_task(prepared, 0)
+    agent.functions.task.evaluate(
+      agent.theta.parameters, recorded_batches.one_task(prepared, 0)
     ).distribution.mean(),
     atol=1e-6,
   )
@@ -163,11 +161,14 @@ def test_adapt_is_one_step_for_every_task():
   state = recorded_batches.near(agent, 2, seed=0)
   experience = recorded_batches.record(agent, state, seed=1)
   adapted = agent.adapt(experience, state)
-  stage = agent._prepare(experience)
+  stage = agent.prepare(experience)
+  for step in (agent.adapt(stage, state), adapted):
+    assert _largest_difference(step, adapted) == 0
   for task in range(2):
     stages = recorded_batches.one_task((stage,), task)
-    parameters = tuple(p[task] for p in state)
-    expected = agent._task.adapt(parameters, stages).parameters
+    theta = inner_loop_lib.Theta(tuple(p[task] for p in state))
+    parameters = theta.parameters
+    expected = agent.functions.task.adapt(theta, stages).parameters
     actual = [p[task].numpy() for p in adapted]
     assert _largest_difference(actual, expected) < 1e-5
     assert _largest_difference(actual, parameters) > 0.01
@@ -206,11 +207,8 @@ def test_a_step_compiles_once_and_equals_the_graph():
     batch = recorded_batches.create(agents[0], seed=iteration)
     for agent in agents:
       agent.train(batch)
-      for function in (
-        agent._prepare_stage_fn,
-        agent._meta_gradient_fn,
-        agent._inner_kl_fn,
-      ):
+      means = agent.functions.means
+      for function in (means.meta_gradient, means.inner_kl):
         assert function.experimental_get_tracing_count() == 1
   graph, compiled = map(small_agent.values, agents)
   assert _largest_difference(graph, compiled) < 1e-5
@@ -237,7 +235,7 @@ def test_report_of_a_train_step():
   np.testing.assert_allclose(extra.learning_rate, 0.25)
   np.testing.assert_array_equal(extra.kl_coefficient, [0.5, 0.5])
   np.testing.assert_allclose(
-    extra.vf_loss, np.mean(prepared[-1].baseline_error), rtol=1e-5
+    extra.vf_loss, np.mean(prepared.query.baseline_error), rtol=1e-5
   )
   assert extra.inner_loss.shape == extra.inner_kl.shape == (2,)
   # The loss before any step, from its parts.
@@ -364,7 +362,7 @@ def test_boundaries_where_the_policy_is_far_from_the_behaviour():
 @pytest.mark.parametrize('number', [1, 3])
 def test_wrong_number_of_stages(number):
   agent = small_agent.create_agent(num_adaptation_steps=2)
-  support, query = recorded_batches.create(agent)
+  query = recorded_batches.create(agent).query
   batch = meta_batch.MetaBatch((query,) * number, query)
   for call in (agent.train, agent.loss):
     with pytest.raises(ValueError, match=rf'{number} support.* 2 adaptation'):
@@ -374,7 +372,7 @@ def test_wrong_number_of_stages(number):
 
 def test_weights_are_refused_rather_than_ignored():
   agent = small_agent.create_agent(num_adaptation_steps=1)
-  _, query = recorded_batches.create(agent)
+  query = recorded_batches.create(agent).query
   batch = meta_batch.MetaBatch((query,), query)
   for call in (agent.train, agent.loss):
     with pytest.raises(ValueError, match='weights are not supported'):

@@ -173,7 +173,7 @@ class _Blown:
 
   def __call__(self, parameters, problem):
     info = self._update(parameters, problem)
-    last = parameters[-1]
+    last = tf.nest.flatten(parameters)[-1]
     last.assign(tf.fill(last.shape, self._value))
     return info
 

@@ -28,7 +28,7 @@ def _stage(behaviour, action, advantage, mask, log_prob=None):
     observation=action,
     step_type=tf.ones(len(mask), tf.int32),
     action=action,
-    behaviour=behaviour,
+    behaviour={'loc': behaviour.loc},
     behaviour_log_prob=log_prob,
     advantage=tf.constant(advantage, tf.float32),
     value=tf.zeros(len(mask)),
@@ -39,8 +39,13 @@ def _stage(behaviour, action, advantage, mask, log_prob=None):
   )
 
 
+def _evaluated(stage, distribution):
+  behaviour = tfd.Normal(stage.behaviour['loc'], 1.0)
+  return inner_loop_lib.EvaluatedStage(stage, behaviour, distribution)
+
+
 def _arguments():
-  """Two support stages and a query, what adaptation gave, the query's policy.
+  """Two support stages and a query, each under a policy, and a return score.
 
   The KL of unit normals is half the squared distance of their means.
   """
@@ -48,7 +53,7 @@ def _arguments():
   first = _stage(_normal(0, 0, 0), [0, 0, 0], [0, 0, 0], [1, 1, 0])
   # Distance 0.2 on the only valid frame: 0.02.
   second = _stage(_normal(1, 1, 1), [0, 0, 0], [0, 0, 0], [0, 0, 1])
-  distributions = (_normal(1, -2, 9), _normal(5, 5, 1.2))
+  policies = (_normal(1, -2, 9), _normal(5, 5, 1.2))
   # Ratios 1.5 and 0.5, clipped at 1.3 and 0.7: (1.3 * 2 - 0.7 * 1) / 2 = 0.95.
   # Behaviour and adapted policy are 2 and 0 apart: (2 + 0) / 2 = 1.
   policy = _normal(1, 2, 3)
@@ -60,8 +65,11 @@ def _arguments():
     [1, 1, 0],
     policy.log_prob(action) - tf.math.log([1.5, 0.5, 3.0]),
   )
-  adapted = inner_loop_lib.Adapted((), distributions, ())
-  return adapted, (first, second), policy, query
+  return (
+    tuple(map(_evaluated, (first, second), policies)),
+    _evaluated(query, policy),
+    tf.constant(0.0),
+  )
 
 
 def test_loss_is_the_sum_of_its_parts():
@@ -90,7 +98,7 @@ def test_mean_kl_is_of_the_behaviour_from_the_policy():
   # KL(N(0, 1) || N(0, 2)) = log 2 + 1/8 - 1/2, unlike the other way round.
   stage = _stage(_normal(0, 0), [0, 0], [0, 0], [1, 0])
   np.testing.assert_allclose(
-    meta_objectives.mean_kl(tfd.Normal([0.0, 5.0], 2.0), stage),
+    meta_objectives.mean_kl(_evaluated(stage, tfd.Normal([0.0, 5.0], 2.0))),
     math.log(2) + 1 / 8 - 1 / 2,
     rtol=1e-5,
   )

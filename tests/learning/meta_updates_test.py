@@ -7,17 +7,22 @@ import pytest
 import tensorflow as tf
 
 from maml_tf.learning import meta_updates
+from tests.learning import function_problem
 
 SGD = tf.keras.optimizers.SGD
 
 
 def _problem(gradient=None, reptile_direction=None):
-  return meta_updates.MetaProblem(gradient, None, None, reptile_direction)
+  return function_problem.FunctionProblem(
+    gradient=gradient, reptile_direction=reptile_direction
+  )
 
 
 def _constant(*gradients):
   """A problem whose gradient is the same everywhere."""
-  return _problem(lambda theta: ((), [tf.constant(g) for g in gradients]))
+  return _problem(
+    lambda theta: ((), [tf.constant(g) for g in gradients], tf.ones([1]))
+  )
 
 
 def _quadratic():
@@ -26,7 +31,8 @@ def _quadratic():
 
   def gradient(theta):
     points.append(float(theta[0]))
-    return {'loss': theta[0] ** 2}, [2 * theta[0]]
+    finite_tasks = tf.constant([1.0, len(points) != 2, 1.0])
+    return {'loss': theta[0] ** 2}, [2 * theta[0]], finite_tasks
 
   return _problem(gradient), points
 
@@ -44,6 +50,8 @@ def test_each_step_takes_a_fresh_gradient():
   np.testing.assert_allclose(info.metrics['loss'], 2.56**2, rtol=1e-6)
   np.testing.assert_allclose(info.gradient_norm, 2 * 2.56, rtol=1e-6)
   np.testing.assert_allclose(info.learning_rate, 0.1, rtol=1e-6)
+  # A task counts as finite if it was so at every step.
+  np.testing.assert_array_equal(info.finite_tasks, [1, 0, 1])
 
 
 def test_the_default_is_five_steps():
@@ -84,7 +92,9 @@ def test_inside_a_function():
   variable = tf.Variable(4.0)
   update = meta_updates.GradientUpdate(SGD(0.1), num_steps=2)
   update.build([variable])
-  problem = _problem(lambda theta: (theta[0] ** 2, [2 * theta[0]]))
+  problem = _problem(
+    lambda theta: (theta[0] ** 2, [2 * theta[0]], tf.ones([1]))
+  )
   run = tf.function(lambda: update([variable], problem))
   info = run()
   np.testing.assert_allclose(variable, 2.56, rtol=1e-6)
@@ -109,7 +119,7 @@ def test_reptile_moves_towards_the_adapted_parameters():
 
   def reptile_direction(theta):
     # phi = 3 theta.
-    return {'loss': theta[0]}, tuple(2 * p for p in theta)
+    return {'loss': theta[0]}, tuple(2 * p for p in theta), tf.ones([1])
 
   info = update(variables, _problem(reptile_direction=reptile_direction))
   np.testing.assert_allclose(variables[0], 1.5)

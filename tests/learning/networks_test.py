@@ -118,12 +118,10 @@ def _check_mean(actual, per_task):
 
 
 def _tasks(agent, batch):
-  """The prepared stages, and those of each task."""
-  if agent._has_values:
-    stages = tuple(agent._prepare_in_turn((*batch.support, batch.query)))
-  else:
-    stages = small_agent.prepared(agent, batch)
-  return stages, [recorded_batches.one_task(stages, task) for task in (0, 1)]
+  """The prepared batch, and that of each task."""
+  prepared = small_agent.prepared(agent, batch)
+  tasks = [recorded_batches.one_task(prepared, task) for task in (0, 1)]
+  return prepared, tasks
 
 
 @pytest.mark.parametrize('network', NETWORKS)
@@ -135,20 +133,18 @@ def test_the_meta_gradient_is_the_mean_of_the_tasks(network, inner_loop):
     values,
     inner_loop=None if values else INNER_LOOPS[inner_loop](),
   )
-  theta = tuple(tf.identity(v) for v in agent.meta_parameters)
-  stages, tasks = _tasks(agent, recorded_batches.create(agent))
+  theta = small_agent.theta(agent)
+  prepared, tasks = _tasks(agent, recorded_batches.create(agent))
   coefficients = tf.fill([agent.num_adaptation_steps], 0.5)
-  (_, gradients), _ = agent._meta_gradient_fn(
-    (theta, coefficients), (stages[:-1], stages[-1])
+  (_, gradient), _ = agent.functions.means.meta_gradient(
+    (theta, coefficients), prepared
   )
   per_task = [
-    agent._task.meta_gradient(theta, coefficients, tuple(task[:-1]), task[-1])[
-      1
-    ]
+    agent.functions.task.meta_gradient(theta, coefficients, task)[1]
     for task in tasks
   ]
-  _check_mean(gradients, per_task)
-  assert all(np.abs(gradient).max() > 0 for gradient in gradients)
+  _check_mean(gradient, per_task)
+  assert all(np.abs(part).max() > 0 for part in tf.nest.flatten(gradient))
 
 
 @pytest.mark.parametrize('network', NETWORKS)
@@ -165,19 +161,16 @@ def test_the_trust_region(network):
   support = recorded_batches.record(agent, state, seed=0)
   query = recorded_batches.record(agent, agent.adapt(support, state), seed=1)
   batch = meta_batch.MetaBatch((support,), query)
-  theta = tuple(tf.identity(v) for v in agent.meta_parameters)
-  stages, tasks = _tasks(agent, batch)
+  theta = small_agent.theta(agent)
+  prepared, tasks = _tasks(agent, batch)
   rng = np.random.default_rng(0)
-  vector = tuple(
-    tf.constant(rng.normal(size=v.shape), tf.float32) for v in theta
+  vector = tf.nest.map_structure(
+    lambda v: tf.constant(rng.normal(size=v.shape), tf.float32), theta
   )
-  product, _ = agent._kl_product_fn((theta, vector), (stages[:-1], stages[-1]))
+  product, _ = agent.functions.means.kl_hvp((theta, vector), prepared)
   _check_mean(
     product,
-    [
-      agent._task.kl_hvp(theta, vector, tuple(task[:-1]), task[-1])
-      for task in tasks
-    ],
+    [agent.functions.task.kl_hvp(theta, vector, task) for task in tasks],
   )
   before = agent.loss(batch).loss
   agent.train(batch)

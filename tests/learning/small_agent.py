@@ -51,6 +51,16 @@ def values(agent):
   return [v.numpy() for v in agent.meta_parameters]
 
 
+def theta(agent):
+  """The agent's theta as tensors."""
+  return tf.nest.map_structure(tf.identity, agent.theta)
+
+
+def tensors(agent, values):
+  """Values of the meta-parameters, end to end, as a theta of tensors."""
+  return tf.nest.pack_sequence_as(agent.theta, [tf.constant(v) for v in values])
+
+
 def prepared(agent, batch):
-  """A meta-batch as the losses read it: X support stages and the query."""
-  return tuple(agent._prepare(s) for s in (*batch.support, batch.query))
+  """A meta-batch as the losses read it, a `PreparedBatch`."""
+  return agent.meta_problem(batch).batch

@@ -89,11 +89,13 @@ def _inner_loop_gradient(name, step_size=STEP_SIZE):
     theta = tf.constant(THETA)
     with tf.GradientTape() as tape:
       tape.watch(theta)
-      adapted = inner_loop.adapt((theta,), [stage], tabular_mdp.evaluate)
+      adapted = inner_loop.run(
+        inner_loop_lib.Theta((theta,)), [stage], tabular_mdp.evaluate
+      )
       value = tabular_mdp.expected_return(MDP, adapted.parameters[0])
     return adapted.parameters[0], tape.gradient(value, theta)
 
-  phi, gradients = task_map.vmap_tasks(task_gradient, SUPPORT)
+  phi, gradients = task_map.vmap_in_chunks(task_gradient, SUPPORT)
   return phi.numpy(), PROBABILITY @ gradients.numpy().reshape(len(phi), -1)
 
 
@@ -140,6 +142,11 @@ def test_what_log_likelihood_misses_is_the_exploration_term():
   assert np.linalg.norm(exploration) > 0.2 * np.linalg.norm(exact)
 
 
+def _as_collected(evaluated):
+  """The stage as its own policy collected it: there is no KL."""
+  return evaluated._replace(behaviour=evaluated.distribution)
+
+
 def test_the_exploration_objective_makes_log_likelihood_exact():
   inner_loop = _inner_loop('log_likelihood', STEP_SIZE)
   # One support episode: a coefficient of 1.
@@ -150,14 +157,15 @@ def test_the_exploration_objective_makes_log_likelihood_exact():
     theta = tf.constant(THETA)
     with tf.GradientTape() as tape:
       tape.watch(theta)
-      adapted = inner_loop.adapt((theta,), [support], tabular_mdp.evaluate)
-      policy = tabular_mdp.evaluate(adapted.parameters, query).distribution
+      adapted = inner_loop.run(
+        inner_loop_lib.Theta((theta,)), [support], tabular_mdp.evaluate
+      )
+      after = tabular_mdp.evaluate(adapted.parameters, query)
       loss, _ = objective(
         tf.zeros([1], tf.float64),
-        adapted,
-        (support._replace(behaviour=adapted.distributions[0]),),
-        policy,
-        query._replace(behaviour=policy),
+        tuple(map(_as_collected, adapted.evaluated)),
+        _as_collected(after),
+        query.episode_return,
       )
     return tape.gradient(loss, theta)
 
@@ -169,7 +177,9 @@ def test_the_exploration_objective_makes_log_likelihood_exact():
     tabular_mdp.Episodes(*(np.tile(x, [len(x), 1, 1]) for x in EPISODES)),
     tabular_mdp.probability(MDP, phi, EPISODES),
   )._replace(episode_return=tabular_mdp.expected_return(MDP, phi))
-  gradients = task_map.vmap_tasks(task_gradient, (SUPPORT, query), 54).numpy()
+  gradients = task_map.vmap_in_chunks(
+    task_gradient, (SUPPORT, query), 54
+  ).numpy()
   # The loss is minus a mean over frames.
   gradient = -MDP.horizon * PROBABILITY @ gradients.reshape(len(phi), -1)
   _assert_equal(gradient, _exact_gradient())

@@ -100,7 +100,9 @@ def _meta_gradient(inner_loop, support, outer_loss):
   theta = tf.constant(THETA)
   with tf.GradientTape() as tape:
     tape.watch(theta)
-    adapted = inner_loop.adapt((theta,), support, tabular_mdp.evaluate)
+    adapted = inner_loop.run(
+      inner_loop_lib.Theta((theta,)), support, tabular_mdp.evaluate
+    )
     loss = outer_loss(adapted.parameters)
   return adapted.parameters[0], tape.gradient(loss, theta)
 

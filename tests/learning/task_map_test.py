@@ -57,7 +57,7 @@ def test_equals_a_loop(mode, num_tasks, chunk_size):
   tasks = _tasks(num_tasks)
 
   def mapped(weight, tasks):
-    return task_map.vmap_tasks(_second_order(weight), tasks, chunk_size)
+    return task_map.vmap_in_chunks(_second_order(weight), tasks, chunk_size)
 
   if mode != 'eager':
     mapped = tf.function(mapped, jit_compile=mode == 'compiled')
@@ -88,13 +88,15 @@ def test_chunks_are_as_large_as_allowed(num_tasks, chunk_size, chunk):
 
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(tf, 'vectorized_map', recorded)
-    task_map.vmap_tasks(fn, tf.range(num_tasks), chunk_size)
+    task_map.vmap_in_chunks(fn, tf.range(num_tasks), chunk_size)
   assert set(sizes) == {chunk}
 
 
 def test_integers_and_flags_pass_through():
   tasks = (tf.range(6), tf.constant([True, False] * 3))
-  numbers, flags = task_map.vmap_tasks(lambda t: (t[0] * 2, ~t[1]), tasks, 2)
+  numbers, flags = task_map.vmap_in_chunks(
+    lambda t: (t[0] * 2, ~t[1]), tasks, 2
+  )
   np.testing.assert_array_equal(numbers, [0, 2, 4, 6, 8, 10])
   np.testing.assert_array_equal(flags, [False, True] * 3)
 
@@ -102,7 +104,7 @@ def test_integers_and_flags_pass_through():
 def test_unknown_number_of_tasks():
   @tf.function(input_signature=[tf.TensorSpec([None, 2])])
   def mapped(tasks):
-    return task_map.vmap_tasks(lambda t: tf.reduce_sum(t) ** 2, tasks, 2)
+    return task_map.vmap_in_chunks(lambda t: tf.reduce_sum(t) ** 2, tasks, 2)
 
   np.testing.assert_array_equal(
     mapped(tf.constant([[1.0, 2], [3, 4], [5, 6]])), [9, 49, 121]
@@ -112,7 +114,7 @@ def test_unknown_number_of_tasks():
 def test_what_is_mapped_is_not_copied():
   @tf.function(input_signature=[tf.TensorSpec([6, 2])])
   def mapped(tasks):
-    return task_map.vmap_tasks(lambda t: tf.reduce_sum(t) ** 2, tasks, 2)
+    return task_map.vmap_in_chunks(lambda t: tf.reduce_sum(t) ** 2, tasks, 2)
 
   # A list is made of the chunks' numbers alone, which are integers.
   operations = mapped.get_concrete_function().graph.get_operations()

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from maml_tf.learning import meta_updates
 from maml_tf.learning import trust_region
+from tests.learning import function_problem
 
 COMPILED = {
   'eager': lambda fn: fn,
@@ -25,7 +25,7 @@ def _problem(loss_fn, kl_fn):
     with tf.GradientTape() as tape:
       tape.watch(theta)
       loss = loss_fn(theta)
-    return {'loss': loss}, tape.gradient(loss, theta)
+    return {'loss': loss}, tape.gradient(loss, theta), tf.ones([1])
 
   def kl_hvp(theta, vector):
     with tf.GradientTape() as outer:
@@ -38,11 +38,10 @@ def _problem(loss_fn, kl_fn):
       gradients, theta, vector, unconnected_gradients='zero'
     )
 
-  return meta_updates.MetaProblem(
+  return function_problem.FunctionProblem(
     gradient=gradient,
     loss_and_kl=lambda theta: (loss_fn(theta), kl_fn(theta)),
     kl_hvp=kl_hvp,
-    reptile_direction=None,
   )
 
 
@@ -267,6 +266,7 @@ def _gradient_of(value):
     gradient=lambda theta: (
       {},
       (tf.constant([1.0, value, 1.0], tf.float64), tf.ones_like(theta[1])),
+      tf.ones([1]),
     )
   )
 
@@ -287,7 +287,11 @@ NO_STEP = {
   'gradient NaN': _gradient_of(np.nan),
   'gradient infinite': _gradient_of(np.inf),
   'gradient zero': _replaced(
-    gradient=lambda theta: ({}, tuple(tf.zeros_like(t) for t in theta))
+    gradient=lambda theta: (
+      {},
+      tuple(tf.zeros_like(t) for t in theta),
+      tf.ones([1]),
+    )
   ),
   'loss NaN': _at_candidates(loss=np.nan),
   'loss infinite': _at_candidates(loss=np.inf),

@@ -53,7 +53,7 @@ def create_agent():
   rng = np.random.default_rng(5)
   for variable in agent.meta_parameters:
     variable.assign_add(0.3 * rng.normal(size=variable.shape))
-  agent._normalizer.update(
+  agent.normalizer.update(
     tf.nest.map_structure(
       lambda spec: tf.constant(
         rng.normal(2, 3, size=(1, 50, *spec.shape)), spec.dtype

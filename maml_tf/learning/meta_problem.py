@@ -1,0 +1,150 @@
+"""What an update may ask of a meta-batch: means over all tasks."""
+
+import functools
+
+import tensorflow as tf
+from tf_agents.typing import types
+
+from maml_tf.core import meta_batch
+from maml_tf.core import replicas
+from maml_tf.learning import finite_updates
+from maml_tf.learning import inner_loop as inner_loop_lib
+from maml_tf.learning import one_task
+from maml_tf.learning import task_map
+
+
+class MeanFunctions:
+  """The functions of one task, lifted over this replica's tasks and compiled.
+
+  Each takes the arguments that all tasks share, a tuple, and a nest of tensors
+  [B, ...]. It returns the mean over the tasks, float64, and a tensor [B]: 1 for
+  tasks of which every number is finite, else 0.
+
+  Attributes:
+    meta_gradient: (theta, KL coefficients), `PreparedBatch` -> `TaskLoss` and
+      the gradient of the outer loss.
+    loss: (theta, KL coefficients), `PreparedBatch` -> `TaskLoss`.
+    kl_hvp: (theta, vector), `PreparedBatch` -> the Hessian of the query's KL
+      times the vector.
+    inner_kl: (theta,), support stages -> the inner KL of each.
+    reptile_direction: (theta,), `PreparedBatch` -> phi - theta.
+  """
+
+  def __init__(
+    self,
+    task: one_task.OneTask,
+    chunk_size: int | None = None,
+    jit_compile: bool = False,
+  ):
+    """Compiles the functions, each when it is first called.
+
+    Args:
+      task: The functions of one task.
+      chunk_size: See `task_map.map_chunks`.
+      jit_compile: Whether XLA compiles them.
+    """
+
+    def mean_of(fn):
+      return tf.function(
+        functools.partial(_mean_over_tasks, fn, chunk_size),
+        autograph=False,
+        jit_compile=jit_compile,
+      )
+
+    self.meta_gradient = mean_of(task.meta_gradient)
+    self.loss = mean_of(task.loss)
+    self.kl_hvp = mean_of(task.kl_hvp)
+    self.inner_kl = mean_of(task.inner_kl)
+    self.reptile_direction = mean_of(task.reptile_direction)
+
+
+class MetaProblem:
+  """One meta-batch as functions of theta, a `Theta` of tensors.
+
+  All answers but the finite tasks are means over the tasks of all replicas, the
+  same on every replica.
+
+  Attributes:
+    batch: The meta-batch, a `PreparedBatch` of this replica's tasks.
+    kl_coefficients: A tensor [X]: weights of the inner KLs.
+  """
+
+  def __init__(
+    self,
+    functions: MeanFunctions,
+    batch: meta_batch.PreparedBatch,
+    kl_coefficients: types.Tensor,
+  ):
+    """Takes the meta-batch.
+
+    Args:
+      functions: The agent's.
+      batch: A `PreparedBatch`, leaves [B, T, ...], of this replica's tasks.
+      kl_coefficients: A tensor [X]: weights of the inner KLs.
+    """
+    self._functions = functions
+    self.batch = batch
+    self.kl_coefficients = kl_coefficients
+
+  def gradient(
+    self, theta: inner_loop_lib.Theta
+  ) -> tuple[one_task.TaskLoss, inner_loop_lib.Theta, types.Tensor]:
+    """Returns the loss, its gradient, and the finite tasks: 1 or 0, [B]."""
+    means, finite_tasks = self._functions.meta_gradient(
+      (theta, self.kl_coefficients), self.batch
+    )
+    task_loss, gradient = _over_replicas(means, theta)
+    return task_loss, gradient, finite_tasks
+
+  def loss(self, theta: inner_loop_lib.Theta) -> one_task.TaskLoss:
+    """Returns the outer loss and its parts."""
+    means, _ = self._functions.loss((theta, self.kl_coefficients), self.batch)
+    return _over_replicas(means, theta)
+
+  def loss_and_kl(
+    self, theta: inner_loop_lib.Theta
+  ) -> tuple[types.Tensor, types.Tensor]:
+    """Returns the outer loss and KL(behaviour || adapted policy), nats."""
+    task_loss = self.loss(theta)
+    return task_loss.loss, task_loss.terms.kl
+
+  def kl_hvp(
+    self, theta: inner_loop_lib.Theta, vector: inner_loop_lib.Theta
+  ) -> inner_loop_lib.Theta:
+    """Returns the Hessian of that KL times a vector."""
+    means, _ = self._functions.kl_hvp((theta, vector), self.batch)
+    return _over_replicas(means, theta)
+
+  def inner_kl(self, theta: inner_loop_lib.Theta) -> types.Tensor:
+    """Returns the inner KL of each support stage, a tensor [X], nats."""
+    means, _ = self._functions.inner_kl((theta,), self.batch.support)
+    return _over_replicas(means, theta)
+
+  def reptile_direction(
+    self, theta: inner_loop_lib.Theta
+  ) -> tuple[one_task.TaskLoss, inner_loop_lib.Theta, types.Tensor]:
+    """Returns the loss, the mean of phi - theta, and the finite tasks, [B].
+
+    phi has adapted to all stages, the query too.
+    """
+    means, finite_tasks = self._functions.reptile_direction(
+      (theta,), self.batch
+    )
+    return self.loss(theta), _over_replicas(means, theta), finite_tasks
+
+
+def _mean_over_tasks(fn, chunk_size, shared, tasks):
+  per_task = task_map.map_chunks(
+    functools.partial(tf.vectorized_map, functools.partial(fn, *shared)),
+    tasks,
+    chunk_size,
+  )
+  return replicas.local_mean(per_task), finite_updates.finite_tasks(per_task)
+
+
+def _over_replicas(means, theta):
+  """The mean over replicas, in theta's type."""
+  dtype = tf.nest.flatten(theta)[0].dtype
+  return tf.nest.map_structure(
+    lambda t: tf.cast(t, dtype), replicas.mean(means)
+  )

@@ -1,0 +1,110 @@
+"""Prepares a collected stage for the losses.
+
+Observations are normalised, the baseline is fitted, advantages and
+log-probabilities under the behaviour are computed: once a stage, then read by
+adaptation and by every optimizer step.
+"""
+
+import tensorflow as tf
+from tf_agents.trajectories import trajectory
+
+from maml_tf.core import action_distributions
+from maml_tf.core import meta_batch
+from maml_tf.core import observation_normalizer
+from maml_tf.learning import advantages
+from maml_tf.learning import baselines
+from maml_tf.learning import inner_loop as inner_loop_lib
+from maml_tf.learning import one_task
+from maml_tf.learning import task_map
+
+
+class StagePreparation:
+  """Makes a `Stage` of a `Trajectory`, [B, T, ...]."""
+
+  def __init__(
+    self,
+    task: one_task.OneTask,
+    baseline: baselines.Baseline,
+    normalizer: observation_normalizer.ObservationNormalizer | None,
+    discount: float,
+    gae_lambda: float,
+    chunk_size: int | None,
+    jit_compile: bool,
+  ):
+    """Takes the parts; the arguments are those of `TaskFunctions`."""
+    self._task = task
+    self._baseline = baseline
+    self._normalizer = normalizer
+    self._discount = discount
+    self._gae_lambda = gae_lambda
+    self._chunk_size = chunk_size
+    self._compute = task_map.compile_for_frames(self._computed, jit_compile)
+
+  def prepare(
+    self,
+    experience: trajectory.Trajectory,
+    policy_state: inner_loop_lib.Parameters = (),
+  ) -> meta_batch.Stage:
+    """Prepares one stage.
+
+    Args:
+      experience: A `Trajectory`, leaves [B, T, ...].
+      policy_state: The parameters that acted, leaves [B, ...]: a value network
+        predicts with them. Without one they are not used.
+
+    Returns:
+      A `Stage`, leaves [B, T, ...].
+    """
+    # XLA cannot read variables itself where there are several replicas.
+    statistics = self._normalizer.statistics() if self._normalizer else None
+    if not self._task.has_values:
+      policy_state = ()
+    computed = self._compute(experience, statistics, policy_state)
+    if statistics is None:
+      # The tensors themselves, which are held once.
+      computed['observation'] = experience.observation
+    return meta_batch.Stage(
+      step_type=experience.step_type, action=experience.action, **computed
+    )
+
+  def _computed(self, experience, statistics, policy_state):
+    """What a `Stage` holds beside the frames, by field."""
+    if statistics is not None:
+      experience = experience._replace(
+        observation=self._normalizer.normalize(
+          experience.observation, statistics
+        )
+      )
+    mask = meta_batch.valid_mask(experience, experience.reward.dtype)
+    behaviour = meta_batch.fill_boundaries(experience.policy_info, mask)
+    estimate, log_prob = task_map.map_chunks(
+      self._estimate, (experience, behaviour, policy_state), self._chunk_size
+    )
+    computed = {
+      'behaviour': behaviour,
+      'behaviour_log_prob': log_prob,
+      'mask': mask,
+      **estimate._asdict(),
+    }
+    if statistics is not None:
+      computed['observation'] = experience.observation
+    return computed
+
+  def _estimate(self, tasks):
+    """Advantages and log-probabilities of a chunk of tasks."""
+    experience, behaviour, policy_state = tasks
+    baseline = self._baseline
+    if self._task.has_values:
+      frames = (policy_state, experience.observation, experience.step_type)
+      baseline = baselines.GivenValues(
+        tf.vectorized_map(lambda task: self._task.values(*task), frames)
+      )
+    estimate = advantages.estimate(
+      experience, baseline, self._discount, self._gae_lambda
+    )
+    log_prob = action_distributions.log_prob(
+      self._task.distributions.from_tensors(behaviour),
+      experience.action,
+      outer_dims=2,
+    )
+    return estimate, log_prob

@@ -1,0 +1,114 @@
+"""An agent's functions of tasks: prepare stages, adapt, pose a meta-problem."""
+
+import tensorflow as tf
+from tf_agents.trajectories import trajectory
+from tf_agents.typing import types
+
+from maml_tf.core import meta_batch
+from maml_tf.core import observation_normalizer
+from maml_tf.core import replicas
+from maml_tf.learning import baselines
+from maml_tf.learning import batched_inner_loop
+from maml_tf.learning import inner_loop as inner_loop_lib
+from maml_tf.learning import meta_problem
+from maml_tf.learning import one_task
+from maml_tf.learning import stage_preparation
+
+
+class TaskFunctions:
+  """The functions of one task, lifted over all tasks and compiled.
+
+  Attributes:
+    task: The functions of one task.
+    means: The same as compiled means over tasks.
+  """
+
+  def __init__(
+    self,
+    task: one_task.OneTask,
+    baseline: baselines.Baseline,
+    normalizer: observation_normalizer.ObservationNormalizer | None,
+    discount: float,
+    gae_lambda: float,
+    chunk_size: int | None,
+    jit_compile: bool,
+  ):
+    """Compiles the functions, each when it is first called.
+
+    Args:
+      task: The functions of one task.
+      baseline: Of the advantages.
+      normalizer: Of the observations. None: they stay as they are.
+      discount: gamma.
+      gae_lambda: lambda.
+      chunk_size: How many tasks are vectorised together, see `task_map`.
+      jit_compile: Whether XLA compiles them.
+    """
+    self.task = task
+    self.means = meta_problem.MeanFunctions(task, chunk_size, jit_compile)
+    self._preparation = stage_preparation.StagePreparation(
+      task,
+      baseline,
+      normalizer,
+      discount,
+      gae_lambda,
+      chunk_size,
+      jit_compile,
+    )
+    self._inner_loop = batched_inner_loop.BatchedInnerLoop(
+      task, chunk_size, jit_compile
+    )
+
+  def prepare(
+    self,
+    experience: trajectory.Trajectory,
+    policy_state: inner_loop_lib.Parameters,
+  ) -> meta_batch.Stage:
+    """Prepares a stage, see `StagePreparation.prepare`."""
+    return self._preparation.prepare(experience, policy_state)
+
+  def adapt(
+    self,
+    stage: meta_batch.Stage,
+    policy_state: inner_loop_lib.Parameters,
+    step: types.Int,
+    step_size: types.Tensor | None = None,
+  ) -> inner_loop_lib.Parameters:
+    """Takes one adaptation step, see `BatchedInnerLoop.step`."""
+    return self._inner_loop.step(stage, policy_state, step, step_size)
+
+  def meta_problem(
+    self,
+    batch: meta_batch.MetaBatch,
+    initial_state: inner_loop_lib.Parameters,
+    kl_coefficients: types.Tensor,
+  ) -> meta_problem.MetaProblem:
+    """Returns a meta-batch as functions of theta, inside a replica.
+
+    Args:
+      batch: A `MetaBatch`, leaves [B, T, ...], of this replica's tasks. Stages
+        that the collector has not prepared are prepared here.
+      initial_state: The policy state of stage 0, leaves [B, ...].
+      kl_coefficients: A tensor [X]: weights of the inner KLs.
+    """
+    stages = batch.prepared or self._prepare_in_turn(batch, initial_state)
+    *support, query = stages
+    return_score = replicas.standardize(query.episode_return)
+    prepared = meta_batch.PreparedBatch(tuple(support), query, return_score)
+    return meta_problem.MetaProblem(
+      self.means, prepared, tf.identity(kl_coefficients)
+    )
+
+  def _prepare_in_turn(self, batch, state):
+    """Prepares the stages of a batch that stock parts collected.
+
+    A value network predicts with the parameters that acted. Such a batch does
+    not hold them: adaptation is repeated, stage by stage.
+    """
+    *support, query = (*batch.support, batch.query)
+    prepared = []
+    for step, stage in enumerate(support):
+      prepared.append(self.prepare(stage, state))
+      if self.task.has_values:
+        state = self.adapt(prepared[-1], state, step)
+    return (*prepared, self.prepare(query, state))
