@@ -66,7 +66,7 @@ setuptools.setup(
       'yamllint>=1.35',
       'hypothesis>=6.80',
       'pytest>=8',
-      'pytest-xdist>=3.5',
+      'pytest-xdist>=3.8',
       # Its formatting changes between minor versions.
       'ruff>=0.17,<0.18',
       'werkzeug>=2.2',

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from maml_tf.core import moved_modules
+from maml_tf.environments import mujoco_batch
 
 if TYPE_CHECKING:
   from maml_tf.adaptation.task_adaptation import adapt
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
   from maml_tf.learning.meta_learner import MetaLearner
 
 __version__ = '0.1.0'
+
+# Before Gymnasium loads its models, about which MuJoCo would write a file.
+mujoco_batch.route_warnings()
 
 # The public names and their modules, imported when they are first used.
 _PUBLIC = {

@@ -17,37 +17,14 @@ import maml_tf
 from maml_tf.run import config as run_config
 from maml_tf.run import experiment
 from tests import command_lines
+from tests import shared_runs
 
-_TINY = (
-  'train_eval.num_iterations = 1',
-  'train_eval.num_tasks = 2',
-  'train_eval.episodes_per_task = 3',
-  'train_eval.horizon = 5',
-  'train_eval.seed = 7',
-  'create_actor_network.fc_layer_params = (8,)',
-  'GradientUpdate.num_steps = 1',
-)
 FILES = ('evaluation.csv', 'evaluation.json', 'evaluation.png')
 
 
-def _train(directory, *gin_files):
-  gin.clear_config()
-  run_config.parse(gin_files, _TINY)
-  returns = experiment.train_eval(str(directory))
-  gin.clear_config()
-  return returns
-
-
-@pytest.fixture(name='trained', scope='module')
-def train(tmp_path_factory):
-  """A run's folder, and the returns that training ended with."""
-  root_dir = tmp_path_factory.mktemp('runs') / 'run'
-  return root_dir, _train(root_dir, 'point.gin')
-
-
 @pytest.fixture(name='root_dir')
-def copy_run(trained, tmp_path):
-  return pathlib.Path(shutil.copytree(trained[0], tmp_path / 'run'))
+def copy_run(point_run, tmp_path):
+  return pathlib.Path(shutil.copytree(point_run.root_dir, tmp_path / 'run'))
 
 
 def _main(argv=(), **values):
@@ -121,11 +98,11 @@ def test_a_process_prints_a_table_and_writes_three_files(root_dir, tmp_path):
   assert (root_dir / 'evaluation.png').stat().st_size > 10_000
 
 
-def test_its_tasks_are_those_that_training_ended_with(trained, root_dir):
+def test_its_tasks_are_those_that_training_ended_with(point_run, root_dir):
   assert _main(root_dir=str(root_dir), num_tasks=2) == 0
   content = _json(root_dir)
   assert content['num_adaptation_steps'] == 3
-  expected = trained[1].mean(axis=(1, 2))
+  expected = point_run.returns.mean(axis=(1, 2))
   means = [s['mean'] for s in content['policies']['trained']]
   np.testing.assert_allclose(means[:2], expected, rtol=1e-5)
   assert list(content['policies']) == ['trained']
@@ -184,7 +161,10 @@ def test_an_argument_that_is_no_flag(root_dir, capfd):
 
 @pytest.mark.slow
 def test_learned_step_sizes_cannot_be_halved(tmp_path, capfd):
-  _train(tmp_path, 'point.gin', 'meta_sgd.gin')
+  bindings = [*shared_runs.TINY, shared_runs.NO_MODEL]
+  run_config.parse(['point.gin', 'meta_sgd.gin'], bindings)
+  experiment.train_eval(str(tmp_path))
+  gin.clear_config()
   capfd.readouterr()
   assert _main(root_dir=str(tmp_path), step_size_schedule='halve') == 2
   assert "learned: give 'constant'" in _refusal(capfd)

@@ -5,24 +5,14 @@ import pathlib
 import subprocess
 import sys
 
-import gin
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import maml_tf
-from maml_tf.run import config as run_config
-from maml_tf.run import experiment
 from maml_tf.run import trained_run
 
 _ROOT = str(pathlib.Path(maml_tf.__file__).parents[1])
-_SMALL = (
-  'train_eval.num_iterations = 1',
-  'train_eval.num_tasks = 2',
-  'train_eval.episodes_per_task = 2',
-  'train_eval.horizon = 5',
-  'create_actor_network.fc_layer_params = (8,)',
-)
 # Several commands in one process, whose imports take longer than what they do.
 _COMMANDS = """
 import ast
@@ -38,14 +28,9 @@ for line in sys.stdin:
 """
 
 
-@pytest.fixture(name='root_dir', scope='module')
-def train(tmp_path_factory):
-  path = str(tmp_path_factory.mktemp('run'))
-  gin.clear_config()
-  run_config.parse(['point.gin'], _SMALL)
-  experiment.train_eval(path)
-  gin.clear_config()
-  return path
+@pytest.fixture(name='root_dir')
+def point_run_dir(point_run):
+  return str(point_run.root_dir)
 
 
 def _process(arguments, stdin=None):

@@ -16,6 +16,7 @@ SMALL = (
   'train_eval.num_tasks = 2',
   'train_eval.episodes_per_task = 2',
   'train_eval.horizon = 5',
+  'train_eval.export_saved_model = False',
   'GradientUpdate.num_steps = 1',
   'create_actor_network.fc_layer_params = (8,)',
   'create_value_network.fc_layer_params = (8,)',

@@ -5,29 +5,19 @@ import os
 import pathlib
 import pickle
 import random
+import shutil
 import struct
 import sys
 import zipfile
 
-import gin
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from maml_tf import serving
-from maml_tf.run import config as run_config
-from maml_tf.run import experiment
 from maml_tf.run import loggers
 from maml_tf.run import trained_run
 from tests import point_agent
-
-_SMALL = (
-  'train_eval.num_iterations = 1',
-  'train_eval.num_tasks = 2',
-  'train_eval.episodes_per_task = 2',
-  'train_eval.horizon = 4',
-  'create_actor_network.fc_layer_params = (4,)',
-)
 
 # What pickles have looked up since `unpickled` was asked for. Python tells an
 # audit hook, whoever unpickles and however it was imported; without such a
@@ -60,13 +50,9 @@ class _Bomb:
 
 
 @pytest.fixture(name='run', scope='module')
-def train(tmp_path_factory):
-  root_dir = tmp_path_factory.mktemp('run')
-  gin.clear_config()
-  run_config.parse(['point.gin', 'maml_vpg.gin'], _SMALL)
-  experiment.train_eval(str(root_dir))
-  gin.clear_config()
-  return root_dir
+def copy_run(point_run, tmp_path_factory):
+  folder = tmp_path_factory.mktemp('run') / 'run'
+  return shutil.copytree(point_run.root_dir, folder)
 
 
 @pytest.fixture(name='agent', scope='module')

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -40,11 +41,8 @@ def test_the_parts_train_and_print_nothing_else(tmp_path):
   assert not done.stderr
 
 
-def test_a_run_of_cheetah_adapts_to_gymnasium(tmp_path):
-  sizes = ('num_iterations = 1', 'num_tasks = 2', 'episodes_per_task = 2')
-  bindings = [f'--gin_bindings=train_eval.{size}' for size in sizes]
-  train = ['-m', 'maml_tf.train', '--gin_file=cheetah.gin', *bindings]
-  _run([*train, '--root_dir=runs/cheetah'], tmp_path)
+def test_a_run_of_cheetah_adapts_to_gymnasium(cheetah_run, tmp_path):
+  shutil.copytree(cheetah_run.root_dir, tmp_path / 'runs' / 'cheetah')
   done = _run(['-c', _block('Adapt')], tmp_path)
   assert re.fullmatch(
     r'\[ *-?[\d.]+ +-?[\d.]+ *\] \(AdaptationStep\(.*\),\)\n', done.stdout

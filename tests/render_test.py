@@ -3,46 +3,28 @@
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
-import gin
 import numpy as np
 from PIL import Image
 import pytest
 
 import maml_tf
 from maml_tf.environments.rendering import headless_graphics
-from maml_tf.run import config as run_config
-from maml_tf.run import experiment
 from tests import command_lines
-
-_TINY = (
-  'train_eval.num_iterations = 1',
-  'train_eval.num_tasks = 2',
-  'train_eval.episodes_per_task = 2',
-  'train_eval.horizon = 6',
-  'create_actor_network.fc_layer_params = (8,)',
-  'GradientUpdate.num_steps = 1',
-)
-
-
-def _train(path, gin_file, *bindings):
-  gin.clear_config()
-  run_config.parse([gin_file], [*_TINY, *bindings])
-  experiment.train_eval(path)
-  gin.clear_config()
-  return path
 
 
 @pytest.fixture(name='points', scope='module')
-def train_points(tmp_path_factory):
-  return _train(str(tmp_path_factory.mktemp('points')), 'point.gin')
+def copy_point_run(point_run, tmp_path_factory):
+  folder = tmp_path_factory.mktemp('points') / 'run'
+  return shutil.copytree(point_run.root_dir, str(folder))
 
 
-@pytest.fixture(name='cheetah', scope='module')
-def train_cheetah(tmp_path_factory):
-  return _train(str(tmp_path_factory.mktemp('cheetah')), 'cheetah.gin')
+@pytest.fixture(name='cheetah')
+def cheetah_dir(cheetah_run):
+  return str(cheetah_run.root_dir)
 
 
 def _main(*argv, **values):

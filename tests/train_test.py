@@ -23,6 +23,7 @@ TINY = (
   'train_eval.horizon = 5',
   'create_actor_network.fc_layer_params = (8,)',
   'GradientUpdate.num_steps = 1',
+  'train_eval.export_saved_model = False',
 )
 
 # The lines that training prints without a terminal.
@@ -270,7 +271,7 @@ def test_process_with_bad_input_prints_one_line_and_exits_with_2():
 
 
 def test_process_stopped_by_ctrl_c_goes_on_by_the_command_it_prints():
-  bindings = [*TINY, 'train_eval.num_iterations = 300']
+  bindings = [*TINY, 'train_eval.num_iterations = 100']
   # A name that a shell would take apart.
   root_dir = "my run's"
   arguments = [f'--gin_bindings={binding}' for binding in bindings]
@@ -295,9 +296,9 @@ def test_process_stopped_by_ctrl_c_goes_on_by_the_command_it_prints():
   )
   assert stopped
   last = int(stopped[1])
-  assert 2 <= last < 300
+  assert 2 <= last < 100
   iterations = [line for line in lines if line.startswith('iteration')]
-  assert iterations[-1].startswith(f'iteration {last}/300')
+  assert iterations[-1].startswith(f'iteration {last}/100')
 
   process = _start(stopped[2])
   out, err = process.communicate(timeout=240)
@@ -305,8 +306,8 @@ def test_process_stopped_by_ctrl_c_goes_on_by_the_command_it_prints():
   assert out == ''
   lines = err.splitlines()
   _assert_ours(lines)
-  assert lines[1].startswith(f'iteration {last + 1}/300')
-  assert lines[-2].startswith('iteration 300/300')
+  assert lines[1].startswith(f'iteration {last + 1}/100')
+  assert lines[-2].startswith('iteration 100/100')
   metrics = pathlib.Path(root_dir, 'metrics.csv').read_text(encoding='utf-8')
   iterations = [line.split(',')[0] for line in metrics.splitlines()[1:]]
-  assert iterations == [str(i) for i in range(1, 301)]
+  assert iterations == [str(i) for i in range(1, 101)]

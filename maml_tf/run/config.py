@@ -25,12 +25,13 @@ CONFIG_DIRS = (
 CONFIG_FILE = 'config.gin'
 
 # A resumed run may change how long it trains, how often it is saved, how it is
-# evaluated and where its numbers go.
+# evaluated, where its numbers go and whether it is exported.
 _MAY_CHANGE = (
   'train_eval.num_iterations',
   'train_eval.checkpoint_interval',
   'train_eval.evaluation_interval',
   'train_eval.loggers',
+  'train_eval.export_saved_model',
   'Evaluator.',
 )
 

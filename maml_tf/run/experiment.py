@@ -48,6 +48,7 @@ def train_eval(
   evaluation_interval: int = 0,
   when_not_finite: str = 'stop',
   loggers: Sequence[loggers_lib.LoggerFactory] = (),
+  export_saved_model: bool = True,
   strategy: tf.distribute.Strategy | None = None,
 ) -> np.ndarray:
   """Trains an agent, from the beginning or from the last checkpoint.
@@ -85,6 +86,7 @@ def train_eval(
     evaluation_interval=evaluation_interval,
     when_not_finite=when_not_finite,
     loggers=loggers,
+    export_saved_model=export_saved_model,
   )
   with errors.usage_errors():
     settings_lib.check(settings)

@@ -44,6 +44,7 @@ class Settings(NamedTuple):
       from the meta-batch, and the run continues.
     loggers: Functions that create loggers besides metrics.csv, TensorBoard and
       the terminal, given root_dir and first_iteration; see `run/loggers.py`.
+    export_saved_model: Whether the run writes a SavedModel at its end.
   """
 
   environment_class: EnvironmentFactory
@@ -59,6 +60,7 @@ class Settings(NamedTuple):
   evaluation_interval: int
   when_not_finite: str
   loggers: Sequence[loggers_lib.LoggerFactory]
+  export_saved_model: bool
 
 
 def check(settings: Settings) -> None:
@@ -84,6 +86,7 @@ def check(settings: Settings) -> None:
   checks.integer('checkpoint_interval', settings.checkpoint_interval, 1)
   checks.integer('evaluation_interval', settings.evaluation_interval, 0)
   checks.one_of('when_not_finite', settings.when_not_finite, ('stop', 'skip'))
+  checks.boolean('export_saved_model', settings.export_saved_model)
   if not isinstance(settings.loggers, (list, tuple)):
     raise ValueError(
       f'loggers is {settings.loggers!r}: give a list, such as [@MyLogger]'

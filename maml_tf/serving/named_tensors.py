@@ -43,7 +43,7 @@ def name_specs(
 
 def signature(
   fn: Callable[..., Named], *specs: types.NestedTensorSpec
-) -> tf.types.experimental.GenericFunction:
+) -> tf.types.experimental.ConcreteFunction:
   """Makes a function of nests one of named tensors.
 
   Args:
@@ -51,7 +51,7 @@ def signature(
     *specs: Nests of `TensorSpec` with names.
 
   Returns:
-    A `tf.function`, to be saved as a signature.
+    A concrete function, to be saved as a signature.
 
   Raises:
     ValueError: Two tensors have the same name.
@@ -69,7 +69,8 @@ def signature(
   def flat_fn(*tensors):
     return fn(*tf.nest.pack_sequence_as(specs, tensors))
 
-  return flat_fn
+  # Saving retraces what is not concrete.
+  return flat_fn.get_concrete_function()
 
 
 def name_leaves(

@@ -42,11 +42,9 @@ def save_adaptive(agent: maml_agent.MamlAgent, directory: str) -> None:
   with _quiet():
     policy = served_policy.ServedPolicy(agent.collect_policy)
     saver = _saver(agent, policy)
+    _register_deterministic_action(policy, saver)
     signatures = serving_signatures.adaptive(
-      policy,
-      saver.policy.action,
-      _register_deterministic_action(agent, saver),
-      _register_adapt(agent, saver),
+      policy, _register_adapt(agent, saver)
     )
     _write(saver, signatures, directory)
 
@@ -73,17 +71,17 @@ def save_fixed_task(
   """
   _check_directory(directory)
   with _quiet():
-    adapted = agent.adapted_policy(
-      tuple(tf.Variable(p) for p in parameters), deterministic
+    adapted = agent.adapted_policy(tuple(tf.Variable(p) for p in parameters))
+    policy = served_policy.ServedPolicy(
+      adapted, is_fixed=True, deterministic=deterministic
     )
-    policy = served_policy.ServedPolicy(adapted, is_fixed=True)
     try:
       saver = _saver(agent, policy)
     except NotImplementedError as error:
       raise ValueError(
         'the action distributions have no mode: export without --deterministic'
       ) from error
-    signatures = serving_signatures.fixed_task(policy, saver.policy.action)
+    signatures = serving_signatures.fixed_task(policy)
     _write(saver, signatures, directory)
 
 
@@ -160,44 +158,46 @@ def _saver(agent, policy):
 
 
 def _register_adapt(agent, saver):
-  """Adds `adapt` to the model and returns it for the signatures."""
+  """Adds `adapt` to the model and returns it for the signatures.
+
+  What is returned takes steps [B]: one graph, which all forms of `adapt` call.
+  """
+  arguments = (
+    served_policy.batched(agent.collect_data_spec, 2),
+    served_policy.batched(agent.collect_policy.policy_state_spec),
+  )
+  steps_spec = tf.TensorSpec([None], tf.int32)
+
+  @tf.function(input_signature=(*arguments, steps_spec), autograph=False)
+  def adapt_from(experience, policy_state, steps):
+    return agent.adapt(experience, policy_state, step=steps)
 
   @tf.function(autograph=False)
   def adapt(experience, policy_state, step=0):
-    # A step for each task, however it was given: one graph for all.
     num_tasks = tf.shape(policy_state[0])[0]
-    return agent.adapt(
-      experience, policy_state, step=tf.broadcast_to(step, [num_tasks])
-    )
+    steps = tf.broadcast_to(step, [num_tasks])
+    return adapt_concrete(experience, policy_state, steps)
 
-  arguments = (
-    _batched(agent.collect_data_spec, 2),
-    _batched(agent.collect_policy.policy_state_spec, 1),
-  )
+  # Saving retraces what is not concrete.
+  adapt_concrete = adapt_from.get_concrete_function()
   adapt.get_concrete_function(*arguments)
-  adapt.get_concrete_function(*arguments, tf.TensorSpec([], tf.int32))
+  for step in (tf.TensorSpec([], tf.int32), steps_spec):
+    adapt.get_concrete_function(*arguments, step)
   saver.register_concrete_function('adapt', adapt)
-  return adapt
+  return adapt_concrete
 
 
-def _register_deterministic_action(agent, saver):
-  """Adds `deterministic_action` and returns it, or None if there is no mode."""
-  policy = agent.adapted_policy(agent.meta_parameters, deterministic=True)
-  action = tf.function(policy.action, autograph=False)
+def _register_deterministic_action(policy, saver):
+  """Adds `deterministic_action`, if there is a mode."""
+  action = tf.function(policy.deterministic_action, autograph=False)
   try:
     action.get_concrete_function(
-      _batched(policy.time_step_spec, 1), _batched(policy.policy_state_spec, 1)
+      served_policy.batched(policy.time_step_spec),
+      served_policy.batched(policy.policy_state_spec),
     )
   except NotImplementedError:
-    return None
+    return
   saver.register_concrete_function('deterministic_action', action)
-  return action
-
-
-def _batched(spec, num_axes):
-  return tf.nest.map_structure(
-    lambda s: tf.TensorSpec([None] * num_axes + s.shape, s.dtype), spec
-  )
 
 
 def _check_directory(directory):

@@ -1,27 +1,53 @@
 """A policy as a SavedModel holds it."""
 
+from typing import NamedTuple
+
 import tensorflow as tf
 from tf_agents.policies import tf_policy
+from tf_agents.trajectories import policy_step
+from tf_agents.trajectories import time_step as ts
+from tf_agents.typing import types
 
 from maml_tf.collection import adapted_policy
+
+
+class ServedStep(NamedTuple):
+  """What one evaluation of the network gives, leaves [N, ...].
+
+  Attributes:
+    action: Drawn from the distributions.
+    mode: The most probable action; None if the distributions have no mode.
+    info: The distributions' parameters, if the policy emits them.
+  """
+
+  action: types.NestedTensor
+  mode: types.NestedTensor | None
+  info: types.NestedTensor
 
 
 class ServedPolicy(tf_policy.TFPolicy):
   """An `AdaptedPolicy` whose noise is new in every process that loads it.
 
-  A saved `tf.random.Generator` would go on from the same state wherever the
+  A saved `tf.random.Generator` would continue from the same state wherever the
   model is loaded, and give several actors the same noise.
+
+  One graph evaluates the network, whatever calls it: the functions of
+  `PolicySaver` and every signature.
   """
 
   def __init__(
-    self, policy: adapted_policy.AdaptedPolicy, is_fixed: bool = False
+    self,
+    policy: adapted_policy.AdaptedPolicy,
+    is_fixed: bool = False,
+    deterministic: bool = False,
   ):
     """Wraps a policy.
 
     Args:
-      policy: The policy.
+      policy: The policy, which acts by draws.
       is_fixed: Whether it always acts with its initial parameters, and so has
         no state.
+      deterministic: Whether it acts by the distributions' modes.
     """
     super().__init__(
       policy.time_step_spec,
@@ -31,11 +57,46 @@ class ServedPolicy(tf_policy.TFPolicy):
       clip=False,
       automatic_state_reset=False,
     )
-    # A model saves what it can reach: the networks' layers are hidden in a
-    # function, of them the variables are enough.
+    evaluate = _evaluate_fn(policy, self.policy_state_spec)
+    # A model saves the objects that it can reach. Closures hide the networks'
+    # layers: their variables are enough.
     self._wrapped = lambda: policy
+    self._evaluate = lambda *arguments: evaluate(*arguments)
     self._wrapped_variables = policy.variables()
     self._is_fixed = is_fixed
+    self._deterministic = deterministic
+
+  def step(self, time_step: ts.TimeStep, policy_state: tuple) -> ServedStep:
+    """Evaluates the network once.
+
+    Args:
+      time_step: A `TimeStep`, leaves [N, ...].
+      policy_state: The parameters, leaves [B, ...]; () for a fixed policy.
+    """
+    # Seeds of 0: the operation takes its own when it is first run.
+    seed = tf.raw_ops.RandomUniformInt(
+      shape=[2],
+      minval=tf.constant(0, tf.int64),
+      maxval=tf.int64.max,
+      seed=0,
+      seed2=0,
+    )
+    return self._evaluate(time_step, policy_state, seed)
+
+  def deterministic_action(
+    self, time_step: ts.TimeStep, policy_state: tuple
+  ) -> policy_step.PolicyStep:
+    """Returns the most probable actions; the arguments are those of `step`.
+
+    Raises:
+      NotImplementedError: The distributions have no mode.
+    """
+    # What it draws is not used, and needs no seed of its own.
+    seed = tf.zeros([2], tf.int64)
+    mode = self._evaluate(time_step, policy_state, seed).mode
+    if mode is None:
+      raise NotImplementedError('the distributions have no mode')
+    return policy_step.PolicyStep(mode, policy_state)
 
   def _variables(self):
     return self._wrapped_variables
@@ -50,14 +111,48 @@ class ServedPolicy(tf_policy.TFPolicy):
     raise NotImplementedError('the model gives parameters as policy_info')
 
   def _action(self, time_step, policy_state, seed=None):
+    if self._deterministic:
+      return self.deterministic_action(time_step, policy_state)
     if seed is None:
-      # Seeds of 0: the operation takes its own when it is first run.
-      seed = tf.raw_ops.RandomUniformInt(
-        shape=[2],
-        minval=tf.constant(0, tf.int64),
-        maxval=tf.int64.max,
-        seed=0,
-        seed2=0,
-      )
-    step = self._wrapped().action(time_step, policy_state, seed)
-    return step._replace(state=policy_state)
+      step = self.step(time_step, policy_state)
+    else:
+      step = self._evaluate(time_step, policy_state, seed)
+    return policy_step.PolicyStep(step.action, policy_state, step.info)
+
+
+def _evaluate_fn(policy, policy_state_spec):
+  """(time step, policy state, seed) -> `ServedStep`, traced once."""
+
+  @tf.function(
+    input_signature=(
+      batched(policy.time_step_spec),
+      batched(policy_state_spec),
+      tf.TensorSpec([2], tf.int64),
+    ),
+    autograph=False,
+  )
+  def evaluate(time_step, policy_state, seed):
+    policy_state = policy_state or policy.get_initial_state(1)
+    step = policy.distribution(time_step, policy_state)
+    noise = policy.distributions.random_noise(
+      tf.shape(time_step.step_type)[0], None, seed
+    )
+    try:
+      mode = tf.nest.map_structure(lambda d: d.mode(), step.action)
+    except NotImplementedError:
+      mode = None
+    return ServedStep(
+      policy.distributions.sample(step.action, noise), mode, step.info
+    )
+
+  # Saving retraces what is not concrete.
+  return evaluate.get_concrete_function()
+
+
+def batched(
+  spec: types.NestedTensorSpec, num_axes: int = 1
+) -> types.NestedTensorSpec:
+  """Returns specs without names, with axes of any size in front."""
+  return tf.nest.map_structure(
+    lambda s: tf.TensorSpec([None] * num_axes + s.shape, s.dtype), spec
+  )

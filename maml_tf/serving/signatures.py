@@ -10,18 +10,17 @@ from collections.abc import Callable
 
 import tensorflow as tf
 from tf_agents.policies import tf_policy
-from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 from tf_agents.typing import types
 
 from maml_tf.serving import named_tensors
+from maml_tf.serving import served_policy
 
 # How many steps a task has adapted: learned step sizes may differ.
 _STEPS = tf.TensorSpec([None], tf.int32, 'state_steps')
 
 State = tuple[types.Tensor, ...]
-ActionFn = Callable[[ts.TimeStep, State], policy_step.PolicyStep]
 AdaptFn = Callable[[trajectory.Trajectory, State, types.Tensor], State]
 
 
@@ -32,11 +31,8 @@ def state_spec(policy: tf_policy.TFPolicy) -> tuple[tf.TensorSpec, ...]:
 
 
 def adaptive(
-  policy: tf_policy.TFPolicy,
-  action: ActionFn,
-  deterministic_action: ActionFn | None,
-  adapt: AdaptFn,
-) -> dict[str, tf.types.experimental.GenericFunction]:
+  policy: served_policy.ServedPolicy, adapt: AdaptFn
+) -> dict[str, tf.types.experimental.ConcreteFunction]:
   """Returns the signatures of a model that adapts.
 
   initial_state: `batch_size` B -> the state of B tasks that have not adapted.
@@ -48,12 +44,10 @@ def adaptive(
   adapt: the frames of a `Trajectory` [N, T, ...] and the state -> the state.
 
   Args:
-    policy: The policy that is saved.
-    action: Draws its actions; the info is what `adapt` needs.
-    deterministic_action: Takes the most probable ones; None: there are none.
+    policy: The policy that is saved; its info is what `adapt` needs.
     adapt: (experience, policy state, steps so far [B]) -> policy state.
   """
-  act = _act_fn(policy, action, deterministic_action)
+  act = _act_fn(policy)
   specs = state_spec(policy)
   frames = named_tensors.name_specs(
     policy.collect_data_spec, outer_shape=[None, None]
@@ -98,22 +92,27 @@ def adaptive(
 
 
 def fixed_task(
-  policy: tf_policy.TFPolicy, action: ActionFn
-) -> dict[str, tf.types.experimental.GenericFunction]:
+  policy: served_policy.ServedPolicy,
+) -> dict[str, tf.types.experimental.ConcreteFunction]:
   """Returns the signature of a policy without a state.
 
   serving_default: `observation` [N, ...] -> `action`.
 
   Args:
     policy: The policy that is saved.
-    action: Its actions.
   """
-  act = _act_fn(policy, action)
-  return {
-    'serving_default': named_tensors.signature(
-      lambda observation: act(observation, ()), _observation_spec(policy)
-    )
-  }
+  action_spec = named_tensors.name_specs(policy.action_spec, 'action')
+  info_spec = named_tensors.name_specs(policy.info_spec, 'policy_info')
+  observation_spec = _observation_spec(policy)
+
+  def act(observation):
+    observation = _same_sizes(observation, observation_spec, 1)
+    time_step = _middle_of_episode(policy.time_step_spec, observation)
+    step = policy.action(time_step)
+    named = named_tensors.name_leaves(step.action, action_spec)
+    return named | named_tensors.name_leaves(step.info, info_spec)
+
+  return {'serving_default': named_tensors.signature(act, observation_spec)}
 
 
 def _observation_spec(policy):
@@ -122,7 +121,7 @@ def _observation_spec(policy):
   )
 
 
-def _act_fn(policy, action, deterministic_action=None):
+def _act_fn(policy):
   """(observation, state) -> named actions and behaviour."""
   observation_spec = _observation_spec(policy)
   action_spec = named_tensors.name_specs(policy.action_spec, 'action')
@@ -134,12 +133,11 @@ def _act_fn(policy, action, deterministic_action=None):
   def act(observation, state):
     observation = _same_sizes(observation, observation_spec, 1)
     time_step = _middle_of_episode(policy.time_step_spec, observation)
-    step = action(time_step, state)
+    step = policy.step(time_step, state)
     named = named_tensors.name_leaves(step.action, action_spec)
     named |= named_tensors.name_leaves(step.info, info_spec)
-    if deterministic_action is not None:
-      mode = deterministic_action(time_step, state).action
-      named |= named_tensors.name_leaves(mode, mode_spec)
+    if step.mode is not None:
+      named |= named_tensors.name_leaves(step.mode, mode_spec)
     return named
 
   return act

@@ -1,6 +1,5 @@
 """maml_tf.adapt: what the collector does, for one task in any environment."""
 
-import gin
 import gymnasium
 import numpy as np
 import pytest
@@ -17,9 +16,6 @@ from maml_tf.environments import point_navigation
 from maml_tf.environments.gymnasium_bridge import supervised_environments
 from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import step_sizes
-from maml_tf.run import config as run_config
-from maml_tf.run import experiment
-from tests import learning_test
 from tests import point_agent
 from tests.environments.gymnasium_bridge import counted_episodes
 from tests.environments.gymnasium_bridge import faulty_walk
@@ -83,18 +79,13 @@ def test_it_is_what_the_collector_does(environment_class, horizon):
   assert all(0 < step.kl < np.inf for step in adapted.steps)
 
 
-def test_a_run_adapts_from_its_folder_and_gets_better(tmp_path):
-  run_config.parse(
-    [], [*learning_test.SETTINGS, 'train_eval.num_iterations = 12']
-  )
-  experiment.train_eval(str(tmp_path))
-  gin.clear_config()
-  adapted = maml_tf.adapt(tmp_path, _points(20, 100))
+def test_a_run_adapts_from_its_folder_and_gets_better(learned_run):
+  adapted = maml_tf.adapt(learned_run.root_dir, _points(20, 100))
   before, after = adapted.returns.mean(axis=1)
   # The goal is 0.36 away: whoever stays at the origin gets -36.
   assert after > before + 8
   # One row of an environment that is not ours plays one episode after another.
-  one_by_one = maml_tf.adapt(tmp_path, _points(1, 100))
+  one_by_one = maml_tf.adapt(learned_run.root_dir, _points(1, 100))
   assert one_by_one.returns.shape == (2, 20)
   before, after = one_by_one.returns.mean(axis=1)
   assert after > before + 8

@@ -40,6 +40,12 @@ def test_imports_print_nothing(tmp_path):
   assert not list(tmp_path.iterdir())
 
 
+def test_models_of_gymnasium_load_without_a_word(tmp_path):
+  code = "import gymnasium, maml_tf; gymnasium.make('HalfCheetah-v5')"
+  assert _run(code, tmp_path) == ''
+  assert not list(tmp_path.iterdir())
+
+
 def test_log_level_of_the_user_is_respected(tmp_path):
   code = 'import maml_tf, os; print(os.environ["TF_CPP_MIN_LOG_LEVEL"])'
   output = _run(code, tmp_path, TF_CPP_MIN_LOG_LEVEL='0')

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 
-import gin
 import gymnasium
 import numpy as np
 import pytest
@@ -14,8 +13,6 @@ import tensorflow as tf
 
 from examples import actor_pipeline
 from maml_tf.environments.gymnasium_bridge import gymnasium_environment
-from maml_tf.run import config as run_config
-from maml_tf.run import experiment
 
 _ROOT = pathlib.Path(__file__).parent.parent.parent
 _SMALL = ['--episodes=2', '--horizon=4']
@@ -45,21 +42,8 @@ def test_it_runs_in_any_folder_and_prints_nothing_else(tmp_path):
   assert not list(tmp_path.iterdir())
 
 
-def test_it_loads_a_training_run(tmp_path, capsys):
-  run_config.parse(
-    ['cheetah.gin'],
-    [
-      'train_eval.num_iterations = 1',
-      'train_eval.num_tasks = 2',
-      'train_eval.episodes_per_task = 2',
-      'train_eval.horizon = 4',
-      'create_actor_network.fc_layer_params = (8,)',
-    ],
-  )
-  experiment.train_eval(str(tmp_path))
-  gin.clear_config()
-  capsys.readouterr()
-  actor_pipeline.main([*_SMALL, f'--root_dir={tmp_path}'])
+def test_it_loads_a_training_run(cheetah_run, capsys):
+  actor_pipeline.main([*_SMALL, f'--root_dir={cheetah_run.root_dir}'])
   assert re.fullmatch(_PRINTED, capsys.readouterr().out)
 
 

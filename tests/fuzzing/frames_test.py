@@ -84,16 +84,7 @@ def _broken(draw):
   return f'leaf {leaf} {name}', breaks
 
 
-_REPEATABLE = hypothesis.settings(
-  max_examples=60,
-  deadline=None,
-  derandomize=True,
-  database=None,
-  suppress_health_check=list(hypothesis.HealthCheck),
-)
-
-
-@_REPEATABLE
+@pytest.mark.fuzz
 @hypothesis.given(_broken(), st.integers(0, 2))
 def test_invalid_frames_are_refused(recorded, broken, number):
   agent, name = recorded.agent, broken[0]
@@ -172,7 +163,7 @@ _WRONG = st.one_of(
 )
 
 
-@_REPEATABLE
+@pytest.mark.fuzz
 @hypothesis.given(_WRONG)
 def test_invalid_numbers_of_tasks_are_refused(recorded, num_tasks):
   stages = [*recorded.batch.support, recorded.batch.query]
@@ -182,7 +173,7 @@ def test_invalid_numbers_of_tasks_are_refused(recorded, num_tasks):
     recorded.agent.adapt(stages[0], recorded.state, num_tasks=num_tasks)
 
 
-@_REPEATABLE
+@pytest.mark.fuzz
 @hypothesis.given(_WRONG)
 def test_invalid_steps_are_refused(recorded, step):
   hypothesis.assume(step != 0 or isinstance(step, bool | float))

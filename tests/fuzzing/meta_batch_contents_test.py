@@ -105,13 +105,7 @@ def _valid(stage):
 _STAGES = st.tuples(st.sampled_from(_LENGTHS), _rewards())
 
 
-@hypothesis.settings(
-  max_examples=50,
-  deadline=None,
-  derandomize=True,
-  database=None,
-  suppress_health_check=list(hypothesis.HealthCheck),
-)
+@pytest.mark.fuzz
 @hypothesis.given(_STAGES, _STAGES)
 @hypothesis.example((((), ()), _NAN_AT_THE_END), (((), (5,)), _ONES))
 @hypothesis.example((((), (5,)), _ONES), (((), ()), _NAN_AT_THE_END))

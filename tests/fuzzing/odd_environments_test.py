@@ -49,13 +49,7 @@ _REWARD = st.one_of(
 )
 
 
-@hypothesis.settings(
-  max_examples=40,
-  deadline=None,
-  derandomize=True,
-  database=None,
-  suppress_health_check=list(hypothesis.HealthCheck),
-)
+@pytest.mark.fuzz
 @hypothesis.example([0.0] * 4, False)
 @hypothesis.example([1e30] * 4, True)
 @hypothesis.example([1e30, -1e30, 0.0, 1.0], False)

@@ -54,13 +54,7 @@ def make_environment(request):
   environment.close()
 
 
-@hypothesis.settings(
-  max_examples=100,
-  deadline=None,
-  derandomize=True,
-  database=None,
-  suppress_health_check=list(hypothesis.HealthCheck),
-)
+@pytest.mark.fuzz
 @hypothesis.example([10**400, 1])
 @hypothesis.example(np.array([1 + 1j, 1]))
 @hypothesis.example([[1e300, 0.0], [0.0, 0.0]])

@@ -251,6 +251,7 @@ def test_the_same_config_may_be_written_in_another_way(tmp_path):
     'train_eval.checkpoint_interval = 3',
     'train_eval.evaluation_interval = 5',
     'train_eval.loggers = [@zettings]',
+    'train_eval.export_saved_model = False',
   ],
 )
 def test_a_resumed_run_may_go_on_longer_be_saved_and_evaluated_otherwise(
@@ -262,6 +263,17 @@ def test_a_resumed_run_may_go_on_longer_be_saved_and_evaluated_otherwise(
   run_config.write_or_check(str(tmp_path))
   # The record follows.
   assert f'{changed}\n' in _text(tmp_path)
+
+
+def test_a_run_recorded_before_the_setting_existed_may_set_it(tmp_path):
+  _configure_run()
+  run_config.write_or_check(str(tmp_path))
+  line = 'train_eval.export_saved_model = True\n'
+  before = _text(tmp_path).replace(line, '')
+  (tmp_path / 'config.gin').write_text(before, encoding='utf-8')
+  _configure_run('train_eval.export_saved_model = False')
+  run_config.write_or_check(str(tmp_path))
+  assert line.replace('True', 'False') in _text(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,8 @@ def _train(root_dir, algorithm, *flags):
 @pytest.mark.parametrize(
   ('algorithm', 'count'),
   [
-    (PROXIMAL, 4),
-    pytest.param(PROXIMAL, 2, marks=pytest.mark.slow),
+    (PROXIMAL, 2),
+    pytest.param(PROXIMAL, 4, marks=pytest.mark.slow),
     # As damped as it ships: nothing is left to rounding.
     pytest.param(TRUST_REGION, 2, marks=pytest.mark.slow),
     pytest.param(TRUST_REGION, 4, marks=pytest.mark.slow),

@@ -1,5 +1,7 @@
 """A run that is loaded is the run that was trained."""
 
+import shutil
+
 import gin
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ _SMALL = (
   'train_eval.seed = 7',
   'create_actor_network.fc_layer_params = (8,)',
   'dice.causal_discount = 0.5',
+  'train_eval.export_saved_model = False',
 )
 
 
@@ -54,16 +57,16 @@ def test_parameters_and_settings_are_the_runs(root_dir):
 
 def test_initial_parameters_are_those_training_began_with(root_dir, tmp_path):
   run = trained_run.load(root_dir)
-  gin.clear_config()
-  run_config.parse(
-    ['point.gin', 'dice.gin'], [*_SMALL, 'Adam.learning_rate = 1e-30']
-  )
-  experiment.train_eval(str(tmp_path / 'still'))
-  still = trained_run.load(str(tmp_path / 'still'))
+  # The run as it was before its first iteration: checkpoint 0 is still there.
+  first = shutil.copytree(root_dir, tmp_path / 'first')
+  for path in (first / 'checkpoints').glob('ckpt-[!0]*'):
+    path.unlink()
+  untrained = trained_run.load(str(first))
+  assert untrained.iteration == 0
   for ours, theirs in zip(
-    run.initial_parameters, still.agent.meta_parameters, strict=True
+    run.initial_parameters, untrained.agent.meta_parameters, strict=True
   ):
-    np.testing.assert_allclose(ours, theirs.numpy(), rtol=0, atol=1e-20)
+    np.testing.assert_array_equal(ours, theirs.numpy())
 
 
 def test_folders_that_hold_nothing_to_load(tmp_path):

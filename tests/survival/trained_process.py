@@ -27,6 +27,7 @@ SMALL_POINT = (
   '--gin_bindings=train_eval.episodes_per_task = 4',
   '--gin_bindings=train_eval.horizon = 10',
   '--gin_bindings=train_eval.checkpoint_interval = 1',
+  '--gin_bindings=train_eval.export_saved_model = False',
   '--gin_bindings=create_actor_network.fc_layer_params = (8,)',
   '--gin_bindings=GradientUpdate.num_steps = 2',
 )

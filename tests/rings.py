@@ -1,0 +1,90 @@
+"""Which tests are quick, and which files take long.
+
+`pytest -m unit` runs formulas and texts: no agent is made and hence none is
+traced, no process is started. The default leaves out `slow`.
+"""
+
+import pathlib
+
+_TESTS = pathlib.Path(__file__).parent
+
+# Folders and files whose tests are all units.
+_UNITS = (
+  'collection/episode_buffer_test.py',
+  'collection/regrouping_test.py',
+  'core',
+  'environments/gymnasium_bridge/gymnasium_spaces_test.py',
+  'environments/locomotion_test.py',
+  'environments/point_navigation_test.py',
+  'environments/task_environment_test.py',
+  'evaluation/random_actions_test.py',
+  'evaluation/report_test.py',
+  'evaluation/statistics_test.py',
+  'fuzzing/task_values_test.py',
+  'layering_test.py',
+  'learning/actor_networks_test.py',
+  'learning/advantages_test.py',
+  'learning/inner_loop_test.py',
+  'learning/meta_objectives_test.py',
+  'learning/meta_updates_test.py',
+  'learning/scans_test.py',
+  'learning/surrogates_test.py',
+  'learning/tabular_exploration_test.py',
+  'learning/tabular_proof_test.py',
+  'learning/task_map_test.py',
+  'learning/trust_region_test.py',
+  'run/config_test.py',
+  'run/run_log_test.py',
+  'video/video_file_test.py',
+)
+_NO_UNITS = (
+  # They start processes.
+  'core/quiet_imports_test.py',
+)
+
+# The files that take longest, the longest first, so that no worker begins one
+# when the others are done. Nothing but speed depends on it.
+_LONGEST = (
+  'run/experiment_test.py',
+  'gin_config_test.py',
+  'learning/networks_test.py',
+  'compatibility_test.py',
+  'learning/meta_learner_test.py',
+  'learning/inner_loop_gradient_test.py',
+  'serving/serving_test.py',
+  'learning/algorithms_test.py',
+  'adaptation/task_adaptation_test.py',
+  'learning/maml_agent_test.py',
+  'train_test.py',
+  'examples/learner_pipeline_test.py',
+  'environments/gymnasium_bridge/supervised_environments_test.py',
+  'run/strategies_test.py',
+  'render_test.py',
+  'evaluation/evaluator_test.py',
+  'learning/trust_region_test.py',
+  'learning/maml_agent_gradient_test.py',
+  'export_test.py',
+  'xla_test.py',
+  'readme_test.py',
+  'examples/serve_rest_test.py',
+)
+
+
+def _is_among(path: pathlib.Path, names: tuple[str, ...]) -> bool:
+  return any(path.is_relative_to(_TESTS / name) for name in names)
+
+
+def is_unit(path: pathlib.Path) -> bool:
+  """Whether a file's tests make no agent and start no process."""
+  return _is_among(path, _UNITS) and not _is_among(path, _NO_UNITS)
+
+
+def position(path: pathlib.Path) -> int:
+  """Where a file stands in the order of a run."""
+  names = [_TESTS / name for name in _LONGEST]
+  return names.index(path) if path in names else len(names)
+
+
+def selects_slow(mark_expression: str) -> bool:
+  """Whether `-m` selects the slow tests."""
+  return 'slow' in mark_expression.replace('not slow', '')
