@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from maml_tf.core import checks
+from maml_tf.core import files
 
 # A gif counts hundredths of a second, and viewers slow down below two.
 _MAX_GIF_FPS = 50
@@ -53,15 +54,10 @@ def write(path: str, pictures: Iterable[np.ndarray], fps: float) -> None:
     pictures: uint8 arrays [H, W, 3] with even H and W.
     fps: Frames per second.
   """
-  stem, kind = os.path.splitext(path)
-  temporary = f'{stem}.part{kind}'
-  writer = _write_gif if kind.lower() == '.gif' else _write_mp4
-  try:
-    writer(temporary, iter(pictures), fps)
-    os.replace(temporary, path)
-  finally:
-    if os.path.exists(temporary):
-      os.remove(temporary)
+  is_gif = path.lower().endswith('.gif')
+  writer = _write_gif if is_gif else _write_mp4
+  with files.replace_file(path) as scratch:
+    writer(scratch, iter(pictures), fps)
 
 
 def _write_gif(path, pictures, fps):
