@@ -42,7 +42,7 @@ def usage() -> Usage:
   )
 
 
-def run(num_iterations: int, every: int, say=print) -> list[Usage]:
+def run(num_iterations: int, every: int, log=print) -> list[Usage]:
   """Collects and learns; returns what was held every so many iterations."""
   environment = point_navigation.PointNavigation(4, 4, 10)
   agent = point_agent.create_agent(environment)
@@ -55,7 +55,7 @@ def run(num_iterations: int, every: int, say=print) -> list[Usage]:
     learner.run(collector.collect(iteration).meta_batch)
     if iteration % every == 0:
       measured.append(usage())
-      say(
+      log(
         f'iteration {iteration}: {measured[-1].megabytes:.1f} MB,'
         f' {measured[-1].files} file descriptors,'
         f' {measured[-1].threads} threads'

@@ -23,12 +23,12 @@ from tests.survival import trained_process
 
 # How the stack of the main thread names what a run does.
 _PHASES = (
-  ('checkpoint writing', r'save \(.*run_checkpoints'),
-  ('checkpoint reading', r'(restore|newest_intact) \(.*run_checkpoints'),
+  ('checkpoint writing', r'save \(.*run/checkpoints'),
+  ('checkpoint reading', r'(restore|newest_intact) \(.*run/checkpoints'),
   ('export', r'save_adaptive'),
   ('collection', r'collect \(.*meta_collector'),
   ('update', r'(run|trace) \(.*meta_learner'),
-  ('recording', r'(write|__init__) \(.*run_log'),
+  ('recording', r'(write|__init__) \(.*run/loggers'),
 )
 
 
@@ -75,7 +75,7 @@ def _wait_for_folder(process, root_dir, pattern, seconds=60):
     time.sleep(0.0005)
 
 
-def run_with_kills(root_dir, num_kills, num_iterations, rng, say=print):
+def run_with_kills(root_dir, num_kills, num_iterations, rng, log=print):
   """Trains to the end through `num_kills` kills.
 
   Most hit at a random moment soon after a random iteration; every fourth waits
@@ -110,19 +110,19 @@ def run_with_kills(root_dir, num_kills, num_iterations, rng, say=print):
     if process.poll() is not None:
       code, rest = trained_process.finish(process)
       assert code == 0, rest
-      say(f'kill {number}: too late, the run was done')
+      log(f'kill {number}: too late, the run was done')
       continue
     waits_for_update = number % 5 == 0 and lines and not is_last_fifth
     phase = _kill(process, 'update' if waits_for_update else None)
-    told = [line for line in lines if 'damaged' in line]
-    say(f'kill {number}: in {phase}, with {_state(root_dir)} {told or ""}')
+    damaged = [line for line in lines if 'damaged' in line]
+    log(f'kill {number}: in {phase}, with {_state(root_dir)} {damaged or ""}')
   code, lines = trained_process.finish(
     trained_process.start(
       root_dir, trained_process.SMALL_CHEETAH, num_iterations
     )
   )
   assert code == 0, lines
-  say(f'at last: {lines[-1]}')
+  log(f'at last: {lines[-1]}')
 
 
 def _is_done(root_dir, num_iterations):
