@@ -61,12 +61,14 @@ class MetaLearner:
       batch: As for `run`.
     """
     train = self._train.get_concrete_function(self._distribute(batch))
-    self._loss_info_spec = train.structured_outputs
+    self._loss_info_spec = tf.nest.map_structure(
+      lambda t: tf.TensorSpec(t.shape, t.dtype), train.structured_outputs
+    )
 
   def skipped_loss_info(self) -> tf_agent.LossInfo:
-    """Returns what `run` returns, all NaN: nothing was learned.
+    """Returns a result of `run` that is all NaN: nothing was learned.
 
-    A graph must have been made by `trace`.
+    Its shapes are those of the graph that `trace` made.
     """
     return tf.nest.map_structure(
       lambda spec: np.full(spec.shape, np.nan), self._loss_info_spec
