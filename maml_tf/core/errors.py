@@ -1,4 +1,4 @@
-"""Errors that end a program with one line that says what to do."""
+"""Errors that end a program with one line: the cause and the remedy."""
 
 from collections.abc import Iterator
 import contextlib
@@ -8,13 +8,13 @@ import tensorflow as tf
 
 
 class UsageError(Exception):
-  """What the user gave is wrong; the message is one line that says what."""
+  """Bad input; the message is one line that names it and the remedy."""
 
 
 class RunError(Exception):
-  """A run cannot go on; the message is one line that says why and what to do.
+  """A run cannot continue; the message is one line: the cause and the remedy.
 
-  What it had saved stays.
+  Its saved files stay.
   """
 
 
@@ -29,7 +29,7 @@ def usage_errors() -> Iterator[None]:
     OSError,
     SyntaxError,
     ImportError,
-    # What comes of a part in the place of another, and of absurd sizes.
+    # Raised for a part in the place of another, and for absurd sizes.
     AttributeError,
     MemoryError,
     OverflowError,
@@ -42,27 +42,27 @@ def usage_errors() -> Iterator[None]:
     ) from error
 
 
-def _in_one_line(error):
-  """An error's message without what gin adds to it."""
+def _in_one_line(error: Exception) -> str:
+  """Returns an error's message without the lines that gin adds."""
   message = getattr(error, 'message', None) or str(error)
-  # A macro that is not set is followed by the whole config.
+  # After an unset macro gin appends the whole config.
   message = message.partition(' in config string:')[0]
   lines = [line.strip() for line in message.splitlines()]
   added = ('In call to', 'No values supplied', 'Gin had', 'Caller supplied')
   line = ' '.join(line for line in lines if line and not line.startswith(added))
   owner = re.search(r"In call to configurable '([\w.]+)'", str(error))
   if owner and not isinstance(error, ValueError):
-    # Other errors than ours do not say what the user named.
+    # Only our own errors name the setting.
     line = f'{owner[1]}: {line}'
   return line
 
 
 @contextlib.contextmanager
 def disk_errors(what: str) -> Iterator[None]:
-  """Turns the errors of writing into one-line `RunError`s.
+  """Turns errors of writing into one-line `RunError`s.
 
   Args:
-    what: What is written.
+    what: The file or thing that is written.
   """
   try:
     yield

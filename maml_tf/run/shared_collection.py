@@ -72,7 +72,7 @@ def exchange(
   gathered = workers.exchange(
     [
       collection.stop_signal,
-      *collection.counts.values(),
+      *(collection.counts[name] for name in COUNTS),
       *_to_numbers(collection.problem),
       *collection.returns.ravel(),
     ]

@@ -1,4 +1,4 @@
-"""A file that is replaced is the old one or the new one, whole."""
+"""Files and folders that are replaced are the old or the new ones, whole."""
 
 import pathlib
 
@@ -41,4 +41,33 @@ def test_a_file_that_cannot_be_put_in_place(tmp_path):
   with pytest.raises(OSError):
     with files.replace_file(str(path)) as scratch:
       pathlib.Path(scratch).write_text('new', encoding='utf-8')
+  assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize('is_there', [True, False])
+def test_a_directory_is_replaced_whole(is_there, tmp_path):
+  path = tmp_path / 'parent' / 'model'
+  if is_there:
+    path.mkdir(parents=True)
+    (path / 'old').write_text('old', encoding='utf-8')
+  with files.replace_directory(str(path)) as scratch:
+    pathlib.Path(scratch).mkdir()
+    pathlib.Path(scratch, 'new').write_text('new', encoding='utf-8')
+    assert path.exists() == is_there
+  assert [p.name for p in path.iterdir()] == ['new']
+  assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize('writes', [True, False])
+def test_an_error_leaves_the_old_directory(writes, tmp_path):
+  path = tmp_path / 'model'
+  path.mkdir()
+  (path / 'old').write_text('old', encoding='utf-8')
+  # Without a new directory, putting it in place is the error.
+  with pytest.raises(OSError):
+    with files.replace_directory(str(path)) as scratch:
+      if writes:
+        pathlib.Path(scratch).mkdir()
+        raise OSError
+  assert [p.name for p in path.iterdir()] == ['old']
   assert list(tmp_path.iterdir()) == [path]

@@ -35,7 +35,9 @@ def test_a_signal_saves_the_last_iteration_in_time(number, exit_code, tmp_path):
   rows = trained_process.rows(tmp_path / 'run')
   last = len(rows)
   assert last >= 2
-  assert rest[-1].startswith(f'train: stopped after iteration {last}; to go on')
+  assert rest[-1].startswith(
+    f'train: stopped after iteration {last}; to resume'
+  )
   assert len([x for x in lines + rest if x.startswith('iteration')]) == last
   names = os.listdir(tmp_path / 'run' / 'checkpoints')
   assert f'ckpt-{last}.index' in names
