@@ -47,6 +47,7 @@ def train_eval(
   checkpoint_interval: int = 10,
   evaluation_interval: int = 0,
   when_not_finite: str = 'stop',
+  export_saved_model: bool = True,
   loggers: Sequence[loggers_lib.LoggerFactory] = (),
   strategy: tf.distribute.Strategy | None = None,
 ) -> np.ndarray:
@@ -84,6 +85,7 @@ def train_eval(
     checkpoint_interval=checkpoint_interval,
     evaluation_interval=evaluation_interval,
     when_not_finite=when_not_finite,
+    export_saved_model=export_saved_model,
     loggers=loggers,
   )
   with errors.usage_errors():

@@ -42,6 +42,7 @@ class Settings(NamedTuple):
       reward, a gradient or a parameter is NaN or infinite. 'stop': the run ends
       with the parameters of the iteration before. 'skip': nothing is learned
       from the meta-batch, and the run continues.
+    export_saved_model: Whether the run writes a SavedModel at its end.
     loggers: Functions that create loggers besides metrics.csv, TensorBoard and
       the terminal, given root_dir and first_iteration; see `run/loggers.py`.
   """
@@ -58,6 +59,7 @@ class Settings(NamedTuple):
   checkpoint_interval: int
   evaluation_interval: int
   when_not_finite: str
+  export_saved_model: bool
   loggers: Sequence[loggers_lib.LoggerFactory]
 
 
@@ -84,6 +86,7 @@ def check(settings: Settings) -> None:
   checks.integer('checkpoint_interval', settings.checkpoint_interval, 1)
   checks.integer('evaluation_interval', settings.evaluation_interval, 0)
   checks.one_of('when_not_finite', settings.when_not_finite, ('stop', 'skip'))
+  checks.boolean('export_saved_model', settings.export_saved_model)
   if not isinstance(settings.loggers, (list, tuple)):
     raise ValueError(
       f'loggers is {settings.loggers!r}: give a list, such as [@MyLogger]'

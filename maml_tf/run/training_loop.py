@@ -144,7 +144,7 @@ class TrainingLoop:
           self._save_if_due(iteration, seconds - collect_seconds)
 
   def finish(self, interrupt: interruption.Interrupt) -> np.ndarray:
-    """Exports the policy and plays held-out tasks.
+    """Exports the policy, if that is wanted, and plays held-out tasks.
 
     Args:
       interrupt: Whether the user has asked to stop.
@@ -161,7 +161,7 @@ class TrainingLoop:
     held_out, stop_signal = np.full(shape, np.nan), 0
     try:
       with interrupt.interruptible():
-        if self._workers.is_chief:
+        if self._workers.is_chief and self._settings.export_saved_model:
           directory = os.path.join(self._root_dir, 'saved_model')
           with errors.disk_errors(directory):
             serving.remove_leftovers(directory)
