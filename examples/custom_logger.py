@@ -14,8 +14,7 @@ and name it after the experiment's file:
 
 A logger is any object with `write(step, scalars)` and `close()`; see `Logger`
 in maml_tf/run/loggers.py. A run may change its loggers when it resumes.
-Commands that load the run later, such as maml_tf.evaluate, import this file,
-too.
+Commands that load the run later, such as maml_tf.evaluate, import this file.
 
 Without `wandb` (pip install wandb) the stand-in below appends the numbers to
 wandb.jsonl in the run's folder.

@@ -25,13 +25,13 @@ CONFIG_DIRS = (
 CONFIG_FILE = 'config.gin'
 
 # A resumed run may change how long it trains, how often it is saved, how it is
-# evaluated, where its numbers go and whether it is exported.
+# evaluated, whether it is exported and where its numbers go.
 _MAY_CHANGE = (
   'train_eval.num_iterations',
   'train_eval.checkpoint_interval',
   'train_eval.evaluation_interval',
-  'train_eval.loggers',
   'train_eval.export_saved_model',
+  'train_eval.loggers',
   'Evaluator.',
 )
 

@@ -47,8 +47,8 @@ def train_eval(
   checkpoint_interval: int = 10,
   evaluation_interval: int = 0,
   when_not_finite: str = 'stop',
-  loggers: Sequence[loggers_lib.LoggerFactory] = (),
   export_saved_model: bool = True,
+  loggers: Sequence[loggers_lib.LoggerFactory] = (),
   strategy: tf.distribute.Strategy | None = None,
 ) -> np.ndarray:
   """Trains an agent, from the beginning or from the last checkpoint.
@@ -85,8 +85,8 @@ def train_eval(
     checkpoint_interval=checkpoint_interval,
     evaluation_interval=evaluation_interval,
     when_not_finite=when_not_finite,
-    loggers=loggers,
     export_saved_model=export_saved_model,
+    loggers=loggers,
   )
   with errors.usage_errors():
     settings_lib.check(settings)

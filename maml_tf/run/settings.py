@@ -42,9 +42,9 @@ class Settings(NamedTuple):
       reward, a gradient or a parameter is NaN or infinite. 'stop': the run ends
       with the parameters of the iteration before. 'skip': nothing is learned
       from the meta-batch, and the run continues.
+    export_saved_model: Whether the run writes a SavedModel at its end.
     loggers: Functions that create loggers besides metrics.csv, TensorBoard and
       the terminal, given root_dir and first_iteration; see `run/loggers.py`.
-    export_saved_model: Whether the run writes a SavedModel at its end.
   """
 
   environment_class: EnvironmentFactory
@@ -59,8 +59,8 @@ class Settings(NamedTuple):
   checkpoint_interval: int
   evaluation_interval: int
   when_not_finite: str
-  loggers: Sequence[loggers_lib.LoggerFactory]
   export_saved_model: bool
+  loggers: Sequence[loggers_lib.LoggerFactory]
 
 
 def check(settings: Settings) -> None:

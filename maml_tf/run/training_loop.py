@@ -144,7 +144,7 @@ class TrainingLoop:
           self._save_if_due(iteration, seconds - collect_seconds)
 
   def finish(self, interrupt: interruption.Interrupt) -> np.ndarray:
-    """Exports the policy and plays held-out tasks.
+    """Exports the policy, if that is wanted, and plays held-out tasks.
 
     Args:
       interrupt: Whether the user has asked to stop.

@@ -19,6 +19,7 @@ _TINY = (
   'train_eval.num_tasks = 2',
   'train_eval.episodes_per_task = 2',
   'train_eval.horizon = 5',
+  'train_eval.export_saved_model = False',
   'create_actor_network.fc_layer_params = (4,)',
   'GradientUpdate.num_steps = 1',
 )

@@ -9,7 +9,7 @@ from tf_agents.agents import tf_agent
 
 from maml_tf import evaluation
 from maml_tf.evaluation import statistics
-from maml_tf.learning import maml_agent
+from maml_tf.learning import loss_info as loss_info_lib
 from maml_tf.run import metrics
 from maml_tf.run import shared_collection
 
@@ -24,11 +24,11 @@ def _collection(**kwargs):
 
 def _loss_info(**kwargs):
   """Field i is i; those of a step are vectors of one."""
-  names = maml_agent.MamlLossInfo._fields
+  names = loss_info_lib.MamlLossInfo._fields
   fields = {name: tf.constant(float(i)) for i, name in enumerate(names)}
   for name in ('inner_kl', 'kl_coefficient', 'inner_loss'):
     fields[name] = fields[name][tf.newaxis]
-  extra = maml_agent.MamlLossInfo(**fields)
+  extra = loss_info_lib.MamlLossInfo(**fields)
   return tf_agent.LossInfo(tf.constant(-0.5), extra)
 
 
