@@ -147,7 +147,7 @@ def test_it_adapts(root_dir):
   [
     ('maml_tf.experiment', 'maml_tf.run.experiment'),
     ('maml_tf.learning.adaptation', 'maml_tf.learning.inner_loop'),
-    ('maml_tf.environments.painter', 'maml_tf.environments.painting.painter'),
+    ('maml_tf.environments.painter', 'maml_tf.environments.rendering.renderer'),
     ('maml_tf.trained_run', 'maml_tf.run.trained_run'),
   ],
 )
