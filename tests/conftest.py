@@ -22,8 +22,6 @@ _CPU = tf.config.list_physical_devices('CPU')[0]
 tf.config.set_logical_device_configuration(
   _CPU, [tf.config.LogicalDeviceConfiguration()] * 2
 )
-# Most graphs here run once: optimising them takes longer than running them.
-tf.config.optimizer.set_experimental_options({'disable_meta_optimizer': True})
 
 # A few examples, the same each time; in `-m slow` hundreds of random ones.
 hypothesis.settings.register_profile(
