@@ -1,13 +1,15 @@
-"""A module imports only from rows above its own."""
+"""The package's shape: its rooms, their imports, the size of modules."""
 
 import ast
 import pathlib
+import re
 
 import pytest
 
 import maml_tf
 
 _PACKAGE = pathlib.Path(maml_tf.__file__).parent
+_ROOT = pathlib.Path(__file__).parents[1]
 
 # From above to below. A room may import the rooms above it, and its own modules
 # as long as the imports do not go in a circle.
@@ -101,3 +103,84 @@ def test_imports_go_in_no_circle():
     for imports in pending.values():
       imports.difference_update(free)
   assert not pending
+
+
+def _rooms_of_build():
+  """The rooms in BUILD, and the rooms that each depends on."""
+  tree = ast.parse((_ROOT / 'BUILD').read_text(encoding='utf-8'))
+  (rooms,) = (
+    node.value
+    for node in tree.body
+    if isinstance(node, ast.Assign) and node.targets[0].id == '_ROOMS'
+  )
+  return ast.literal_eval(rooms)
+
+
+def test_build_and_documents_name_the_same_rooms():
+  folders = sorted(p.name for p in _PACKAGE.iterdir() if _is_room(p))
+  assert sorted(ROOMS) == folders
+  assert list(_rooms_of_build()) == ROOMS
+  for document in ('README.md', 'docs/architecture.md'):
+    text = (_ROOT / document).read_text(encoding='utf-8')
+    rows = re.findall(r'(?m)^\| `(\w+)/?` \|', text)
+    assert [name for name in rows if name in ROOMS] == ROOMS
+
+
+def _is_room(path):
+  return (path / '__init__.py').exists() and path.name != 'gin_configs'
+
+
+def test_build_knows_every_import_between_rooms():
+  needed = {room: set() for room in ROOMS}
+  for name in SOURCES:
+    room = name.split('.')[0]
+    for imported in _imports(SOURCES[name], SOURCES):
+      other = imported.split('.')[0]
+      if room in needed and other in needed and other != room:
+        needed[room].add(other)
+  assert {room: set(others) for room, others in _rooms_of_build().items()} == (
+    needed
+  )
+
+
+def test_the_top_holds_command_lines_alone():
+  names = {path.name for path in _PACKAGE.glob('*.py')}
+  assert names == {'__init__.py', *(f'{name}.py' for name in ROWS[-1])}
+
+
+@pytest.mark.parametrize('path', sorted(_PACKAGE.rglob('*.py')), ids=str)
+def test_modules_and_functions_are_short(path):
+  text = path.read_text(encoding='utf-8')
+  assert len(text.splitlines()) <= 400
+  for node in ast.walk(ast.parse(text)):
+    if isinstance(node, ast.FunctionDef):
+      length = node.end_lineno - node.lineno + 1
+      assert length <= 80, f'{node.name} has {length} lines'
+
+
+def test_tests_hardly_reach_into_private_attributes():
+  found = []
+  for path in sorted((_ROOT / 'tests').rglob('*.py')):
+    tree = ast.parse(path.read_text(encoding='utf-8'))
+    own = _own_private_names(tree)
+    found += [
+      f'{path.name}:{node.lineno} {node.attr}'
+      for node in ast.walk(tree)
+      if isinstance(node, ast.Attribute)
+      and re.match('_[a-z]', node.attr)
+      and node.attr not in own | {'_replace', '_asdict', '_fields', '_make'}
+      and ast.unparse(node) != 'os._exit'
+    ]
+  assert len(found) <= 10, found
+
+
+def _own_private_names(tree):
+  """Private names that a file defines or assigns on `self`, or its bases'."""
+  names = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+  return names | {
+    node.attr
+    for node in ast.walk(tree)
+    if isinstance(node, ast.Attribute)
+    and isinstance(node.value, (ast.Name, ast.Call))
+    and ast.unparse(node.value) in ('self', 'super()')
+  }

@@ -17,9 +17,10 @@ from maml_tf.core import meta_batch
 from maml_tf.core import random_streams
 from maml_tf.environments import task_environment
 
+PolicyState = tuple[types.Tensor, ...]
+PrepareFn = Callable[[trajectory.Trajectory, PolicyState], meta_batch.Stage]
 AdaptFn = Callable[
-  [trajectory.Trajectory, tuple[types.Tensor, ...], int],
-  tuple[types.Tensor, ...],
+  [trajectory.Trajectory | meta_batch.Stage, PolicyState, int], PolicyState
 ]
 
 
@@ -31,12 +32,14 @@ class CollectedStage(NamedTuple):
     policy_state: The parameters that acted, leaves [B, ...].
     returns: A float64 array [B, E]: undiscounted episode returns.
     env_steps: How many transitions the stage holds.
+    prepared: The experience as a `Stage`; None unless the collector prepares.
   """
 
   experience: trajectory.Trajectory
-  policy_state: tuple[types.Tensor, ...]
+  policy_state: PolicyState
   returns: np.ndarray
   env_steps: int
+  prepared: meta_batch.Stage | None
 
 
 class Collected(NamedTuple):
@@ -78,6 +81,7 @@ class MetaCollector:
     seed: int,
     first_task_index: int = 0,
     jit_compile: bool = False,
+    prepare: PrepareFn | None = None,
   ):
     """Creates the driver and its buffer.
 
@@ -85,16 +89,21 @@ class MetaCollector:
       environment: B tasks with E environments each.
       policy: The policy that collects; its initial state is the
         meta-parameters.
-      adapt: (trajectory [B, T], policy state [B, ...], step) -> policy state:
-        one adaptation step, the first of which is 0. It raises `NonFiniteError`
-        for parameters that are not finite, as `MamlAgent.adapt` does.
+      adapt: (stage [B, T], policy state [B, ...], step) -> policy state: one
+        adaptation step, the first of which is 0. The stage is a `Trajectory`,
+        or what `prepare` made of it. It raises `NonFiniteError` for parameters
+        that are not finite, as `MamlAgent.adapt` does.
       num_adaptation_steps: X.
       seed: The run's seed.
       first_task_index: The place of this environment's first task in the whole
         meta-batch, when tasks are divided over workers.
       jit_compile: Whether XLA compiles the policy's forward pass.
+      prepare: (trajectory, policy state that acted) -> `Stage`, such as
+        `MamlAgent.prepare`: adaptation and `train` then read the same prepared
+        stages. None: each prepares for itself.
     """
     self._environment = environment
+    self._prepare = prepare
     self._policy = policy
     self._adapt = adapt
     self._num_adaptation_steps = num_adaptation_steps
@@ -132,10 +141,13 @@ class MetaCollector:
     A graph can be made for it before anything is collected.
     """
     self._buffer.clear()
-    *support, query = (
+    state = self._policy.get_initial_state(self._environment.num_tasks)
+    blanks = [
       self._buffer.read() for _ in range(self._num_adaptation_steps + 1)
+    ]
+    return _meta_batch(
+      [(blank, self._prepared(blank, state)) for blank in blanks]
     )
-    return meta_batch.MetaBatch(tuple(support), query)
 
   def collect(self, iteration: int) -> Collected:
     """Samples tasks and collects all stages.
@@ -160,9 +172,8 @@ class MetaCollector:
       'adaptation': self._adaptation_seconds,
     }
     seconds['other'] = time.perf_counter() - start - sum(seconds.values())
-    *support, query = (stage.experience for stage in stages)
     return Collected(
-      meta_batch.MetaBatch(tuple(support), query),
+      _meta_batch([(stage.experience, stage.prepared) for stage in stages]),
       tuple(stage.policy_state for stage in stages),
       self._environment.tasks,
       np.stack([stage.returns for stage in stages]),
@@ -203,9 +214,14 @@ class MetaCollector:
       returns = self._buffer.episode_returns()
       env_steps = self._buffer.num_transitions()
       experience = self._buffer.read()
-      yield CollectedStage(experience, policy_state, returns, env_steps)
+      prepared = self._timed_prepare(experience, policy_state)
+      yield CollectedStage(
+        experience, policy_state, returns, env_steps, prepared
+      )
       if stage < self._num_adaptation_steps:
-        policy_state = self._timed_adapt(experience, policy_state, stage)
+        policy_state = self._timed_adapt(
+          prepared or experience, policy_state, stage
+        )
 
   def _check_finite(self, finding, stage):
     if finding is not None:
@@ -216,10 +232,19 @@ class MetaCollector:
         finding.count,
       )
 
-  def _timed_adapt(self, experience, policy_state, step):
+  def _prepared(self, experience, policy_state):
+    return self._prepare and self._prepare(experience, policy_state)
+
+  def _timed_prepare(self, experience, policy_state):
+    start = time.perf_counter()
+    prepared = self._prepared(experience, policy_state)
+    self._adaptation_seconds += time.perf_counter() - start
+    return prepared
+
+  def _timed_adapt(self, stage, policy_state, step):
     start = time.perf_counter()
     try:
-      policy_state = self._adapt(experience, policy_state, step)
+      policy_state = self._adapt(stage, policy_state, step)
     except finite_checks.NonFiniteError as error:
       self._check_finite(error, step + 1)
     # Reading a value waits for the computation: the time is its own.
@@ -252,3 +277,10 @@ class MetaCollector:
       for key in self._keys(iteration, stage, random_streams.Purpose.ACTION)
     ]
     return tuple(np.concatenate(parts, axis=1) for parts in zip(*per_task))
+
+
+def _meta_batch(stages):
+  """The meta-batch of X + 1 pairs: a stage and what was prepared of it."""
+  *support, query = (experience for experience, _ in stages)
+  prepared = tuple(stage for _, stage in stages if stage is not None)
+  return meta_batch.MetaBatch(tuple(support), query, prepared)

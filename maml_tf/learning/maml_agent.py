@@ -46,9 +46,9 @@ _ObjectiveFn = Callable[..., meta_objectives.MetaObjective]
 class MamlAgent(tf_agent.TFAgent):
   """Model-agnostic meta-learning for policies (arXiv:1703.03400).
 
-  `train` takes a `MetaBatch`. `policy` and `collect_policy` are
-  `AdaptedPolicy`s whose initial state is the meta-parameters; `adapt` makes a
-  state from a trajectory, and `adapted_policy` a policy from a state.
+  `train` takes a `MetaBatch`. The initial state of `policy` and
+  `collect_policy`, both `AdaptedPolicy`s, is the meta-parameters. `adapt` makes
+  a state from a trajectory, `adapted_policy` a policy from a state.
   """
 
   def __init__(
@@ -284,11 +284,9 @@ class MamlAgent(tf_agent.TFAgent):
   def adapted_policy(
     self, parameters: inner_loop_lib.Parameters, deterministic: bool = False
   ) -> adapted_policy.AdaptedPolicy:
-    """Returns a policy whose initial state is one task's parameters.
+    """Returns a policy that acts with one task's parameters, without the B.
 
-    Args:
-      parameters: Tensors of one task, without the leading B.
-      deterministic: Whether it acts by the distribution's mode.
+    If it is deterministic, it acts by the distribution's mode.
     """
     return self._create_policy(parameters, deterministic=deterministic)
 

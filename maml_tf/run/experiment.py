@@ -137,6 +137,7 @@ def train_eval(
       seed,
       first_task_index=tasks[0],
       jit_compile=agent.jit_compile,
+      prepare=agent.prepare,
     )
     # Parts that do not fit together show here, while nothing is written yet.
     learner.trace(collector.blank_meta_batch())

@@ -426,7 +426,7 @@ def _softmax_problem(
     lambda theta: average(tf.exp(old) * (old - log_prob(theta))),
   )
   return local._replace(
-    gradient=lambda theta: mean(local.gradient(theta)),
+    gradient=lambda theta: (*mean(local.gradient(theta)[:2]), tf.ones([1])),
     loss_and_kl=lambda theta: mean(local.loss_and_kl(theta)),
     kl_hvp=lambda theta, v: mean(local.kl_hvp(theta, v)),
   )
