@@ -7,6 +7,7 @@ import tensorflow as tf
 from tf_agents.drivers import py_driver
 from tf_agents.environments import tf_py_environment
 from tf_agents.policies import py_tf_eager_policy
+from tf_agents.trajectories import time_step as ts
 
 import maml_tf
 from maml_tf.core import errors
@@ -175,13 +176,12 @@ def test_the_kl_is_that_of_the_two_policies(agent):
   stage = collected.meta_batch.query
   valid = ~stage.is_boundary().numpy()[0]
   old = tf.nest.map_structure(lambda t: t[0][valid], stage.policy_info[0])
-  network = agent.collect_policy._network
-  new, _ = network(
-    adapted.parameters,
-    tf.boolean_mask(stage.observation[0], valid),
-    step_type=tf.boolean_mask(stage.step_type[0], valid),
-    network_state=(),
-  )
+  new = agent.policy.distribution(
+    ts.transition(
+      tf.boolean_mask(stage.observation[0], valid), np.zeros(valid.sum(), 'f')
+    ),
+    tuple(p[np.newaxis] for p in adapted.parameters),
+  ).action
   mean, scale = (
     old['loc'].numpy().astype(np.float64),
     old['scale_diag'].numpy().astype(np.float64),
