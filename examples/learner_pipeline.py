@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
   parser.add_argument('--root_dir', required=True)
   sizes = {'iterations': 30, 'tasks': 20, 'episodes': 10, 'horizon': 100}
+  sizes['interval'] = 10  # Iterations between saves.
   for name, default in sizes.items():
     parser.add_argument(f'--{name}', type=int, default=default)
   flags = parser.parse_args(argv)
@@ -68,15 +69,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     f'{flags.root_dir}/policies',
     agent,
     train_step,
-    interval=10,
+    interval=flags.interval,
     save_greedy_policy=False,  # It would drop the adapted parameters.
   )
   meta_learner = learner.Learner(
     flags.root_dir,
     train_step,
     agent,
-    triggers=[save_policy, triggers.StepPerSecondLogTrigger(train_step, 10)],
-    checkpoint_interval=10,
+    triggers=[
+      save_policy,
+      triggers.StepPerSecondLogTrigger(train_step, flags.interval),
+    ],
+    checkpoint_interval=flags.interval,
     strategy=strategy,
     run_optimizer_variable_init=False,  # The agent created its variables.
   )

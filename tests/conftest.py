@@ -9,8 +9,8 @@ import gin
 import hypothesis
 import pytest
 import tensorflow as tf
+from tf_agents.agents import tf_agent
 
-from maml_tf.learning import maml_agent
 from tests import rings
 from tests import shared_runs
 
@@ -22,8 +22,6 @@ _CPU = tf.config.list_physical_devices('CPU')[0]
 tf.config.set_logical_device_configuration(
   _CPU, [tf.config.LogicalDeviceConfiguration()] * 2
 )
-# Most graphs here run once: optimising them takes longer than running them.
-tf.config.optimizer.set_experimental_options({'disable_meta_optimizer': True})
 
 # A few examples, the same each time; in `-m slow` hundreds of random ones.
 hypothesis.settings.register_profile(
@@ -66,13 +64,8 @@ def pytest_runtest_protocol(item):
   """Fails a unit test that makes an agent."""
   if not item.get_closest_marker('unit'):
     return (yield)
-  with mock.patch.object(
-    maml_agent.MamlAgent,
-    '__init__',
-    side_effect=AssertionError(
-      'a unit test makes no agent: see tests/rings.py'
-    ),
-  ):
+  error = AssertionError('a unit test makes no agent: see tests/rings.py')
+  with mock.patch.object(tf_agent.TFAgent, '__init__', side_effect=error):
     return (yield)
 
 

@@ -22,6 +22,7 @@ _UNITS = (
   'evaluation/statistics_test.py',
   'fuzzing/task_values_test.py',
   'layering_test.py',
+  'rings_test.py',
   'learning/actor_networks_test.py',
   'learning/advantages_test.py',
   'learning/inner_loop_test.py',
@@ -68,6 +69,8 @@ _LONGEST = (
   'readme_test.py',
   'examples/serve_rest_test.py',
 )
+
+NAMES = (*_UNITS, *_NO_UNITS, *_LONGEST)
 
 
 def _is_among(path: pathlib.Path, names: tuple[str, ...]) -> bool:

@@ -1,5 +1,7 @@
 """Every algorithm is the same in a graph, compiled, eager, on two replicas."""
 
+import functools
+
 import gin
 import numpy as np
 import pytest
@@ -88,11 +90,15 @@ def _train(name, strategy, jit_compile, meta_batches=None, chunk_size=2):
   return before, after, losses, meta_batches
 
 
+@functools.cache
+def _train_alone(name):
+  """Trains on one replica, uncompiled, once for all tests."""
+  return _train(name, tf.distribute.get_strategy(), False)
+
+
 @pytest.mark.parametrize('name', NAMES)
 def test_one_replica_equals_two_compiled_ones(name, two_replicas):
-  before, alone, losses, batches = _train(
-    name, tf.distribute.get_strategy(), False
-  )
+  before, alone, losses, batches = _train_alone(name)
   assert any(np.any(a != b) for a, b in zip(before, alone, strict=True))
   assert np.isfinite(losses).all()
   _, together, other_losses, _ = _train(name, two_replicas, True, batches)
@@ -104,7 +110,7 @@ def test_one_replica_equals_two_compiled_ones(name, two_replicas):
 
 @pytest.mark.parametrize('name', NAMES)
 def test_the_whole_step_compiles_once(name):
-  alone, losses, batches = _train(name, tf.distribute.get_strategy(), False)[1:]
+  alone, losses, batches = _train_alone(name)[1:]
   agent = _create_agent(_parse(name))
   train = tf.function(agent.train, jit_compile=True)
   compiled_losses = [train(batch).loss.numpy() for batch in batches]
@@ -119,7 +125,7 @@ def test_the_whole_step_compiles_once(name):
 @pytest.mark.parametrize('name', configs.ALGORITHMS)
 def test_eagerly(name):
   strategy = tf.distribute.get_strategy()
-  alone, losses, batches = _train(name, strategy, False)[1:]
+  alone, losses, batches = _train_alone(name)[1:]
   tf.config.run_functions_eagerly(True)
   try:
     eager, eager_losses, _ = _train(name, strategy, False, batches)[1:]

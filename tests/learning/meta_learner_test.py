@@ -185,7 +185,9 @@ class _Blown:
     (lambda: small_agent.sgd(1e30, 2), _OF_A_TASK, False),
     (lambda: small_agent.sgd(1e30, 2), _OF_A_TASK, True),
     (lambda: _Blown(np.nan), _OF_NO_TASK, False),
-    (lambda: _Blown(np.inf), _OF_NO_TASK, True),
+    pytest.param(
+      *(lambda: _Blown(np.inf), _OF_NO_TASK, True), marks=pytest.mark.slow
+    ),
   ],
 )
 def test_what_is_not_finite_is_taken_back(

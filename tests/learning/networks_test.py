@@ -179,7 +179,13 @@ def test_the_trust_region(network):
   assert 0 < after.extra.kl <= 0.01
 
 
-@pytest.mark.parametrize('network', ['discrete', 'deviation of the state'])
+@pytest.mark.parametrize(
+  'network',
+  [
+    'discrete',
+    pytest.param('deviation of the state', marks=pytest.mark.slow),
+  ],
+)
 def test_compiled_equals_the_graph(network):
   agents = [
     _create_agent(network, True, jit_compile=jit_compile)
