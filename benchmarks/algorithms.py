@@ -1,9 +1,9 @@
-"""Trains every algorithm on point navigation, at equal env steps.
+"""Trains every algorithm on point navigation for the same number of env steps.
 
   python benchmarks/algorithms.py --out=results/algorithms
 
-Writes the metrics.csv of each, `algorithms.csv` with the means of the last ten
-iterations, and `algorithms.png`. What was trained before is not trained again.
+Writes the metrics.csv of each algorithm, `algorithms.csv` with the means of the
+last ten iterations, and `algorithms.png`. Finished runs are reused.
 """
 
 import argparse
@@ -43,7 +43,11 @@ def train(name: str, root_dir: pathlib.Path, bindings: Sequence[str]) -> None:
 
 
 def read(path: pathlib.Path, env_steps: int) -> tuple[np.ndarray, ...]:
-  """Env steps [I], returns before and after adaptation [I], to a limit."""
+  """Reads metrics up to a number of env steps.
+
+  Returns:
+    Arrays [I] of env steps, returns before and returns after adaptation.
+  """
   with open(path, newline='', encoding='utf-8') as file:
     rows = list(csv.DictReader(file))
   last = [n for n in rows[0] if n.startswith('return_step_')][-1]
@@ -72,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   colors = pyplot.get_cmap('tab20').colors
   for name, color in zip(flags.only, colors):
     bindings = [f'train_eval.num_tasks = {flags.tasks}']
-    # Reptile takes three steps: half as many iterations.
+    # An iteration of Reptile has three adaptation steps, so four stages.
     share = 2 if name == 'reptile' else 1
     bindings.append(f'train_eval.num_iterations = {flags.iterations // share}')
     train(name, flags.runs / name, bindings)

@@ -1,16 +1,17 @@
-"""How far sampled meta-gradients are from the exact one, for every surrogate.
-
-On a tabular MDP, where dynamic programming gives the exact gradient of
-J(phi(theta)), phi being theta after one adaptation step on infinitely many
-episodes. A sample takes n episodes before and n after adaptation; baselines are
-the value functions of the unadapted and of the exactly adapted policy.
+"""Measures bias and variance of sampled meta-gradients for every surrogate.
 
   python benchmarks/meta_gradient.py --out=results/meta_gradient
 
-The relative bias is |mean - exact| / |exact|, the relative standard deviation
-the root of the summed variances over |exact|. Writes meta_gradient.csv and
-meta_gradient.png; the last line is JSON: the standard deviation of dice over
-that of likelihood_ratio for every n.
+The environment is a tabular MDP. For it, dynamic programming gives the exact
+gradient of J(phi(theta)), where phi is theta after one adaptation step on
+infinitely many episodes. A sample consists of n episodes before and n episodes
+after adaptation. The baselines are the value functions of the unadapted and of
+the exactly adapted policy.
+
+The relative bias is |mean - exact| / |exact|. The relative standard deviation
+is the root of the summed variances over |exact|. Writes meta_gradient.csv and
+meta_gradient.png. The last line is JSON: for every n, the standard deviation of
+dice over that of likelihood_ratio.
 """
 
 import maml_tf  # noqa: F401  # isort: skip  Before TensorFlow, which it quiets.
@@ -35,25 +36,26 @@ from maml_tf.learning import task_map
 matplotlib.use('Agg')
 from matplotlib import pyplot  # noqa: E402  After the choice of backend.
 
-# name: surrogate, first_order.
+# The surrogate and `first_order` of each estimator.
 ESTIMATORS = {
   'likelihood_ratio': (surrogates.likelihood_ratio, False),
   'dice': (surrogates.dice, False),
   'log_likelihood': (surrogates.log_likelihood, False),
   'first_order': (surrogates.likelihood_ratio, True),
 }
-# Repeats that are vectorised together.
+# The number of repeats that are vectorised together.
 _CHUNK_SIZE = 50
 
 
 class Quality(NamedTuple):
-  """How good an estimator is.
+  """The quality of an estimator.
 
   Attributes:
     estimator: A key of `ESTIMATORS`.
     num_episodes: n.
     relative_bias: |mean - exact| / |exact|.
-    bias_standard_error: What it would be, about, without any bias.
+    bias_standard_error: The approximate value of `relative_bias` for an
+      unbiased estimator.
     relative_std: Root of the summed variances over |exact|.
   """
 
@@ -77,7 +79,7 @@ def exact_meta_gradient(
 
 
 def state_values(mdp: tabular_mdp.TabularMdp, theta: np.ndarray) -> np.ndarray:
-  """The exact baseline: V_t(s), [H, S]."""
+  """Returns the exact baseline V_t(s), an array [H, S]."""
   policy = tf.nn.softmax(theta)
   values = [
     tf.reduce_sum(policy * q, axis=-1)
@@ -87,7 +89,7 @@ def state_values(mdp: tabular_mdp.TabularMdp, theta: np.ndarray) -> np.ndarray:
 
 
 def make_inner_loop(name: str, step_size: float) -> inner_loop_lib.InnerLoop:
-  """The inner loop of an estimator, for one parameter [S, A]."""
+  """Creates the inner loop of an estimator for one parameter [S, A]."""
   surrogate, first_order = ESTIMATORS[name]
   inner_loop = inner_loop_lib.InnerLoop(
     step_size=step_size, surrogate=surrogate, first_order=first_order
@@ -99,7 +101,7 @@ def make_inner_loop(name: str, step_size: float) -> inner_loop_lib.InnerLoop:
 def adapt_all(
   theta: np.ndarray, support: meta_batch.Stage, step_size: float
 ) -> np.ndarray:
-  """Adapts to each repeat's stage, leaves [R, T, ...]: [R, S, A]."""
+  """Adapts theta to each repeat's stage, leaves [R, T, ...] -> [R, S, A]."""
   inner_loop = make_inner_loop('first_order', step_size)
 
   def adapt(stage):
@@ -119,17 +121,18 @@ def meta_gradients(
   query: meta_batch.Stage,
   step_size: float,
 ) -> np.ndarray:
-  """An estimator's meta-gradient of each repeat, as a training run takes it.
+  """Returns each repeat's meta-gradient, computed like in a training run.
 
   Args:
     name: A key of `ESTIMATORS`.
     theta: An array [S, A].
-    support: Collected by theta, leaves [R, T, ...].
-    query: Collected by each repeat's adapted parameters, leaves [R, T, ...].
+    support: The stages that theta collected, leaves [R, T, ...].
+    query: The stages that each repeat's adapted parameters collected, leaves
+      [R, T, ...].
     step_size: The inner step size.
 
   Returns:
-    An array [R, S, A], of the mean over frames.
+    An array [R, S, A] of gradients of the mean over frames.
   """
   inner_loop = make_inner_loop(name, step_size)
 
@@ -151,7 +154,7 @@ def meta_gradients(
 
 
 def _map_repeats(function, stages):
-  """Vectorises a function of one repeat's stages; in a graph, for speed."""
+  """Vectorises a function of one repeat's stages in a graph, for speed."""
   mapped = tf.function(
     lambda: task_map.vmap_in_chunks(function, stages, _CHUNK_SIZE),
     autograph=False,
@@ -184,7 +187,8 @@ def measure(
     episodes = tabular_mdp.sample_episodes(mdp, phis, size, rng)
     query = tabular_mdp.stage(mdp, phis, episodes, baseline=after)
     for name in ESTIMATORS:
-      # Means over frames: the horizon makes them gradients of the return.
+      # These are means over frames. The factor turns them into gradients of the
+      # return.
       gradients = mdp.horizon * meta_gradients(
         name, theta, support, query, step_size
       )
@@ -210,7 +214,7 @@ def draw(qualities: Sequence[Quality], path: pathlib.Path) -> None:
     for name in ESTIMATORS:
       own = [q for q in qualities if q.estimator == name]
       sizes = [q.num_episodes for q in own]
-      # With these baselines the two biased ones can hardly be told apart.
+      # With these baselines the curves of the two biased estimators overlap.
       style = 'o--' if name == 'first_order' else 'o-'
       axes.plot(sizes, [getattr(q, column) for q in own], style, label=name)
     if column == 'relative_bias':
@@ -229,7 +233,7 @@ def draw(qualities: Sequence[Quality], path: pathlib.Path) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  """Measures, prints, writes the table and the picture."""
+  """Measures, prints, and writes the table and the figure."""
   parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
   parser.add_argument('--out', required=True, help='a directory')
   parser.add_argument(

@@ -1,11 +1,12 @@
-"""What second order costs: a meta-gradient against a plain policy gradient.
+"""Compares the cost of a meta-gradient with that of a plain policy gradient.
 
   python benchmarks/meta_gradient_cost.py
 
-On frames of HalfCheetah, 40 tasks of 2,000 by default, with two tanh layers of
-64. Plain: the gradient of each task's likelihood ratio over one stage of all
-frames, vectorised over the same chunks of tasks. Run it on an idle machine: all
-figures are wall time. The last line is JSON.
+The data are frames of HalfCheetah, by default 2,000 of each of 40 tasks. The
+policy has two tanh layers of 64 units. The plain policy gradient is that of
+each task's likelihood ratio over one stage, vectorised over the same chunks of
+tasks. Run it on an idle machine: all figures are wall time. The last line is
+JSON.
 """
 
 import maml_tf  # isort: skip  Before TensorFlow, which it quiets.
@@ -46,7 +47,7 @@ def create_agent(
   flags: argparse.Namespace,
   **inner_options,
 ) -> maml_tf.MamlAgent:
-  """An agent with the inner loop's options."""
+  """Creates an agent with the given options of the inner loop."""
   tf.keras.utils.set_random_seed(0)
   time_step_spec = tensor_spec.from_spec(environment.time_step_spec())
   action_spec = tensor_spec.from_spec(environment.action_spec())
@@ -63,7 +64,7 @@ def create_agent(
 
 
 def plain_gradient(agent, flags: argparse.Namespace) -> Callable:
-  """The mean policy gradient of one stage, no adaptation."""
+  """Returns a function that computes a stage's mean policy gradient."""
 
   def task_gradient(theta, stage):
     with tf.GradientTape() as tape:
@@ -88,10 +89,10 @@ def plain_gradient(agent, flags: argparse.Namespace) -> Callable:
 def median_seconds(
   calls: Sequence[Callable[[], Sequence]], repeats: int = 7
 ) -> list[float]:
-  """The median wall time of each call, taken in turn.
+  """Returns the median wall time of each call.
 
-  In turn, so that a machine that slows down does so for all. The first two
-  rounds compile and find memory.
+  Each round times every call once, so that a slower period of the machine
+  affects all of them. The first two rounds compile and allocate memory.
   """
   times = []
   for _ in range(2 + repeats):

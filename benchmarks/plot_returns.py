@@ -16,7 +16,7 @@ from matplotlib import pyplot  # noqa: E402  After the choice of backend.
 
 
 def read_returns(path: str) -> tuple[np.ndarray, np.ndarray]:
-  """Returns env steps [I] and the returns after each step, [X + 1, I]."""
+  """Returns env steps [I] and the returns after each step [X + 1, I]."""
   with open(path, newline='', encoding='utf-8') as file:
     rows = list(csv.DictReader(file))
   columns = [name for name in rows[0] if name.startswith('return_step_')]
@@ -26,7 +26,7 @@ def read_returns(path: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def moving_mean(values: np.ndarray, width: int) -> np.ndarray:
-  """Mean over the last `width` values, fewer at the beginning; [I] -> [I]."""
+  """Returns means over at most `width` previous values, [I] -> [I]."""
   sums = np.cumsum(np.insert(values, 0, 0.0))
   ends = np.arange(1, len(values) + 1)
   starts = np.maximum(ends - width, 0)
@@ -34,10 +34,10 @@ def moving_mean(values: np.ndarray, width: int) -> np.ndarray:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  """Draws the picture and prints the last means."""
+  """Draws the curves and prints the last means."""
   parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
   parser.add_argument('csv', nargs='+', help='metrics.csv of a run')
-  parser.add_argument('--out', required=True, help='the picture, a .png')
+  parser.add_argument('--out', required=True, help='the image, a .png')
   parser.add_argument('--title', default='')
   parser.add_argument('--mean_over', type=int, default=10, help='iterations')
   parser.add_argument(

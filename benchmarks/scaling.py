@@ -1,12 +1,12 @@
-"""How time and memory grow with tasks, episodes, horizon, width and replicas.
+"""Measures time and memory for several sizes of meta-iterations.
 
   python benchmarks/scaling.py --out=results/scaling
 
-Changes one of them at a time from 20 tasks of 20 episodes of 100 steps, layers
-of 64 units and one replica. Each point is measured by `scaling_point.py` in a
-process of its own. Writes scaling.csv and scaling.png; a point that cannot be
-measured is named, and left out. Run it on an idle machine: all times are wall
-time.
+The sizes are tasks, episodes, horizon, width of layers and replicas. From 20
+tasks of 20 episodes of 100 steps, layers of 64 units and one replica, one size
+is changed at a time. `scaling_point.py` measures each point in a process of its
+own. Writes scaling.csv and scaling.png. A point that cannot be measured is
+reported and omitted. Run it on an idle machine: all times are wall time.
 """
 
 import argparse
@@ -44,7 +44,7 @@ _UNITS = {
   'width': 'units a layer',
   'replicas': 'replicas',
 }
-# Whatever takes a time for every frame grows linearly in these.
+# The number of frames, and so the time, is proportional to these.
 _NUMBERS_OF_FRAMES = ('tasks', 'episodes', 'horizon')
 _TIMES = {
   'seconds': {'label': 'in all', 'color': 'black', 'marker': 'o'},
@@ -63,34 +63,33 @@ def measure(sizes: dict[str, int], iterations: int) -> dict[str, float] | None:
 
   Args:
     sizes: A value for every key of `BASE`.
-    iterations: How many are timed.
+    iterations: The number of timed iterations.
 
   Returns:
-    What it prints last: seconds and MB by name. None where it fails, after
-    saying so.
+    Its last line: seconds and MB by name. None if it fails, which is reported.
   """
   command = [sys.executable, str(_POINT), f'--iterations={iterations}']
   command += [f'--{name}={value}' for name, value in sizes.items()]
   done = subprocess.run(command, capture_output=True, text=True, check=False)
   if done.returncode == 0:
     return json.loads(done.stdout.strip().split('\n')[-1])
-  last = (done.stderr.strip() or 'it said nothing').split('\n')[-1]
-  _tell(f'not measured: exit code {done.returncode}, {last}')
+  last = (done.stderr.strip() or 'no output').split('\n')[-1]
+  _log(f'not measured: exit code {done.returncode}, {last}')
   return None
 
 
 def sweep(
   sizes: dict[str, Sequence[int]], base: dict[str, int], iterations: int
 ) -> list[dict]:
-  """Measures every point once, also where factors share it.
+  """Measures every point once, even if several factors share it.
 
   Args:
     sizes: The values of each factor.
-    base: The values of all factors but the one that is changed.
-    iterations: How many are timed a point.
+    base: The values of the other factors while one is changed.
+    iterations: The number of timed iterations at each point.
 
   Returns:
-    Rows: the factor, all sizes, and what `measure` returns.
+    A list of rows: the factor, all sizes, and the result of `measure`.
   """
   points = [
     (factor, {**base, factor: value})
@@ -101,10 +100,10 @@ def sweep(
   for number, (factor, point) in enumerate(points, start=1):
     key = tuple(point.values())
     if key not in measured:
-      _tell(f'{number}/{len(points)} {factor} = {point[factor]}: ', end='')
+      _log(f'{number}/{len(points)} {factor} = {point[factor]}: ', end='')
       measured[key] = result = measure(point, iterations)
       if result:
-        _tell(
+        _log(
           f'{result["seconds"]:.2f} s an iteration,'
           f' {result["peak_rss_mb"]:,.0f} MB'
         )
@@ -114,7 +113,7 @@ def sweep(
 
 
 def write_csv(rows: Sequence[dict], path: pathlib.Path) -> None:
-  """Writes one line a row, under the keys of the first."""
+  """Writes the keys of the first row as a header, then one line a row."""
   with open(path, 'w', newline='', encoding='utf-8') as file:
     writer = csv.DictWriter(file, list(rows[0]))
     writer.writeheader()
@@ -122,7 +121,7 @@ def write_csv(rows: Sequence[dict], path: pathlib.Path) -> None:
 
 
 def draw(rows: Sequence[dict], path: pathlib.Path) -> None:
-  """Draws seconds and memory, a column a factor."""
+  """Draws seconds and memory, with one column of panels for each factor."""
   factors = list(dict.fromkeys(row['factor'] for row in rows))
   figure, panels = pyplot.subplots(
     2,
@@ -181,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   draw(rows, flags.out / 'scaling.png')
 
 
-def _tell(text: str, end: str = '\n') -> None:
+def _log(text: str, end: str = '\n') -> None:
   print(text, end=end, file=sys.stderr, flush=True)
 
 

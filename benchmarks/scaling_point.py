@@ -1,9 +1,10 @@
-"""Time and memory of meta-iterations on HalfCheetah, of one size.
+"""Measures time and memory of meta-iterations of one size on HalfCheetah.
 
   python benchmarks/scaling_point.py --tasks=400 --episodes=20 --horizon=100
 
-One adaptation step, five optimizer steps, two tanh layers. A process measures
-one size: its peak memory is that of all it did. The last line is JSON.
+The agent takes one adaptation step and five optimizer steps and has two tanh
+layers. A process measures a single size, since its peak memory covers
+everything it has done. The last line is JSON.
 """
 
 import maml_tf  # isort: skip  Before TensorFlow, which it quiets.
@@ -25,7 +26,7 @@ from maml_tf.learning import actor_networks
 from maml_tf.learning import meta_updates
 from maml_tf.run import strategies
 
-# The first iterations compile, and find what memory they need.
+# The first iterations compile and allocate memory.
 _WARM_UP = 2
 _OPTIMIZER_STEPS = 5
 
@@ -33,7 +34,7 @@ _OPTIMIZER_STEPS = 5
 def build(
   flags: argparse.Namespace, strategy: tf.distribute.Strategy
 ) -> tuple[maml_tf.MetaCollector, maml_tf.MetaLearner]:
-  """Makes what collects and what learns, of the sizes in `flags`."""
+  """Creates the collector and the learner for the sizes in `flags`."""
   environment = locomotion.HalfCheetahDirection(
     flags.tasks, flags.episodes, flags.horizon
   )
@@ -64,7 +65,7 @@ def build(
 
 
 def peak_mb() -> float:
-  """The most memory that this process had so far, MB of 2^20 bytes."""
+  """Returns the peak memory of this process in MB of 2^20 bytes."""
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
   return peak / (2**20 if sys.platform == 'darwin' else 2**10)
 

@@ -1,10 +1,11 @@
-"""A tabular MDP small enough that every trajectory can be enumerated.
+"""A tabular MDP that is small enough to enumerate all its trajectories.
 
-In float64: what a sampled estimator aims at is here an exact sum. The policy is
-a softmax table. The letters of the shapes, beside those of `meta_batch`:
+So expectations, which estimators sample, are exact sums here, in float64. The
+policy is a softmax table. Shapes use these letters besides those of
+`meta_batch`:
 
-  S, A: states and actions.
-  H: env steps of an episode.
+  S, A: The numbers of states and actions.
+  H: The number of env steps in an episode.
 """
 
 from typing import NamedTuple
@@ -19,14 +20,15 @@ from maml_tf.learning import inner_loop as inner_loop_lib
 
 
 class TabularMdp(NamedTuple):
-  """Stochastic start and transitions, rewards of state and action.
+  """An MDP with random starts and transitions, and rewards of state and action.
 
   Attributes:
-    initial: An array [S], probabilities.
-    transition: An array [S, A, S], probabilities of the next state.
+    initial: An array [S], the probabilities of the initial states.
+    transition: An array [S, A, S], the probabilities of the next states.
     reward: An array [S, A].
     horizon: H.
-    discount: The reward of env step t, from 0, counts discount ** t.
+    discount: The return weights the reward of env step t = 0, 1, ... by
+      discount ** t.
   """
 
   initial: np.ndarray
@@ -49,7 +51,7 @@ class Episodes(NamedTuple):
 
 
 def three_states(horizon: int = 3, discount: float = 1.0) -> TabularMdp:
-  """An MDP of three states and two actions without any symmetry."""
+  """Returns an MDP of three states and two actions without any symmetry."""
   return TabularMdp(
     initial=np.array([0.5, 0.3, 0.2]),
     transition=np.array(
@@ -66,19 +68,19 @@ def three_states(horizon: int = 3, discount: float = 1.0) -> TabularMdp:
 
 
 def policy_table() -> np.ndarray:
-  """Parameters [S, A] of a policy for `three_states`, neither sure nor even."""
+  """Returns parameters [S, A] of a stochastic policy for `three_states`."""
   return np.array([[0.4, -0.3], [-0.2, 0.5], [0.1, 0.6]])
 
 
 def action_values(mdp: TabularMdp, theta) -> list[tf.Tensor]:
-  """Q_t by dynamic programming, backward from the last env step.
+  """Computes Q_t by dynamic programming, backward from the last env step.
 
   Args:
     mdp: The MDP.
     theta: A tensor [..., S, A], differentiable.
 
   Returns:
-    H tensors [..., S, A]: the discounted return from env step t on.
+    H tensors [..., S, A]: the expected discounted return from env step t on.
   """
   policy = tf.nn.softmax(theta)
   values = [tf.zeros_like(policy) + mdp.reward]
@@ -90,13 +92,13 @@ def action_values(mdp: TabularMdp, theta) -> list[tf.Tensor]:
 
 
 def expected_return(mdp: TabularMdp, theta) -> tf.Tensor:
-  """J by dynamic programming; theta [..., S, A] -> [...]."""
+  """Computes J by dynamic programming; theta [..., S, A] -> [...]."""
   first = tf.reduce_sum(tf.nn.softmax(theta) * action_values(mdp, theta)[0], -1)
   return tf.reduce_sum(mdp.initial * first, axis=-1)
 
 
 def return_gradient(mdp: TabularMdp, theta) -> tf.Tensor:
-  """Gradient of J, differentiable; theta [..., S, A] -> [..., S, A]."""
+  """Returns the differentiable gradient of J, [..., S, A] -> [..., S, A]."""
   with tf.GradientTape() as tape:
     tape.watch(theta)
     value = expected_return(mdp, theta)
@@ -106,11 +108,11 @@ def return_gradient(mdp: TabularMdp, theta) -> tf.Tensor:
 def adapt_exactly(
   mdp: TabularMdp, theta, num_steps: int, step_size: float
 ) -> list[tf.Tensor]:
-  """The path of the inner loop on infinitely many episodes.
+  """Returns the path of the inner loop on infinitely many episodes.
 
-  phi_{s+1} = phi_s + step_size / H * grad J(phi_s)
+      phi_{s+1} = phi_s + step_size / H * grad J(phi_s)
 
-  Over H, as surrogates are means over frames.
+  The division by H is there because surrogates are means over frames.
 
   Args:
     mdp: The MDP.
@@ -119,7 +121,7 @@ def adapt_exactly(
     step_size: The inner step size.
 
   Returns:
-    phi_0 to phi_X, tensors [S, A].
+    A list of tensors [S, A], phi_0 to phi_X.
   """
   path = [tf.convert_to_tensor(theta)]
   for _ in range(num_steps):
@@ -129,7 +131,7 @@ def adapt_exactly(
 
 
 def all_episodes(mdp: TabularMdp) -> Episodes:
-  """Every sequence of states and actions, E = (S * A) ** H."""
+  """Returns every sequence of states and actions, E = (S * A) ** H."""
   num_states, num_actions = mdp.reward.shape
   sizes = (num_states, num_actions) * mdp.horizon
   sequences = np.indices(sizes).reshape(len(sizes), -1).T
@@ -139,7 +141,7 @@ def all_episodes(mdp: TabularMdp) -> Episodes:
 def sample_episodes(
   mdp: TabularMdp, theta, num_episodes: int, rng: np.random.Generator
 ) -> Episodes:
-  """Draws E episodes for each policy of theta [B, S, A]; leaves [B, E, H]."""
+  """Samples E episodes of each policy; theta [B, S, A] -> leaves [B, E, H]."""
   policy = tf.nn.softmax(theta).numpy()
   rows = np.arange(len(policy))[:, np.newaxis]
 
@@ -156,14 +158,14 @@ def sample_episodes(
 
 
 def dynamics_probability(mdp: TabularMdp, episodes: Episodes) -> np.ndarray:
-  """The start's and the transitions' factors of `probability`, [..., E]."""
+  """Returns the MDP's factor of the episodes' probabilities, [..., E]."""
   states, actions = episodes
   steps = mdp.transition[states[..., :-1], actions[..., :-1], states[..., 1:]]
   return mdp.initial[states[..., 0]] * np.prod(steps, axis=-1)
 
 
 def log_policy(theta, episodes: Episodes) -> np.ndarray:
-  """log pi(a_t|s_t) of theta [..., S, A]: [..., E, H]."""
+  """Returns log pi(a_t|s_t); theta [..., S, A] -> [..., E, H]."""
   table = tf.nn.log_softmax(theta).numpy()
   frames = np.einsum(
     '...ehs,...sa->...eha', np.eye(table.shape[-2])[episodes.states], table
@@ -173,7 +175,7 @@ def log_policy(theta, episodes: Episodes) -> np.ndarray:
 
 
 def probability(mdp: TabularMdp, theta, episodes: Episodes) -> np.ndarray:
-  """The episodes' probabilities under theta [..., S, A]: [..., E]."""
+  """Returns the episodes' probabilities; theta [..., S, A] -> [..., E]."""
   policy = np.exp(np.sum(log_policy(theta, episodes), axis=-1))
   return dynamics_probability(mdp, episodes) * policy
 
@@ -181,17 +183,17 @@ def probability(mdp: TabularMdp, theta, episodes: Episodes) -> np.ndarray:
 def advantage(
   mdp: TabularMdp, episodes: Episodes, baseline: np.ndarray | float = 0.0
 ) -> np.ndarray:
-  """The episode's reward from a frame on, less a baseline.
+  """Returns the rewards from each frame on, minus a baseline.
 
-  A_t = sum_{t' >= t} discount^t' r_t' - discount^t baseline_t(s_t)
+      A_t = sum_{t' >= t} discount^t' r_t' - discount^t baseline_t(s_t)
 
-  The powers count from the start: those of t' - t would make the sum of
-  A_t grad log pi_t the gradient of nothing.
+  The exponents count from the start of the episode. With exponents t' - t, the
+  sum of A_t grad log pi_t would not be the gradient of any function.
 
   Args:
     mdp: The MDP.
     episodes: Leaves [..., E, H].
-    baseline: What is expected from t on; a number or an array [H, S].
+    baseline: The expected return from t on; a number or an array [H, S].
 
   Returns:
     An array [..., E, H].
@@ -212,19 +214,19 @@ def stage(
   weight: np.ndarray | float = 1.0,
   baseline: np.ndarray | float = 0.0,
 ) -> meta_batch.Stage:
-  """Episodes end to end as a stage, T = E * H.
+  """Returns episodes end to end as a stage, T = E * H.
 
   Args:
     mdp: The MDP.
-    theta: An array [..., S, A], the behaviour's parameters.
+    theta: An array [..., S, A], the parameters of the behaviour policy.
     episodes: Leaves [..., E, H].
-    weight: What a frame's mask holds, an array [..., E] or a number: an
-      episode's probability, where all are enumerated.
-    baseline: As for `advantage`.
+    weight: The mask's value for the frames of an episode, an array [..., E] or
+      a number. With enumerated episodes it is an episode's probability.
+    baseline: As in `advantage`.
 
   Returns:
-    A `Stage`, leaves [..., T, ...], of what surrogates read: the other fields
-    are empty. Observations are one-hot, [..., T, S].
+    A `Stage`, leaves [..., T, ...], with the fields that surrogates read. The
+    other fields are empty. Observations are one-hot, [..., T, S].
   """
   shape = episodes.states.shape
   first = np.arange(mdp.horizon) == 0
@@ -252,7 +254,7 @@ def stage(
 def enumerated_stage(
   mdp: TabularMdp, theta, baseline: np.ndarray | float = 0.0
 ) -> meta_batch.Stage:
-  """Every episode, weighted with its probability under theta [S, A]."""
+  """Returns all episodes, weighted by their probability under theta [S, A]."""
   episodes = all_episodes(mdp)
   weight = probability(mdp, theta, episodes)
   return stage(mdp, theta, episodes, weight, baseline)
@@ -261,7 +263,7 @@ def enumerated_stage(
 def evaluate(
   parameters: tuple[tf.Tensor], frames: meta_batch.Stage
 ) -> inner_loop_lib.EvaluatedStage:
-  """The softmax policy of one task: ([S, A],), leaves [T, ...] -> [T]."""
+  """Evaluates the softmax policy of one task: ([S, A],), [T, ...] -> [T]."""
   return inner_loop_lib.EvaluatedStage(
     frames,
     frames.behaviour,

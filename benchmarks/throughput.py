@@ -1,7 +1,7 @@
-"""How near a meta-iteration on HalfCheetah comes to the speed of its physics.
+"""Compares the speed of meta-iterations on HalfCheetah with that of physics.
 
-Measures in one process, in turn: open-loop physics on all cores (the limit),
-Gymnasium's HalfCheetah-v5 in a Python loop, and whole meta-iterations.
+Measures three speeds in one process: open-loop physics on all cores (the
+limit), Gymnasium's HalfCheetah-v5 in a Python loop, and whole meta-iterations.
 
   python benchmarks/throughput.py --tasks=40 --episodes=20 --horizon=100
 
@@ -38,9 +38,10 @@ _PARTS = ('physics', 'acting', 'adaptation', 'update', 'other')
 def measure_physics_limit(
   environment: locomotion.HalfCheetahDirection, repeats: int = 3
 ) -> float:
-  """Env steps per second of `mujoco.rollout` over whole episodes.
+  """Returns the env steps per second of `mujoco.rollout` over whole episodes.
 
-  The best of several thread counts and repeats, for the rows of `environment`.
+  It steps the rows of `environment` and takes the best of several thread counts
+  and repeats.
   """
   model = environment.physics.models[0]
   rng = np.random.default_rng(0)
@@ -60,7 +61,7 @@ def measure_physics_limit(
 
 
 def measure_gymnasium(num_steps: int = 10_000) -> float:
-  """Env steps per second of one HalfCheetah-v5 in a Python loop."""
+  """Returns the env steps per second of one HalfCheetah-v5 in a Python loop."""
   mujoco_batch.route_warnings()
   environment = gymnasium.make('HalfCheetah-v5')
   environment.reset(seed=0)
@@ -81,7 +82,7 @@ def measure_iterations(
   optimizer_steps: int,
   iterations: int,
 ) -> tuple[float, dict[str, float]]:
-  """Env steps per second of meta-iterations, and mean seconds by part."""
+  """Returns env steps per second, and mean seconds of an iteration's parts."""
   tf.keras.utils.set_random_seed(0)
   time_step_spec = tensor_spec.from_spec(environment.time_step_spec())
   action_spec = tensor_spec.from_spec(environment.action_spec())
@@ -100,7 +101,7 @@ def measure_iterations(
     environment, agent.collect_policy, agent.adapt, adaptation_steps, seed=0
   )
   learner = maml_tf.MetaLearner(agent)
-  # The first iterations compile, and find what memory they need.
+  # The first iterations compile and allocate memory.
   warm_up = 2
   seconds = dict.fromkeys(_PARTS, 0.0)
   env_steps = 0

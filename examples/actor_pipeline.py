@@ -1,11 +1,12 @@
-"""TF-Agents' own Actor plays a Gymnasium environment with an adapted policy.
+"""TF-Agents' Actor plays a Gymnasium environment with an adapted policy.
 
   python examples/actor_pipeline.py --root_dir=runs/cheetah-...
 
-The environment is Gymnasium's HalfCheetah-v5, to which a run of `cheetah.gin`
-adapts by one step on 20 episodes: run forward. Then stock actors collect, with
-stock metrics, once with the parameters as they were meta-learned and once with
-the adapted ones. Without --root_dir the agent is new: one step gains little.
+The environment is Gymnasium's HalfCheetah-v5, whose task is to run forward. The
+agent of a `cheetah.gin` run adapts to it by one step on 20 episodes. Then stock
+actors collect with stock metrics, first with the meta-learned parameters, then
+with the adapted ones. Without --root_dir the agent is untrained, and one step
+gains little.
 """
 
 import maml_tf  # isort: skip  Before TensorFlow, which it quiets.
@@ -25,7 +26,7 @@ from maml_tf.run import trained_run
 
 
 def create_agent(environment):
-  """A new agent for an environment's specs."""
+  """Creates an untrained agent for an environment's specs."""
   time_step_spec = tensor_spec.from_spec(environment.time_step_spec())
   action_spec = tensor_spec.from_spec(environment.action_spec())
   network = actor_networks.create_actor_network(
@@ -35,7 +36,7 @@ def create_agent(environment):
 
 
 def adapt(agent, environment, state, horizon):
-  """Plays an episode in every row, and adapts the state to them by one step."""
+  """Plays an episode in every row and adapts the state by one step on them."""
   policy = agent.collect_policy
   rows = environment.batch_size
   buffer = maml_tf.EpisodeBuffer(policy.collect_data_spec, 1, rows, horizon)
@@ -46,11 +47,11 @@ def adapt(agent, environment, state, horizon):
 
 
 def play(agent, environment, state, num_episodes):
-  """Collects with a stock actor, and prints its metrics."""
+  """Collects with a stock actor and prints its metrics."""
   policy = agent.adapted_policy([parameter[0] for parameter in state])
   collector = actor.Actor(
     environment,
-    # Time steps already have a batch axis.
+    # The environment's time steps already have a batch axis.
     py_tf_eager_policy.PyTFEagerPolicy(
       policy, use_tf_function=True, batch_time_steps=False
     ),
@@ -64,7 +65,7 @@ def play(agent, environment, state, num_episodes):
 
 
 def main(argv=None):
-  """Adapts, then collects before and after."""
+  """Adapts, then collects with the policy before and after adaptation."""
   parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
   parser.add_argument('--root_dir', help='a training run of cheetah.gin')
   parser.add_argument('--episodes', type=int, default=20)

@@ -1,4 +1,4 @@
-"""A WSGI server whose connections are bounded in number and in time."""
+"""A WSGI server that limits the number and the duration of connections."""
 
 import contextlib
 import socket
@@ -8,13 +8,22 @@ from werkzeug import serving
 
 
 class BoundedServer(serving.ThreadedWSGIServer):
-  """Serves each connection in a thread of its own, so many at once.
+  """Serves a limited number of connections, each in a thread of its own.
 
-  Further connections wait to be accepted. A client has so many seconds to send
-  its one request, and as many to take the answer.
+  Further connections wait to be accepted. Each connection carries one request.
   """
 
   def __init__(self, host, port, app, connections, seconds):
+    """Starts to listen.
+
+    Args:
+      host: The address to listen at.
+      port: The port, 0 for any free one.
+      app: The WSGI application.
+      connections: The largest number of connections at the same time.
+      seconds: The time that a client has to send its request, and again to
+        receive the response [s].
+    """
     self.seconds = seconds
     self._free = threading.BoundedSemaphore(connections)
     super().__init__(host, port, app, _Handler)
@@ -31,12 +40,13 @@ class BoundedServer(serving.ThreadedWSGIServer):
 
 
 class _Handler(serving.WSGIRequestHandler):
-  """Takes one request, and hangs up on a client that lets it wait."""
+  """Answers one request and disconnects from clients that are too slow."""
 
   def setup(self):
     self.timeout = self.server.seconds
     super().setup()
-    # The socket's timeout is for silence: a byte now and then is none.
+    # The socket's timeout covers only complete silence. This timer also stops
+    # clients that send a byte now and then.
     self._deadline = threading.Timer(self.server.seconds, self._stop_reading)
     self._deadline.daemon = True
     self._deadline.start()

@@ -2,10 +2,10 @@
 
   python examples/custom_network.py
 
-Any TF-Agents `DistributionNetwork` without recurrent state does; every layer of
-it is adapted to the task and meta-learned, with no other code. Prints the
-return before and after one adaptation step on hidden goals that are never
-trained on, as training goes on.
+Any TF-Agents `DistributionNetwork` without recurrent state works. Without
+further code, all its layers are meta-learned and adapted to the task. While it
+trains, the program prints the return before and after one adaptation step on
+held-out goals.
 """
 
 import maml_tf  # isort: skip  Before TensorFlow, which it quiets.
@@ -23,14 +23,14 @@ from maml_tf.environments import point_navigation
 
 
 class ResidualNetwork(network.DistributionNetwork):
-  """x + dense(relu(layer_norm(x))), some times; then a Gaussian."""
+  """Blocks x + dense(relu(layer_norm(x))), followed by a Gaussian."""
 
   def __init__(
     self, observation_spec, action_spec, units=64, num_blocks=2, name='Residual'
   ):
     projection = normal_projection_network.NormalProjectionNetwork(
       action_spec,
-      # In units of the action's bounds, which are symmetric here.
+      # The outputs are in units of the action's bounds, symmetric here.
       mean_transform=lambda mean, spec: spec.maximum * mean,
       std_transform=lambda log_std: action_spec.maximum * tf.exp(log_std),
     )
@@ -55,7 +55,7 @@ class ResidualNetwork(network.DistributionNetwork):
 
   def call(self, observation, step_type=None, network_state=(), training=False):
     outer_rank = nest_utils.get_outer_rank(observation, self.input_tensor_spec)
-    batch = utils.BatchSquash(outer_rank)  # All outer axes as one.
+    batch = utils.BatchSquash(outer_rank)  # Joins all outer axes.
     x = self._input_layer(batch.flatten(observation))
     for block in self._blocks:
       x += block(x)
@@ -88,7 +88,7 @@ def main(argv=None):
   for iteration in range(1, flags.iterations + 1):
     learner.run(collector.collect(iteration).meta_batch)
     if iteration % 10 == 0 or iteration == flags.iterations:
-      # Iteration 0 draws tasks that training does not see.
+      # The tasks of iteration 0 are held out from training.
       before, after = collector.collect(0).returns.mean(axis=(1, 2))
       print(f'iteration {iteration}: return {before:.2f} -> {after:.2f}')
 

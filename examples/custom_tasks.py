@@ -2,9 +2,9 @@
 
   python examples/custom_tasks.py
 
-Tasks are a subclass of `maml_tf.TaskEnvironment` with five short methods; all N
-rows are stepped together with numpy. Prints the return before and after one
-adaptation step, on tasks that are never trained on, as training goes on.
+The environment is a subclass of `maml_tf.TaskEnvironment` with five short
+methods. NumPy steps all N rows together. While it trains, the program prints
+the return before and after one adaptation step on held-out tasks.
 """
 
 import maml_tf  # isort: skip  Before TensorFlow, which it quiets.
@@ -18,15 +18,15 @@ from tf_agents.specs import tensor_spec
 
 from maml_tf.learning import actor_networks
 
-_SECONDS = 0.1  # Of one step.
+_SECONDS = 0.1  # The duration of one step.
 
 
 class PointingArm(maml_tf.TaskEnvironment):
-  """One joint, pushed by a torque; the task is the angle to point at [rad].
+  """One joint, driven by a torque. The task is the target angle [rad].
 
       reward = -|angle - task|
 
-  The observation is the angle [rad] and its velocity [rad/s].
+  Observations are the angle [rad] and its velocity [rad/s].
   """
 
   def __init__(self, num_tasks, environments_per_task, horizon):
@@ -89,7 +89,7 @@ def main(argv=None):
   for iteration in range(1, flags.iterations + 1):
     learner.run(collector.collect(iteration).meta_batch)
     if iteration % 10 == 0 or iteration == flags.iterations:
-      # Iteration 0 draws tasks that training does not see.
+      # The tasks of iteration 0 are held out from training.
       before, after = collector.collect(0).returns.mean(axis=(1, 2))
       print(f'iteration {iteration}: return {before:.2f} -> {after:.2f}')
 

@@ -3,7 +3,7 @@
   python examples/learner_pipeline.py --root_dir=/tmp/points
 
 The Learner divides the tasks over two logical CPUs, writes checkpoints and
-summaries, and saves the policy. A second call goes on from the checkpoint.
+summaries, and saves the policy. A second run resumes from the checkpoint.
 """
 
 import maml_tf  # isort: skip  First: it quiets the imports of the libraries.
@@ -34,10 +34,10 @@ def main(argv: Sequence[str] | None = None) -> None:
   flags = parser.parse_args(argv)
   if flags.tasks % 2:
     parser.error('--tasks must be even: each of two replicas takes half')
-  # What the savers say of names and types that they encode by themselves.
+  # The savers warn about names and types that they themselves encode.
   logging.set_verbosity(logging.ERROR)
   warnings.filterwarnings('ignore', 'Encoding a StructuredValue')
-  # Before TensorFlow starts, which the first operation does.
+  # TensorFlow reads this configuration at its first operation.
   tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices('CPU')[0],
     [tf.config.LogicalDeviceConfiguration()] * 2,
@@ -82,11 +82,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     ],
     checkpoint_interval=flags.interval,
     strategy=strategy,
-    run_optimizer_variable_init=False,  # The agent has made its variables.
+    run_optimizer_variable_init=False,  # The agent created its variables.
   )
   for iteration in range(int(train_step.numpy()) + 1, flags.iterations + 1):
     collected = collector.collect(iteration)
-    # On-policy: each meta-batch is a data set of its own, read once.
+    # Training is on-policy: each meta-batch is a data set that is read once.
     data = tf.data.Dataset.from_tensor_slices((collected.meta_batch, ()))
     data = data.batch(flags.tasks, drop_remainder=True)
     loss_info = meta_learner.run(

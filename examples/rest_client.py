@@ -3,9 +3,10 @@
   python examples/serve_rest.py --model=runs/POINT_RUN/saved_model --port=8500
   python examples/rest_client.py --port=8500
 
-The model is one of point.gin. The client holds the state and the goal; it plays
-20 episodes, sends them to /adapt, and plays 20 more with what comes back. With
---requests=1000 it then tells how long a request takes.
+The server's model comes from a run of point.gin. The client holds the goal and
+the state of the policy. It plays 20 episodes, sends them to /adapt, and plays
+20 more with the adapted state. With --requests=1000 it then measures the time
+of a request.
 """
 
 import argparse
@@ -19,7 +20,7 @@ FIRST, MID, LAST = 0, 1, 2
 
 
 class Model:
-  """The signatures of a served model, on one connection."""
+  """Calls the signatures of a served model on one connection."""
 
   def __init__(self, port):
     self._connection = http.client.HTTPConnection('127.0.0.1', port)
@@ -34,7 +35,7 @@ class Model:
 
 
 def play(model, state, goal):
-  """Plays an episode in each of 20 rows; returns frames and mean return."""
+  """Plays an episode in each of 20 rows; returns the frames and mean return."""
   positions = [[0.0, 0.0] for _ in range(EPISODES)]
   frames, total = [], 0.0
   for t in range(HORIZON + 1):
@@ -57,7 +58,7 @@ def play(model, state, goal):
       'discount': [1.0] * EPISODES,
     }
     frames.append(frame)
-  # From time steps of rows to rows of time steps.
+  # Frames are [time][row] so far. The signature takes [row][time].
   by_name = {n: list(zip(*(f[n] for f in frames))) for n in frames[0]}
   return by_name, total / EPISODES
 

@@ -1,11 +1,11 @@
-"""Serves a SavedModel that acts and adapts over HTTP, to this machine alone.
+"""Serves a SavedModel that acts and adapts over HTTP, only on this machine.
 
   python examples/serve_rest.py --model=runs/RUN/saved_model --port=8500
 
-It needs `tensorflow` and Werkzeug, which comes with it. GET / tells the
-signatures; POST /SIGNATURE takes {name: nested lists} and returns the same. The
-state is the client's: it comes from /initial_state or /adapt and goes to
-/act_adapted or /adapt. See rest_client.py.
+It needs `tensorflow` and Werkzeug, which TensorFlow installs. GET / lists the
+signatures. POST /SIGNATURE takes an object {name: nested lists} and returns
+one. The client keeps the policy's state: /initial_state and /adapt return it,
+/act_adapted and /adapt take it. See rest_client.py.
 """
 
 import argparse
@@ -24,17 +24,19 @@ from werkzeug import wsgi
 MAX_BODY_BYTES = 32 * 2**20
 MAX_TASKS = 256
 MAX_ROWS = 100_000  # Observations of act_adapted, frames of adapt.
-MAX_ANSWER = 2**22  # Numbers.
-MAX_LISTS = 2**20  # Of a body, with its objects and their names.
-MAX_CALLS = 2  # At once: a body takes some ten times its size to parse.
-MAX_CONNECTIONS = 16  # At once: more wait to be accepted.
-SECONDS = 10.0  # To send a request; to be called; to take the answer.
+MAX_ANSWER = 2**22  # Numbers in an answer.
+MAX_LISTS = 2**20  # Lists, objects and names in a body.
+# Simultaneous calls. Parsing a body takes about ten times its size of memory.
+MAX_CALLS = 2
+MAX_CONNECTIONS = 16  # Simultaneous connections. More wait to be accepted.
+SECONDS = 10.0  # Limit of sending a request, of waiting, and of receiving.
 RANGES = {
   'batch_size': (1, MAX_TASKS),
   'step_type': (0, 2),
   'next_step_type': (0, 2),
 }
-# Not those of a web page that has its own name resolve to this machine.
+# Other names are refused: a web page could make its own resolve to this
+# machine.
 HOSTS = ['127.0.0.1', 'localhost']
 
 
@@ -66,7 +68,7 @@ def _respond(model, request, calls):
   name = request.path.strip('/')
   wanted = ['POST'] if name else ['GET', 'HEAD']
   if name and name not in model.signatures:
-    raise exceptions.NotFound(f'no signature {name}: GET / tells them')
+    raise exceptions.NotFound(f'no signature {name}: GET / lists them')
   if request.method not in wanted:
     raise exceptions.MethodNotAllowed(wanted, f'{wanted[0]} /{name}')
   if not name:
@@ -96,22 +98,30 @@ def _call(signature, body):
 
 
 def _object(pairs):
-  """A JSON object, whose names differ."""
+  """Returns a JSON object as a dict.
+
+  Raises:
+    ValueError: If a name occurs twice.
+  """
   if len(dict(pairs)) != len(pairs):
-    raise ValueError('a name stands twice in a JSON object')
+    raise ValueError('a name occurs twice in a JSON object')
   return dict(pairs)
 
 
 def _tensor(name, value, spec):
-  """Checks a nested list against what the signature declares."""
+  """Converts a nested list to a tensor and checks it against a spec.
+
+  Raises:
+    ValueError: If the list does not match the spec, or is too long.
+  """
   wanted = f'{spec.dtype.name} of shape {spec.shape.as_list()} (null is any)'
-  # Of objects: an array of text would make each as wide as the widest.
+  # In an array of text, every item would be as wide as the widest.
   array = np.asarray(value, object)
   types = set(map(type, array.flat))
   if list in types:
     raise ValueError(f'{name} is ragged: give {wanted}')
   if not types <= ({int, float} if spec.dtype.is_floating else {int}):
-    raise ValueError(f'{name} holds something else than numbers: give {wanted}')
+    raise ValueError(f'{name} holds values that are not numbers: give {wanted}')
   if not spec.shape.is_compatible_with(array.shape) or not array.size:
     raise ValueError(f'{name} has shape {list(array.shape)}: give {wanted}')
   rows = math.prod(n for n, m in zip(array.shape, spec.shape) if m is None)
@@ -142,7 +152,7 @@ def _json(content, status):
 def main():
   parser = argparse.ArgumentParser()
   parser.add_argument('--model', required=True)
-  parser.add_argument('--port', type=int, default=8500, help='0: any free one.')
+  parser.add_argument('--port', type=int, default=8500, help='0: any free port')
   arguments = parser.parse_args()
   app = create_app(tf.saved_model.load(arguments.model))
   server = bounded_server.BoundedServer(

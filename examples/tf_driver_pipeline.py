@@ -2,8 +2,9 @@
 
   python examples/tf_driver_pipeline.py
 
-Driver, replay buffer and metrics are TF-Agents' own, environment and agent
-maml_tf's. Prints the return before and after adaptation.
+The driver, the replay buffer and the metrics are those of TF-Agents. The
+environment and the agent are those of maml_tf. Prints the return before and
+after adaptation.
 """
 
 import maml_tf  # isort: skip  First: it quiets the imports of the libraries.
@@ -26,7 +27,7 @@ from maml_tf.learning import actor_networks
 def create_agent(
   environment: tf_py_environment.TFPyEnvironment,
 ) -> maml_tf.MamlAgent:
-  """An agent with the default inner loop and outer update."""
+  """Creates an agent with the default inner loop and outer update."""
   return maml_tf.MamlAgent(
     environment.time_step_spec(),
     environment.action_spec(),
@@ -48,14 +49,14 @@ def main(argv: Sequence[str] | None = None) -> None:
   tf.keras.utils.set_random_seed(0)
   rng = np.random.default_rng(0)
 
-  # A task is played in as many rows of the batch as it has episodes.
+  # Each episode of a task has its own row of the batch.
   points = point_navigation.PointNavigation(
     flags.tasks, flags.episodes, flags.horizon
   )
   environment = tf_py_environment.TFPyEnvironment(points)
   agent = create_agent(environment)
-  # An episode and the boundary that ends it. A row whose episode ends early
-  # begins another one, which is cut off.
+  # A row holds one episode and the boundary that ends it. After an early end,
+  # it holds the beginning of another episode, too.
   num_rows, num_frames = points.batch_size, flags.horizon + 1
   replay_buffer = tf_uniform_replay_buffer.TFUniformReplayBuffer(
     agent.collect_data_spec, num_rows, max_length=num_frames
@@ -71,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     environment,
     agent.collect_policy,
     [replay_buffer.add_batch, mean_return, env_steps],
-    num_episodes=num_rows * num_frames,  # More than there are: frames count.
+    # More episodes than frames: `maximum_iterations` below ends the collection.
+    num_episodes=num_rows * num_frames,
   )
   collect, train = map(common.function, (driver.run, agent.train))
 

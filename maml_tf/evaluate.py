@@ -3,7 +3,6 @@
 import maml_tf  # noqa: F401  # isort: skip  Before TensorFlow, which it quiets.
 
 import os
-import sys
 
 from absl import app
 from absl import flags
@@ -13,6 +12,7 @@ from maml_tf import evaluation
 from maml_tf.core import checks
 from maml_tf.core import cpu
 from maml_tf.core import errors
+from maml_tf.core import terminal
 from maml_tf.evaluation import report as evaluation_report
 from maml_tf.run import trained_run
 
@@ -22,7 +22,7 @@ _NUM_ADAPTATION_STEPS = flags.DEFINE_integer(
   'num_adaptation_steps', 3, 'How many steps; may exceed those of training.'
 )
 _EPISODES = flags.DEFINE_integer(
-  'episodes', None, 'Episodes a task and step. Default: as in training.'
+  'episodes', None, 'Episodes per task and step. Default: as in training.'
 )
 _STEP_SIZE_SCHEDULE = flags.DEFINE_string(
   'step_size_schedule',
@@ -30,7 +30,7 @@ _STEP_SIZE_SCHEDULE = flags.DEFINE_string(
   "'constant', or 'halve': half of the run's after the first step.",
 )
 _REFERENCES = flags.DEFINE_bool(
-  'references', False, 'Also without meta-learning, and random actions.'
+  'references', False, 'Also evaluate without meta-learning, and at random.'
 )
 _SEED = flags.DEFINE_integer('seed', None, "Default: the run's.")
 _OUT = flags.DEFINE_string('out', None, 'Where to write. Default: root_dir.')
@@ -39,9 +39,13 @@ _OUT = flags.DEFINE_string('out', None, 'Where to write. Default: root_dir.')
 def main(argv):
   """Evaluates, and returns the exit code: 0, or 2 for bad input."""
   if len(argv) > 1:
-    return _refuse(f'{argv[1]} is not a flag: see --help')
+    return terminal.print_error(
+      'evaluate', f'{argv[1]} is not a flag: see --help'
+    )
   if not _ROOT_DIR.value:
-    return _refuse('--root_dir is missing: give the folder of a training run')
+    return terminal.print_error(
+      'evaluate', '--root_dir is missing: give the folder of a training run'
+    )
   logging.set_verbosity(logging.WARNING)
   cpu.one_thread_an_operation()
   directory = _OUT.value or _ROOT_DIR.value
@@ -51,24 +55,24 @@ def main(argv):
       evaluator = _create_evaluator(run)
       os.makedirs(directory, exist_ok=True)
   except errors.UsageError as error:
-    return _refuse(error)
+    return terminal.print_error('evaluate', error)
   try:
     result = evaluator.evaluate(
-      run.initial_parameters if _REFERENCES.value else None, _say
+      run.initial_parameters if _REFERENCES.value else None, terminal.log
     )
     print(evaluation_report.table(result), flush=True)
     evaluation_report.write(result, directory)
   except OSError as error:
-    return _refuse(error)
+    return terminal.print_error('evaluate', error)
   except KeyboardInterrupt:
-    _say('evaluate: stopped, nothing is written')
-    return 130
+    return terminal.print_error('evaluate', 'stopped, nothing is written', 130)
   names = ', '.join(evaluation_report.FILES)
-  _say(f'evaluate: wrote {names} to {directory}')
+  terminal.log(f'evaluate: wrote {names} to {directory}')
   return 0
 
 
-def _create_evaluator(run):
+def _create_evaluator(run: trained_run.TrainedRun) -> evaluation.Evaluator:
+  """Creates the evaluator that the flags describe."""
   episodes = _EPISODES.value
   if episodes is None:
     episodes = run.episodes_per_task
@@ -81,15 +85,6 @@ def _create_evaluator(run):
     num_adaptation_steps=_NUM_ADAPTATION_STEPS.value,
     step_size_schedule=_STEP_SIZE_SCHEDULE.value,
   )
-
-
-def _refuse(message):
-  _say(f'evaluate: {message}')
-  return 2
-
-
-def _say(line):
-  print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == '__main__':

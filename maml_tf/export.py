@@ -3,7 +3,6 @@
 import maml_tf  # noqa: F401  # isort: skip  Before TensorFlow, which it quiets.
 
 import os
-import sys
 
 from absl import app
 from absl import flags
@@ -11,6 +10,7 @@ from absl import logging
 
 from maml_tf import serving
 from maml_tf.core import errors
+from maml_tf.core import terminal
 from maml_tf.run import trained_run
 
 _ROOT_DIR = flags.DEFINE_string('root_dir', None, 'The run.')
@@ -43,19 +43,17 @@ def main(argv):
           run.agent, parameters, _EXPORT_DIR.value, _DETERMINISTIC.value
         )
   except errors.UsageError as error:
-    print(f'export: {error}', file=sys.stderr)
-    return 2
+    return terminal.print_error('export', error)
   kind = 'acts and adapts' if _STATE.value is None else 'acts for one task'
-  print(
+  terminal.log(
     f'export: {_EXPORT_DIR.value} {kind}, after {run.iteration} iterations;'
-    f' {_size(_EXPORT_DIR.value) / 1e6:.1f} MB',
-    file=sys.stderr,
+    f' {_size(_EXPORT_DIR.value) / 1e6:.1f} MB'
   )
   return 0
 
 
-def _check(argv):
-  """Raises UsageError where flags are missing or do not fit together."""
+def _check(argv: list[str]) -> None:
+  """Raises UsageError if flags are missing or do not fit together."""
   if len(argv) > 1:
     raise errors.UsageError(f'{argv[1]} is not a flag: see --help')
   for flag in (_ROOT_DIR, _EXPORT_DIR):
@@ -68,8 +66,8 @@ def _check(argv):
     )
 
 
-def _size(directory):
-  """Bytes of all files in a directory."""
+def _size(directory: str) -> int:
+  """Returns the bytes of all files in a directory."""
   return sum(
     os.path.getsize(os.path.join(folder, name))
     for folder, _, names in os.walk(directory)

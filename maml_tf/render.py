@@ -17,6 +17,8 @@ from maml_tf.core import checks
 from maml_tf.core import cpu
 from maml_tf.core import errors
 from maml_tf.core import random_streams
+from maml_tf.core import terminal
+from maml_tf.environments import task_environment
 from maml_tf.run import trained_run
 from maml_tf.video import adaptation_video
 from maml_tf.video import video_file
@@ -46,23 +48,28 @@ _DETERMINISTIC = flags.DEFINE_bool(
 def main(argv):
   """Films, and returns the exit code: 0, 2 for bad input, 130 if stopped."""
   if len(argv) > 1:
-    return _say(f'{argv[1]} is not a flag: see --help', 2)
+    return terminal.print_error(
+      'render', f'{argv[1]} is not a flag: see --help'
+    )
   if not _ROOT_DIR.value:
-    return _say('--root_dir is missing: give the folder of a training run', 2)
+    return terminal.print_error(
+      'render', '--root_dir is missing: give the folder of a training run'
+    )
   logging.set_verbosity(logging.WARNING)
   cpu.one_thread_an_operation()
   path = _OUT.value or os.path.join(_ROOT_DIR.value, 'adaptation.gif')
   try:
     run = trained_run.load(_ROOT_DIR.value)
     with errors.usage_errors():
-      return _render(run, path)
+      _render(run, path)
   except errors.UsageError as error:
-    return _say(error, 2)
+    return terminal.print_error('render', error)
   except KeyboardInterrupt:
-    return _say('stopped, nothing is written', 130)
+    return terminal.print_error('render', 'stopped, nothing is written', 130)
+  return 0
 
 
-def _render(run, path):
+def _render(run: trained_run.TrainedRun, path: str) -> None:
   """Adapts, plays, draws."""
   video_file.check(path, _FPS.value)
   for flag in (_WIDTH, _HEIGHT):
@@ -80,21 +87,23 @@ def _render(run, path):
     episodes = _play(run, environment, task, adapted)
     states = np.concatenate([episode.states for episode in episodes])
     with contextlib.closing(
-      environment.create_painter(task, states, _WIDTH.value, _HEIGHT.value)
-    ) as painter:
+      environment.create_renderer(task, states, _WIDTH.value, _HEIGHT.value)
+    ) as renderer:
       frames = tqdm.tqdm(
-        adaptation_video.frames(painter, episodes, titles, name),
+        adaptation_video.frames(renderer, episodes, titles, name),
         total=max(len(episode.returns) for episode in episodes),
         unit='frame',
         dynamic_ncols=True,
         disable=not sys.stderr.isatty(),
       )
       video_file.write(path, frames, _FPS.value)
-  return _say(f'wrote {frames.total} frames to {path}', 0)
+  terminal.log(f'render: wrote {frames.total} frames to {path}')
 
 
-def _adapt(run, task, name):
-  """Adapts to the task and says what it did to the return."""
+def _adapt(
+  run: trained_run.TrainedRun, task: np.ndarray, name: str
+) -> task_adaptation.Adaptation:
+  """Adapts to the task and logs the returns."""
   num_episodes = _EPISODES.value
   if num_episodes is None:
     num_episodes = run.episodes_per_task
@@ -112,32 +121,46 @@ def _adapt(run, task, name):
     )
   for number, step in enumerate(adapted.steps, 1):
     if not step.taken:
-      _say(f'step {number} was not taken: {step.reason}')
+      terminal.log(f'render: step {number} was not taken: {step.reason}')
   means = ' -> '.join(f'{value:.1f}' for value in adapted.returns.mean(axis=1))
-  _say(f'{name}: return {means}, mean of {num_episodes} episodes')
+  terminal.log(
+    f'render: {name}: return {means}, mean of {num_episodes} episodes'
+  )
   return adapted
 
 
-def _play(run, environment, task, adapted):
-  """One episode before and one after, alike but for the policy."""
+def _play(
+  run: trained_run.TrainedRun,
+  environment: task_environment.TaskEnvironment,
+  task: np.ndarray,
+  adapted: task_adaptation.Adaptation,
+) -> list[adaptation_video.Episode]:
+  """Plays an episode before and one after, which differ only in the policy."""
   before = run.agent.policy.get_initial_state(None)
-  purpose = random_streams.Purpose
   after_all = len(adapted.steps) + 1
   return adaptation_video.play(
     environment,
     run.agent.adapted_policy(before, _DETERMINISTIC.value),
     (before, adapted.parameters),
     task,
-    (_key(after_all, purpose.RESET), _key(after_all, purpose.ACTION)),
+    tuple(
+      random_streams.held_out_key(_SEED.value, after_all, purpose)
+      for purpose in (
+        random_streams.Purpose.RESET,
+        random_streams.Purpose.ACTION,
+      )
+    ),
   )
 
 
-def _task(run):
-  """The task that was asked for, or one drawn from the held-out streams."""
+def _task(run: trained_run.TrainedRun) -> np.ndarray:
+  """Returns the task of --task, or one drawn from the held-out streams."""
   with contextlib.closing(run.create_environment(1, 1)) as environment:
     if _TASK.value is None:
-      generator = random_streams.generator(_key(0, random_streams.Purpose.TASK))
-      return environment.sample_tasks(1, generator)[0]
+      key = random_streams.held_out_key(
+        _SEED.value, 0, random_streams.Purpose.TASK
+      )
+      return environment.sample_tasks(1, random_streams.generator(key))[0]
     shape = environment.tasks.shape[1:]
     try:
       numbers = [float(word) for word in _TASK.value.split(',')]
@@ -149,17 +172,6 @@ def _task(run):
       ) from None
     environment.set_tasks([task])
     return task
-
-
-def _key(stage, purpose):
-  return random_streams.key(
-    _SEED.value, random_streams.HELD_OUT, stage, 0, purpose
-  )
-
-
-def _say(message, code=None):
-  print(f'render: {message}', file=sys.stderr, flush=True)
-  return code
 
 
 if __name__ == '__main__':

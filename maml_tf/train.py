@@ -5,7 +5,6 @@ import maml_tf  # noqa: F401  # isort: skip  Before TensorFlow, which it quiets.
 import datetime
 import os
 import shlex
-import sys
 
 from absl import app
 from absl import flags
@@ -14,6 +13,7 @@ import gin
 
 from maml_tf.core import cpu
 from maml_tf.core import errors
+from maml_tf.core import terminal
 from maml_tf.run import config as run_config
 from maml_tf.run import experiment
 from maml_tf.run import interruption
@@ -32,57 +32,62 @@ _STRATEGY = flags.DEFINE_enum(
   'strategy',
   'default',
   strategies.NAMES,
-  'What divides the tasks: over nothing, all GPUs, the workers of TF_CONFIG, or'
-  ' the cores of a TPU.',
+  'Divides the tasks over nothing, all GPUs, the workers of TF_CONFIG, or the'
+  ' cores of a TPU.',
 )
 _NUM_VIRTUAL_CPUS = flags.DEFINE_integer(
   'num_virtual_cpus',
   None,
-  'With --strategy=mirrored: so many logical CPUs in place of GPUs.',
+  'With --strategy=mirrored: how many logical CPUs to use in place of GPUs.',
 )
 
 
 def main(argv):
   """Trains, and returns the exit code.
 
-  0: done. 1: the run cannot go on. 2: bad input. 130, 143: stopped by Ctrl-C or
-  SIGTERM.
+  0: done. 1: the run cannot continue. 2: bad input. 130, 143: stopped by Ctrl-C
+  or SIGTERM.
   """
   if len(argv) > 1:
-    return _say(f'{argv[1]} is not a flag: see --help', 2)
+    return terminal.print_error('train', f'{argv[1]} is not a flag: see --help')
   logging.set_verbosity(logging.WARNING)
   cpu.one_thread_an_operation()
   root_dir = _ROOT_DIR.value or _new_root_dir()
   try:
     run_config.parse(_GIN_FILE.value, _GIN_BINDINGS.value)
     with errors.usage_errors():
-      # Makes what the settings of the run call, before the run does.
+      # Creates the objects that settings of the run refer to.
       gin.get_bindings('train_eval')
       strategy = strategies.create(_STRATEGY.value, _NUM_VIRTUAL_CPUS.value)
     returns = experiment.train_eval(root_dir, strategy=strategy)
   except errors.UsageError as error:
-    return _say(error, 2)
+    return terminal.print_error('train', error)
   except errors.RunError as error:
-    return _say(error, 1)
+    return terminal.print_error('train', error, 1)
   except interruption.Interrupted as error:
     stopped = f'stopped after iteration {error.iteration}'
     command = _resume_command(root_dir)
-    return _say(f'{stopped}; to go on: {command}', error.exit_code)
+    return terminal.print_error(
+      'train', f'{stopped}; to resume: {command}', error.exit_code
+    )
   except KeyboardInterrupt:
-    return _say(f'stopped at once; to go on: {_resume_command(root_dir)}', 130)
+    return terminal.print_error(
+      'train', f'stopped at once; to resume: {_resume_command(root_dir)}', 130
+    )
   path = ' -> '.join(f'{value:.1f}' for value in returns.mean(axis=(1, 2)))
-  return _say(f'return on {returns.shape[1]} held-out tasks: {path}', 0)
+  terminal.log(f'train: return on {returns.shape[1]} held-out tasks: {path}')
+  return 0
 
 
-def _new_root_dir():
-  """runs/ and the config's name and the time."""
+def _new_root_dir() -> str:
+  """Returns a folder in runs/ named after the config and the time."""
   names = [os.path.splitext(os.path.basename(f))[0] for f in _GIN_FILE.value]
   time = datetime.datetime.now().strftime('%Y%m%d-%H%M%S')
   return os.path.join('runs', '-'.join([*names, time]))
 
 
-def _resume_command(root_dir):
-  """The command that was given, with its root_dir."""
+def _resume_command(root_dir: str) -> str:
+  """Returns the command that was given, with its root_dir."""
   arguments = [f'--gin_file={shlex.quote(name)}' for name in _GIN_FILE.value]
   arguments += [
     f'--gin_bindings={shlex.quote(line)}' for line in _GIN_BINDINGS.value
@@ -93,13 +98,6 @@ def _resume_command(root_dir):
     arguments.append(f'--num_virtual_cpus={_NUM_VIRTUAL_CPUS.value}')
   arguments.append(f'--root_dir={shlex.quote(root_dir)}')
   return ' '.join(['python -m maml_tf.train', *arguments])
-
-
-def _say(message, code):
-  # Gin appends lines that say where in its call stack an error passed.
-  line = str(message).partition('\n')[0]
-  print(f'train: {line}', file=sys.stderr, flush=True)
-  return code
 
 
 if __name__ == '__main__':

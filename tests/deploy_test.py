@@ -272,7 +272,7 @@ def test_the_run_is_on_the_claimed_volume_which_the_user_may_write(
 
 
 def test_the_flags_are_those_of_train(container):
-  sources = {p.name: p.read_text() for p in (_ROOT / 'maml_tf').glob('*.py')}
+  sources = {p.name: p.read_text() for p in (_ROOT / 'maml_tf').rglob('*.py')}
   known = re.findall(r"flags\.DEFINE_\w+\(\s*'(\w+)'", sources['train.py'])
   flags = dict(a.removeprefix('--').split('=') for a in container['args'])
   assert set(flags) <= set(known)

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 from maml_tf import serving
-from maml_tf.run import run_log
+from maml_tf.run import loggers
 from maml_tf.run import trained_run
 from tests import point_agent
 
@@ -67,9 +67,9 @@ def test_a_pickle_is_heard_and_goes_off(tmp_path, unpickled):
 
 def test_a_run_is_loaded_and_resumed_without_unpickling(run, unpickled):
   assert trained_run.load(str(run)).iteration == 1
-  before = (run / run_log.METRICS_FILE).read_text()
-  run_log.RunLog(str(run), first_iteration=1, num_iterations=2).close()
-  assert (run / run_log.METRICS_FILE).read_text() == before
+  before = (run / loggers.METRICS_FILE).read_text()
+  loggers.CsvLogger(str(run), first_iteration=2).close()
+  assert (run / loggers.METRICS_FILE).read_text() == before
   assert not unpickled
 
 
@@ -88,9 +88,9 @@ def test_parameters_are_loaded_without_unpickling(agent, tmp_path, unpickled):
 
 def test_a_pickle_in_metrics_csv_is_text(tmp_path, unpickled):
   bomb = pickle.dumps(_Bomb(tmp_path / 'exploded'), protocol=0).decode()
-  path = tmp_path / run_log.METRICS_FILE
+  path = tmp_path / loggers.METRICS_FILE
   path.write_text(f'iteration,loss\n1,"{bomb}"\n2,0.5\n')
-  run_log.RunLog(str(tmp_path), 1, 3).close()
+  loggers.CsvLogger(str(tmp_path), first_iteration=2).close()
   assert path.read_text() == f'iteration,loss\n1,"{bomb}"\n'
   assert not unpickled
   assert not (tmp_path / 'exploded').exists()

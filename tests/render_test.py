@@ -12,7 +12,7 @@ from PIL import Image
 import pytest
 
 import maml_tf
-from maml_tf.environments.painting import headless_graphics
+from maml_tf.environments.rendering import headless_graphics
 from tests import command_lines
 
 
@@ -129,8 +129,8 @@ def test_a_process_without_opengl_says_what_to_install(cheetah, tmp_path):
   assert done.returncode == 2
   line = done.stderr.splitlines()[-1]
   assert line == (
-    'render: MuJoCo can draw with none of egl, osmesa here: install libegl1 or'
-    " libosmesa6, as Debian calls it, e.g. 'apt install libosmesa6'"
+    'render: MuJoCo cannot render with egl or osmesa: install the Debian'
+    " package libegl1 or libosmesa6, e.g. 'apt install libosmesa6'"
   )
   assert 'Traceback' not in done.stderr
   assert not list(tmp_path.iterdir())
@@ -163,8 +163,8 @@ def test_the_seed_draws_the_task_and_the_video_is_put_into_the_run(
     ({'fps': -1.0}, 'fps is -1.0'),
     ({'episodes': 0}, 'episodes is 0'),
     ({'num_adaptation_steps': -1}, 'num_steps is -1'),
-    ({'out': 'a.avi'}, 'a.avi is no video'),
-    ({'out': 'nowhere/a.gif'}, 'nowhere is no folder'),
+    ({'out': 'a.avi'}, 'a.avi is not a video'),
+    ({'out': 'nowhere/a.gif'}, 'nowhere is not a folder'),
   ],
 )
 def test_bad_input_is_one_line(points, values, message, capfd):

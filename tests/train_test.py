@@ -292,7 +292,7 @@ def test_process_stopped_by_ctrl_c_goes_on_by_the_command_it_prints():
   assert out == ''
   _assert_ours(lines, INTERRUPTED_LINES)
   stopped = re.fullmatch(
-    r'train: stopped after iteration (\d+); to go on: (.+)', lines[-1]
+    r'train: stopped after iteration (\d+); to resume: (.+)', lines[-1]
   )
   assert stopped
   last = int(stopped[1])

@@ -1,1 +1,1 @@
-"""`maml_tf.adapt`: one call that adapts a trained policy to one task."""
+"""`maml_tf.adapt`: adapts a trained policy to one task."""

@@ -1,8 +1,11 @@
-"""One call that adapts a trained policy to a task."""
+"""`maml_tf.adapt`: adapts a trained policy to the task of an environment."""
 
+import contextlib
 import functools
 import os
+from typing import Any
 from typing import NamedTuple
+from typing import cast
 
 import gymnasium
 import numpy as np
@@ -10,32 +13,29 @@ import tensorflow as tf
 from tf_agents.environments import py_environment
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
-from tf_agents.typing import types
 
 from maml_tf.collection import adapted_policy
 from maml_tf.collection import episode_sampler
 from maml_tf.core import action_distributions
 from maml_tf.core import checks
-from maml_tf.core import finite_checks
 from maml_tf.core import random_streams
 from maml_tf.environments import task_environment
 from maml_tf.environments.gymnasium_bridge import gymnasium_environment
-from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import maml_agent
 from maml_tf.run import trained_run
 
-# As most of Gymnasium's MuJoCo environments have it.
+# The limit of most of Gymnasium's MuJoCo environments.
 _MAX_EPISODE_STEPS = 1000
 
 
 class AdaptationStep(NamedTuple):
-  """What became of one step.
+  """The result of one adaptation step.
 
   Attributes:
-    taken: Whether the parameters were changed.
-    reason: Why not; empty if they were.
+    taken: Whether the step changed the parameters.
+    reason: Why it was rejected; empty if it was taken.
     kl: Mean KL(behaviour || policy after the step) over the frames that the
-      step learned from, nats; NaN where it was not reached.
+      step learned from, in nats; NaN if it was not computed.
   """
 
   taken: bool
@@ -52,12 +52,12 @@ class Adaptation(NamedTuple):
     returns: A float64 array [k + 1, E]: the undiscounted returns of the
       episodes played after 0, ..., k steps; NaN where playing broke off.
     steps: k `AdaptationStep`s.
-    num_discarded: An int array [k + 1]: the episodes that the environment has
-      discarded after 0, ..., k steps, others were played instead.
+    num_discarded: An int array [k + 1]: how many episodes the environment
+      discarded after 0, ..., k steps; others were played instead.
   """
 
   policy: adapted_policy.AdaptedPolicy
-  parameters: inner_loop_lib.Parameters
+  parameters: adapted_policy.Parameters
   returns: np.ndarray
   steps: tuple[AdaptationStep, ...]
   num_discarded: np.ndarray
@@ -78,17 +78,17 @@ def adapt(
 ) -> Adaptation:
   """Adapts a trained policy to the task that an environment plays.
 
-  k times it plays E episodes and takes the agent's adaptation step on them;
-  then it plays E more, to see what became of the return. A step that is not
-  finite, or that moves the policy too far, is not taken: the parameters stay
-  bit for bit as they were, and the next one is tried on new episodes. Nothing
-  that is not finite is sent to the environment: playing breaks off there.
+  Each of k times it plays E episodes and takes the agent's adaptation step on
+  them; then it plays E more, which measure the final return. A step that is not
+  finite, or that moves the policy too far, is rejected: the parameters keep
+  their bits, and the next step is tried on new episodes. No non-finite number
+  is ever sent to the environment: playing breaks off before that.
 
-  The same seed gives the same result where the environment can be seeded.
+  The same seed gives the same result if the environment can be seeded.
 
-  A Gymnasium environment whose physics or devices may raise, hang or die is
-  best given as `supervised_environments.SupervisedVectorEnv`: the episode is
-  lost then, and played again.
+  Wrap a Gymnasium environment whose physics or devices may raise, hang or die
+  in `supervised_environments.SupervisedVectorEnv`: an episode that is lost to
+  such a failure is played again.
 
   Args:
     agent_or_root_dir: An agent, or the folder of a run; see `trained_run.load`.
@@ -97,79 +97,145 @@ def adapt(
       Gymnasium environment, single or vector. It is not closed.
     num_steps: k. None: the agent's.
     episodes_per_step: E.
-    step_size: A number instead of the agent's own step sizes.
-    max_kl: The most a step may move the policy, in nats: the mean KL(behaviour
-      || new policy) over the frames that it learned from. None: no bound.
-    max_episode_steps: An episode that goes on after so many steps is cut off,
-      as by a time limit. None: a `TaskEnvironment` ends its episodes itself,
-      another environment's are cut off after 1,000 steps.
-    seed: Of the actions' noise and of the environment's resets.
-    deterministic: Whether the policy that is returned acts by the mode of its
-      distribution. While it adapts it explores.
+    step_size: Replaces the agent's own step sizes. None: they are used.
+    max_kl: The furthest a step may move the policy, in nats: the mean
+      KL(behaviour || new policy) over the frames that it learned from. None: no
+      bound.
+    max_episode_steps: Episodes are cut off after this many steps, as by a time
+      limit. None: a `TaskEnvironment` ends its episodes itself; those of other
+      environments are cut off after 1,000 steps.
+    seed: Seeds the actions' noise and the environment's resets.
+    deterministic: Whether the returned policy acts by the mode of its
+      distribution. It explores while it adapts.
 
   Returns:
     An `Adaptation`.
 
   Raises:
     ValueError: An argument is impossible, or the environment's observations or
-      actions are not those that the agent was trained on.
-    errors.UsageError: The folder holds no run.
+      actions differ from those that the agent was trained on.
+    errors.UsageError: The folder does not hold a run.
     RuntimeError: A `SupervisedVectorEnv` has failed too often.
   """
   _check(num_steps, episodes_per_step, step_size, max_kl, seed)
-  environment = _py_environment(environment)
-  agent = agent_or_root_dir
+  environment = _to_py_environment(environment)
   if isinstance(agent_or_root_dir, (str, os.PathLike)):
     agent = trained_run.load(os.fspath(agent_or_root_dir)).agent
-  if num_steps is None:
-    num_steps = agent.num_adaptation_steps
+  else:
+    agent = agent_or_root_dir
+  k = agent.num_adaptation_steps if num_steps is None else num_steps
   if max_episode_steps is None:
-    max_episode_steps = (
-      environment.horizon
-      if isinstance(environment, task_environment.TaskEnvironment)
-      else _MAX_EPISODE_STEPS
-    )
-  sampler = episode_sampler.EpisodeSampler(
-    environment, agent.collect_policy, max_episode_steps
+    max_episode_steps = _max_episode_steps(environment)
+  adaptation = _TaskAdaptation(
+    agent, environment, max_episode_steps, k, episodes_per_step, seed
   )
-  mean_kl = tf.function(functools.partial(_mean_kl, agent), autograph=False)
-  policy_state = agent.policy.get_initial_state(1)
-  returns = np.full((num_steps + 1, episodes_per_step), np.nan)
-  num_discarded = np.zeros(num_steps + 1, int)
-  steps = []
-  for stage in range(num_steps + 1):
-    _seed(environment, seed, stage)
-    noise = random_streams.generator(
-      _key(seed, stage, random_streams.Purpose.ACTION)
+  for stage in range(k):
+    adaptation.take_step(stage, step_size, max_kl)
+  with contextlib.suppress(FloatingPointError):
+    adaptation.play(k)
+  parameters = tf.nest.map_structure(lambda p: p[0], adaptation.policy_state)
+  return Adaptation(
+    agent.adapted_policy(parameters, deterministic),
+    parameters,
+    adaptation.returns,
+    tuple(adaptation.steps),
+    adaptation.num_discarded,
+  )
+
+
+class _TaskAdaptation:
+  """An adaptation under way.
+
+  Attributes:
+    policy_state: The parameters so far, leaves [1, ...].
+    returns: As in `Adaptation`, NaN where nothing has been played yet.
+    steps: An `AdaptationStep` for each step so far.
+    num_discarded: As in `Adaptation`.
+  """
+
+  def __init__(
+    self,
+    agent: maml_agent.MamlAgent,
+    environment: py_environment.PyEnvironment,
+    max_episode_steps: int,
+    num_steps: int,
+    num_episodes: int,
+    seed: int,
+  ):
+    """Begins with the meta-parameters.
+
+    Args:
+      agent: Takes the steps.
+      environment: Plays the task.
+      max_episode_steps: After this many steps an episode is cut off.
+      num_steps: k.
+      num_episodes: E.
+      seed: As in `adapt`.
+    """
+    policy = cast(adapted_policy.AdaptedPolicy, agent.collect_policy)
+    self._agent = agent
+    self._environment = environment
+    self._sampler = episode_sampler.EpisodeSampler(
+      environment, policy, max_episode_steps
     )
-    problem = ''
-    try:
-      episodes = sampler.sample(policy_state, episodes_per_step, noise)
-      returns[stage] = episodes.returns
-      num_discarded[stage] = episodes.num_discarded
-    except FloatingPointError as error:
-      problem = str(error)
-    if stage == num_steps:
-      break
-    if problem:
-      steps.append(AdaptationStep(False, problem, np.nan))
-      continue
-    # Learned step sizes know the steps that were taken.
-    index = sum(step.taken for step in steps)
-    try:
-      proposed = agent.adapt(
-        episodes.experience, policy_state, index, step_size
+    self._num_episodes = num_episodes
+    self._seed = seed
+    self._mean_kl = tf.function(
+      functools.partial(_mean_kl, policy), autograph=False
+    )
+    self.policy_state = cast(
+      adapted_policy.Parameters, policy.get_initial_state(1)
+    )
+    self.returns = np.full((num_steps + 1, num_episodes), np.nan)
+    self.steps: list[AdaptationStep] = []
+    self.num_discarded = np.zeros(num_steps + 1, int)
+
+  def play(self, stage: int) -> trajectory.Trajectory:
+    """Plays the episodes that follow `stage` steps, taken or not.
+
+    Returns:
+      A `Trajectory`, leaves [1, T, ...].
+
+    Raises:
+      FloatingPointError: A number is not finite; playing broke off there.
+    """
+    _seed_resets(self._environment, self._seed, stage)
+    noise = random_streams.generator(
+      random_streams.held_out_key(
+        self._seed, stage, random_streams.Purpose.ACTION
       )
-    except finite_checks.NonFiniteError as error:
-      steps.append(AdaptationStep(False, str(error), np.nan))
-      continue
-    kl = mean_kl(episodes.experience, proposed)
-    steps.append(_accept_step(float(kl), max_kl))
-    if steps[-1].taken:
-      policy_state = proposed
-  parameters = tuple(p[0] for p in policy_state)
-  policy = agent.adapted_policy(parameters, deterministic)
-  return Adaptation(policy, parameters, returns, tuple(steps), num_discarded)
+    )
+    episodes = self._sampler.sample(
+      self.policy_state, self._num_episodes, noise
+    )
+    self.returns[stage] = episodes.returns
+    self.num_discarded[stage] = episodes.num_discarded
+    return episodes.experience
+
+  def take_step(
+    self, stage: int, step_size: float | None, max_kl: float | None
+  ) -> None:
+    """Plays episodes and takes a step, if it is finite and within `max_kl`.
+
+    Args:
+      stage: The number of steps before this one, taken or not.
+      step_size: As in `adapt`.
+      max_kl: As in `adapt`.
+    """
+    # Learned step sizes depend on how many steps have been taken.
+    index = sum(step.taken for step in self.steps)
+    try:
+      experience = self.play(stage)
+      proposed = self._agent.adapt(
+        experience, self.policy_state, index, step_size
+      )
+    except FloatingPointError as error:  # `NonFiniteError` is one.
+      self.steps.append(AdaptationStep(False, str(error), np.nan))
+      return
+    kl = float(self._mean_kl(experience, proposed))
+    self.steps.append(_accept_step(kl, max_kl))
+    if self.steps[-1].taken:
+      self.policy_state = proposed
 
 
 def _check(num_steps, episodes_per_step, step_size, max_kl, seed):
@@ -183,8 +249,8 @@ def _check(num_steps, episodes_per_step, step_size, max_kl, seed):
   checks.integer('seed', seed, 0)
 
 
-def _py_environment(environment):
-  """Returns the environment as TF-Agents plays it."""
+def _to_py_environment(environment):
+  """Returns the environment as a `PyEnvironment`."""
   if isinstance(environment, task_environment.TaskEnvironment):
     if environment.num_tasks != 1:
       raise ValueError(
@@ -202,25 +268,26 @@ def _py_environment(environment):
   )
 
 
-def _key(seed, stage, purpose):
-  """Names a stream as `MetaCollector` does for its first task."""
-  return random_streams.key(seed, random_streams.HELD_OUT, stage, 0, purpose)
+def _max_episode_steps(environment):
+  """Returns the number of steps after which episodes are cut off."""
+  if isinstance(environment, task_environment.TaskEnvironment):
+    return environment.horizon
+  return _MAX_EPISODE_STEPS
 
 
-def _seed(environment, seed, stage):
+def _seed_resets(environment, seed, stage):
   """Seeds the resets of a stage, where the environment can be seeded."""
-  key = _key(seed, stage, random_streams.Purpose.RESET)
+  key = random_streams.held_out_key(seed, stage, random_streams.Purpose.RESET)
   if isinstance(environment, task_environment.TaskEnvironment):
     environment.seed([key])
     return
-  try:
+  # A real machine, for one, cannot be seeded.
+  with contextlib.suppress(NotImplementedError):
     environment.seed(int(random_streams.generator(key).integers(2**31)))
-  except NotImplementedError:
-    pass  # What it draws is its own affair, as in a machine.
 
 
 def _accept_step(kl: float, max_kl: float | None) -> AdaptationStep:
-  """Decides whether a step is taken."""
+  """Accepts or rejects a step with the given KL."""
   reason = ''
   if not np.isfinite(kl):
     reason = f'the KL of the step is {kl}'
@@ -233,22 +300,20 @@ def _accept_step(kl: float, max_kl: float | None) -> AdaptationStep:
 
 
 def _mean_kl(
-  agent: maml_agent.MamlAgent,
+  policy: adapted_policy.AdaptedPolicy,
   experience: trajectory.Trajectory,
-  policy_state: inner_loop_lib.Parameters,
-) -> types.Tensor:
-  """KL(behaviour || policy with this state), a mean over the valid frames."""
-  valid = ~experience.is_boundary()
+  policy_state: adapted_policy.Parameters,
+) -> tf.Tensor:
+  """Mean KL(behaviour || policy with this state) over the valid frames."""
+  valid = tf.logical_not(cast(tf.Tensor, experience.is_boundary()))
   frames = tf.nest.map_structure(
     lambda t: tf.boolean_mask(t, valid), experience
   )
   time_step = ts.TimeStep(
     frames.step_type, frames.reward, frames.discount, frames.observation
   )
-  policy = agent.collect_policy
-  return tf.reduce_mean(
-    action_distributions.kl_divergence(
-      policy.distributions.from_tensors(frames.policy_info),
-      policy.distribution(time_step, policy_state).action,
-    )
+  kl: Any = action_distributions.kl_divergence(
+    policy.distributions.from_tensors(frames.policy_info),
+    policy.distribution(time_step, policy_state).action,
   )
+  return tf.reduce_mean(kl)

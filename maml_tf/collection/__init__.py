@@ -1,1 +1,1 @@
-"""From acting to a meta-batch: policy, driver, buffer, collector."""
+"""Collection: adapted policies, rollouts and the meta-batches they fill."""

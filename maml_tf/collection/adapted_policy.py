@@ -1,5 +1,8 @@
 """A TFPolicy whose state is its parameters."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import tensorflow as tf
 from tf_agents.policies import tf_policy
 from tf_agents.trajectories import policy_step
@@ -10,13 +13,16 @@ from maml_tf.core import action_distributions
 from maml_tf.core import observation_normalizer as observation_normalizer_lib
 from maml_tf.core import parameters as parameters_lib
 
+Parameters = tuple[types.Tensor, ...]
+Noise = tuple[types.TensorOrArray, ...]
+
 
 class AdaptedPolicy(tf_policy.TFPolicy):
-  """Acts for B tasks, each with parameters of its own.
+  """Acts for B tasks, each with its own parameters.
 
   The policy state is a tuple of parameter tensors, leaves [B, ...]. A time step
   carries N = B * E observations, grouped by task (B = N: one each). Without a
-  state `action` acts with its initial parameters.
+  state, `action` uses the initial parameters.
   """
 
   def __init__(
@@ -25,7 +31,7 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     action_spec: types.NestedTensorSpec,
     network: parameters_lib.ParameterizedNetwork,
     distributions: action_distributions.ActionDistributions,
-    initial_parameters: tuple[types.Tensor, ...],
+    initial_parameters: Sequence[tf.Tensor | tf.Variable],
     observation_normalizer: (
       observation_normalizer_lib.ObservationNormalizer | None
     ) = None,
@@ -43,15 +49,15 @@ class AdaptedPolicy(tf_policy.TFPolicy):
       initial_parameters: The initial state, one tensor or variable for each
         parameter, without the leading B: the meta-parameters, or the adapted
         parameters of one task.
-      observation_normalizer: What the observations go through before the
-        network sees them. None: nothing.
+      observation_normalizer: Normalises observations before the network sees
+        them. None: they are not normalised.
       emit_behaviour: Whether `policy_info` holds the parameters of the
-        distribution that the action was drawn from, as training needs it.
+        distribution that the action was drawn from, which training needs.
       deterministic: Whether to act by the distribution's mode.
       name: The name of the policy.
     """
-    # A reset at FIRST steps would wipe the adapted parameters; a clipped action
-    # is not the one that was sampled.
+    # An automatic reset at FIRST steps would wipe the adapted parameters. The
+    # action is scored as sampled, so the environment clips it, not the policy.
     super().__init__(
       time_step_spec,
       action_spec,
@@ -67,10 +73,9 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     self._observation_normalizer = observation_normalizer
     self._emit_behaviour = emit_behaviour
     self._deterministic = deterministic
-    # Follows tf.random.set_seed; only callers that pass no noise draw from it.
-    self._generator = tf.random.Generator.from_seed(
-      tf.random.uniform([], maxval=tf.int64.max, dtype=tf.int64)
-    )
+    # Seeded by tf.random.set_seed; used only where the caller passes no noise.
+    seed: Any = tf.random.uniform([], maxval=tf.int64.max, dtype=tf.int64)
+    self._generator = tf.random.Generator.from_seed(seed)
 
   @property
   def distributions(self) -> action_distributions.ActionDistributions:
@@ -80,10 +85,10 @@ class AdaptedPolicy(tf_policy.TFPolicy):
   def act(
     self,
     time_step: ts.TimeStep,
-    policy_state: tuple[types.Tensor, ...],
-    noise: tuple[types.Tensor, ...],
+    policy_state: Parameters,
+    noise: Noise,
   ) -> policy_step.PolicyStep:
-    """Acts with noise that the caller drew.
+    """Acts with the caller's noise.
 
     Args:
       time_step: A `TimeStep`, leaves [N, ...].
@@ -109,12 +114,12 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     )
 
   def _variables(self):
-    normalizer = self._observation_normalizer
-    return self._network.variables_tuple + (
-      normalizer.variables if normalizer else ()
-    )
+    variables = self._network.variables_tuple
+    if self._observation_normalizer:
+      variables = (*variables, *self._observation_normalizer.variables)
+    return variables
 
-  def _distribution(self, time_step, policy_state):
+  def _distribution(self, time_step, policy_state: Any):
     if not policy_state:
       policy_state = self._get_initial_state(1)
     tensors = self._per_task_distributions(time_step, policy_state)
@@ -148,7 +153,7 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     )
     return self._distributions.to_tensors(distribution)
 
-  def _action(self, time_step, policy_state, seed=None):
+  def _action(self, time_step, policy_state: Any, seed=None):
     noise = self._distributions.random_noise(
       _size(time_step.step_type), self._generator, seed
     )
@@ -158,24 +163,24 @@ class AdaptedPolicy(tf_policy.TFPolicy):
 def act_batch_invariant(
   policy: AdaptedPolicy,
   time_step: ts.TimeStep,
-  policy_state: tuple[types.Tensor, ...],
-  noise: tuple[types.Tensor, ...],
+  policy_state: Parameters,
+  noise: Noise,
 ) -> policy_step.PolicyStep:
-  """Acts, to the last bit the same however many tasks act together.
+  """Acts with the same bits however many tasks act together.
 
   Args:
-    policy: What acts.
+    policy: The policy.
     time_step: As for `AdaptedPolicy.act`, without reward and discount.
     policy_state: As for `AdaptedPolicy.act`.
     noise: As for `AdaptedPolicy.act`.
 
   Returns:
-    A `PolicyStep` without a state, which is that of before.
+    A `PolicyStep` without a state: acting does not change the state.
   """
   is_lone_task = bool(policy_state) and policy_state[0].shape[0] == 1
   if is_lone_task:
-    # TensorFlow multiplies one matrix otherwise than several: a lone task acts
-    # beside itself.
+    # TensorFlow has another kernel for a single matrix product than for a batch
+    # of them, so a lone task acts in a batch of two copies.
     time_step, policy_state, noise = tf.nest.map_structure(
       lambda t: tf.concat([t, t], axis=0), (time_step, policy_state, noise)
     )

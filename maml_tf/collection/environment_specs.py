@@ -1,4 +1,4 @@
-"""Whether a policy can act in an environment; if not, one line says why."""
+"""Checks that a policy can act in an environment; else one line says why."""
 
 import numpy as np
 import tensorflow as tf
@@ -11,9 +11,9 @@ def check_match(
 ) -> None:
   """Compares an environment's specs with those that a policy was made for.
 
-  Structure and shapes must be equal, integers meet integers and floats floats.
-  The bounds of integer actions must be equal too; those of continuous actions
-  may be others, since actions are clipped.
+  Structure and shapes must be equal; integers must match integers, and floats
+  floats. The bounds of integer actions must be equal too. Those of continuous
+  actions may differ, since actions are clipped.
 
   Args:
     environment: The environment, batched or not.
@@ -65,7 +65,7 @@ def _same_choices(theirs, ours):
   if not _same_kind(theirs, ours):
     return False
   return not _is_integer(theirs) or all(
-    np.array_equal(*np.broadcast_arrays(bound(theirs), bound(ours)))
+    np.all(np.equal(bound(theirs), bound(ours)))
     for bound in (lambda spec: spec.minimum, lambda spec: spec.maximum)
   )
 
@@ -79,7 +79,7 @@ def _dtype(spec):
 
 
 def _describe(specs):
-  """A nest of specs in a line, without the names that nobody chose."""
+  """Describes a nest of specs in one line, without their default names."""
 
   def describe(spec):
     text = f'{np.dtype(_dtype(spec)).name} {list(spec.shape)}'

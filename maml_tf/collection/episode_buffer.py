@@ -4,9 +4,8 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
-from tf_agents.typing import types
 
-# TensorFlow's kernels and XLA's take memory to be aligned so.
+# In bytes. The kernels of TensorFlow and XLA rely on it.
 _ALIGNMENT = 64
 
 
@@ -18,8 +17,8 @@ class EpisodeBuffer:
   T = E * (horizon + 1): an episode is its transitions, a LAST frame with the
   final observation, and LAST/LAST padding if it ended early.
 
-  A frame is held once: the tensors of a stage are the memory that it was
-  written to, and the next stage is written to other memory.
+  Reading copies nothing: the tensors of a stage share the memory that its
+  frames were written to, and the next stage gets new memory.
   """
 
   def __init__(
@@ -36,7 +35,7 @@ class EpisodeBuffer:
         `collect_data_spec` of a policy.
       num_tasks: B.
       episodes_per_task: E.
-      horizon: The most transitions of an episode.
+      horizon: The maximum number of transitions of an episode.
     """
     self._frame_spec = frame_spec
     self._num_tasks = num_tasks
@@ -77,19 +76,19 @@ class EpisodeBuffer:
     return returns.reshape(self._num_tasks, self._episodes_per_task)
 
   def num_transitions(self) -> int:
-    """Returns how many transitions (env steps) the buffer holds."""
+    """Returns the number of transitions (env steps) in the buffer."""
     return int(np.sum(self._stage().step_type != ts.StepType.LAST))
 
   def frames(self) -> trajectory.Trajectory:
-    """Returns what `read` would, as read-only arrays [B, T, ...].
+    """Returns the frames as read-only arrays [B, T, ...]; `read` gives tensors.
 
-    They show the buffer's memory as it is now: use them before the next frame.
+    The arrays share the buffer's memory: use them before the next frame.
     """
     return tf.nest.map_structure(self._read_only_by_task, self._stage())
 
   def read(self) -> trajectory.Trajectory:
     """Returns all frames, tensors [B, T, ...], and empties the buffer."""
-    frames: types.NestedTensor = tf.nest.map_structure(
+    frames: trajectory.Trajectory = tf.nest.map_structure(
       lambda array: _hand_over(self._by_task(array)), self._stage()
     )
     self.clear()
@@ -122,7 +121,7 @@ class EpisodeBuffer:
 
 
 def _aligned_zeros(shape, dtype):
-  """Like `np.zeros`, at an address that TensorFlow takes as it is."""
+  """Like `np.zeros`, aligned so that TensorFlow need not copy the memory."""
   size = int(np.prod(shape)) * np.dtype(dtype).itemsize
   memory = np.zeros(size + _ALIGNMENT, np.uint8)
   start = -memory.ctypes.data % _ALIGNMENT
@@ -130,10 +129,10 @@ def _aligned_zeros(shape, dtype):
 
 
 def _hand_over(array):
-  """Makes a tensor of an array that nobody writes to any more.
+  """Makes a tensor of an array that is not written to any more.
 
-  `tf.constant` would copy it, so that it could be written to; what DLPack knows
-  no type for, as booleans, is copied.
+  DLPack shares the memory, `tf.constant` copies it. DLPack has no type for some
+  arrays, such as booleans: those are copied.
   """
   if array.dtype.kind in 'fiu':
     return tf.experimental.dlpack.from_dlpack(array.__dlpack__())

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 import time
 from typing import NamedTuple
+from typing import cast
 
 import numpy as np
 from tf_agents.trajectories import trajectory
@@ -68,8 +69,8 @@ class Collected(NamedTuple):
 class MetaCollector:
   """Collects all stages of a meta-batch with one environment.
 
-  Every draw comes from a stream named by (seed, iteration, stage, task index,
-  purpose): the same iteration is collected again bit for bit.
+  Every draw comes from a stream keyed by (seed, iteration, stage, task index,
+  purpose): collecting an iteration again gives the same bits.
   """
 
   def __init__(
@@ -95,8 +96,8 @@ class MetaCollector:
         that are not finite, as `MamlAgent.adapt` does.
       num_adaptation_steps: X.
       seed: The run's seed.
-      first_task_index: The place of this environment's first task in the whole
-        meta-batch, when tasks are divided over workers.
+      first_task_index: The index of this environment's first task in the whole
+        meta-batch, if tasks are divided over workers.
       jit_compile: Whether XLA compiles the policy's forward pass.
       prepare: (trajectory, policy state that acted) -> `Stage`, such as
         `MamlAgent.prepare`: adaptation and `train` then read the same prepared
@@ -128,7 +129,7 @@ class MetaCollector:
 
   @property
   def returns_shape(self) -> tuple[int, int, int]:
-    """(X + 1, B, E), the shape of what `collect` returns as returns."""
+    """The shape of the collected returns, (X + 1, B, E)."""
     return (
       self._num_adaptation_steps + 1,
       self._environment.num_tasks,
@@ -136,9 +137,9 @@ class MetaCollector:
     )
 
   def blank_meta_batch(self) -> meta_batch.MetaBatch:
-    """Returns a `MetaBatch` of the shape that `collect` gives, all boundaries.
+    """Returns a `MetaBatch` shaped like `collect`'s that holds only boundaries.
 
-    A graph can be made for it before anything is collected.
+    A graph can be traced for it before anything is collected.
     """
     self._buffer.clear()
     state = self._policy.get_initial_state(self._environment.num_tasks)
@@ -200,8 +201,11 @@ class MetaCollector:
     """
     self._environment.set_tasks(self._sample_tasks(iteration))
     if policy_state is None:
-      policy_state = self._policy.get_initial_state(self._environment.num_tasks)
-    # A collection that was cut has left what it had.
+      policy_state = cast(
+        adapted_policy.Parameters,
+        self._policy.get_initial_state(self._environment.num_tasks),
+      )
+    # An interrupted collection leaves frames behind.
     self._buffer.clear()
     for stage in range(self._num_adaptation_steps + 1):
       self._environment.seed(
@@ -253,10 +257,9 @@ class MetaCollector:
     return policy_state
 
   def _keys(self, iteration, stage, purpose):
-    return [
-      random_streams.key(self._seed, iteration, stage, index, purpose)
-      for index in self._task_indices
-    ]
+    return random_streams.task_keys(
+      self._seed, iteration, stage, self._task_indices, purpose
+    )
 
   def _sample_tasks(self, iteration):
     keys = self._keys(iteration, 0, random_streams.Purpose.TASK)

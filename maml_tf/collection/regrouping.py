@@ -1,12 +1,13 @@
-"""What stock drivers and buffers give, as tasks: rows [N, T'] to [B, T].
+"""Regroups what stock drivers and buffers give: rows [N, T'] to tasks [B, T].
 
-The N = B * E rows are grouped by task (row = b * E + e) and laid end to end: T
-is E * T'. A row holds episodes of any lengths, as a stock driver walks through
-them: transitions, the LAST -> FIRST boundary with the final observation, the
-next episode. It may begin and end in the middle of an episode.
+The N = B * E rows are grouped by task (row = b * E + e) and laid end to end, so
+T is E * T'. A row holds episodes of any lengths, as a stock driver records
+them: transitions, the LAST -> FIRST boundary with the final observation, then
+the next episode. It may begin and end in the middle of an episode.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
@@ -26,14 +27,14 @@ def group_by_task(
 ) -> trajectory.Trajectory:
   """Lays the rows of each task end to end, as the losses read them.
 
-  Nothing is to leak from one row into the next, so a piece of an episode
-  becomes an episode: it begins with FIRST, and where it is cut off, its last
-  frame becomes a boundary. That transition is lost, since the row does not hold
-  what its action led to; but its observation is the final one of the
-  transitions before it, whose value the advantages go on with. A transition
+  A piece of an episode becomes a whole one, so that nothing leaks from one row
+  into the next: it begins with FIRST, and if it is cut off, its last frame
+  becomes a boundary. That transition is lost, since the row does not hold the
+  observation that it led to. Its own observation becomes the final one of the
+  transitions before it, from whose value the advantages bootstrap. A transition
   that terminates needs no successor and stays.
 
-  Rows that hold whole episodes with their boundaries stay as they are.
+  Rows of whole episodes with their boundaries do not change.
 
   Args:
     experience: A `Trajectory`, leaves [N, T', ...].
@@ -44,20 +45,19 @@ def group_by_task(
     A `Trajectory`, leaves [B, T, ...].
 
   Raises:
-    ValueError: The experience is not of that structure or shape.
+    ValueError: The experience has another structure or shape.
   """
-  if not tf.is_tensor(num_tasks):
-    num_tasks = checks.integer('num_tasks', num_tasks, 1)
+  num_tasks = _check_num_tasks(num_tasks)
   experience = validate_frames(experience, frame_spec)
   num_rows, length = (_size(experience.step_type, axis) for axis in (0, 1))
   if _are_known(num_rows, num_tasks) and num_rows % num_tasks:
     raise ValueError(
       f'experience has {num_rows} rows, which {num_tasks} tasks cannot share:'
-      ' give equally many for each task, grouped by task'
+      ' give the same number of rows for each task, grouped by task'
     )
-  num_frames = num_rows // num_tasks * length
+  shape: list[Any] = [num_tasks, num_rows // num_tasks * length]
   return tf.nest.map_structure(
-    lambda t: tf.reshape(t, [num_tasks, num_frames, *t.shape[2:]]),
+    lambda t: tf.reshape(t, [*shape, *t.shape[2:]]),
     _close_episodes(experience),
   )
 
@@ -67,24 +67,24 @@ def validate_frames(
   frame_spec: trajectory.Trajectory,
   name: str = 'experience',
 ) -> trajectory.Trajectory:
-  """Makes sure that an experience is what a policy records.
+  """Checks that an experience has the structure that a policy records.
 
   Args:
     experience: A `Trajectory`, leaves [N, T', ...].
     frame_spec: A `Trajectory` of specs of one frame.
-    name: What the user calls it.
+    name: Its name in messages.
 
   Returns:
-    The experience, of tensors.
+    The experience, as tensors.
 
   Raises:
-    ValueError: It is not of that structure, shape or type, or is empty.
+    ValueError: It has another structure, shape or type, or is empty.
   """
   _check_structure(experience, frame_spec, name)
   try:
     experience = tf.nest.map_structure(tf.convert_to_tensor, experience)
   except (TypeError, ValueError) as error:
-    raise ValueError(f'{name} is not of tensors: {error}') from None
+    raise ValueError(f'{name} does not consist of tensors: {error}') from None
   _check_shapes(experience, frame_spec, name)
   return experience
 
@@ -102,16 +102,17 @@ def stage_and_state(
     experience: A `Trajectory`, leaves [N, T', ...].
     policy_state: The parameters of each task, leaves [B, ...]; or of each row,
       leaves [N, ...], the same for all rows of a task.
-    num_tasks: B. None: as many as the policy state has parameter sets.
+    num_tasks: B. None: the number of parameter sets in the policy state.
     frame_spec: A `Trajectory` of specs of one frame.
     state_spec: Specs of the parameters of one task.
 
   Raises:
-    ValueError: An argument is of another structure or shape.
+    ValueError: An argument has another structure or shape.
   """
   _check_state(policy_state, state_spec)
   num_sets = _size(policy_state[0])
-  num_tasks = num_sets if num_tasks is None else num_tasks
+  if num_tasks is None:
+    num_tasks = num_sets
   stage = group_by_task(experience, num_tasks, frame_spec)
   num_rows = _size(experience.step_type)
   if not _are_known(num_sets, num_tasks, num_rows) or num_sets == num_tasks:
@@ -122,11 +123,18 @@ def stage_and_state(
       f' {num_tasks} tasks, or one for each of the {num_rows} rows'
     )
   per_task = num_rows // num_tasks
-  return stage, tuple(p[::per_task] for p in policy_state)
+  return stage, _take_every(per_task, policy_state)
+
+
+def _check_num_tasks(num_tasks: Any) -> Any:
+  """Returns the number of tasks: a tensor, or an int of at least 1."""
+  if tf.is_tensor(num_tasks):
+    return num_tasks
+  return checks.integer('num_tasks', num_tasks, 1)
 
 
 def _close_episodes(experience):
-  """Makes an episode of every piece of one, in rows [N, T', ...]."""
+  """Makes every piece of an episode a whole one, in rows [N, T', ...]."""
   step_type, next_step_type = experience.step_type, experience.next_step_type
   nothing = tf.fill(tf.shape(step_type[:, :1]), -1)
   successor = tf.concat([step_type[:, 1:], nothing], 1)
@@ -171,6 +179,11 @@ def _check_state(policy_state, state_spec):
       )
 
 
+def _take_every(step, tensors):
+  """Takes the rows 0, step, 2 step, ... of each tensor."""
+  return tuple(tensor[::step] for tensor in tensors)
+
+
 def _name(dtype):
   return tf.as_dtype(dtype).name
 
@@ -181,17 +194,15 @@ def _check_structure(experience, frame_spec, name):
   except (TypeError, ValueError):
     raise ValueError(
       f'{name} is not what collect_policy records: give a Trajectory of'
-      ' frames that it acted in, with its policy_info'
+      ' frames in which it acted, with its policy_info'
     ) from None
 
 
 def _check_shapes(experience, frame_spec, name):
   """Raises ValueError unless every leaf is [N, T', ...] and of its type."""
   rows = experience.step_type.shape[:2]
-  for (path, tensor), spec in zip(
-    nest_utils.flatten_with_joined_paths(experience),
-    tf.nest.flatten(frame_spec),
-  ):
+  leaves: Any = nest_utils.flatten_with_joined_paths(experience)
+  for (path, tensor), spec in zip(leaves, tf.nest.flatten(frame_spec)):
     expected = rows.concatenate(spec.shape)
     if rows.rank != 2 or not tensor.shape.is_compatible_with(expected):
       raise ValueError(
@@ -214,7 +225,7 @@ def _check_shapes(experience, frame_spec, name):
     )
 
 
-def _size(tensor, axis=0):
+def _size(tensor: Any, axis: int = 0) -> Any:
   """The size of an axis: an int where it is known, else a tensor."""
   size = tf.compat.dimension_value(tensor.shape[axis])
   return tf.shape(tensor)[axis] if size is None else size

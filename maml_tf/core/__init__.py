@@ -1,1 +1,1 @@
-"""What every room stands on: data, parameters, distributions, randomness."""
+"""Foundations of all rooms: data, parameters, distributions, randomness."""

@@ -1,4 +1,4 @@
-"""Action distributions as tensors: stored, rebuilt, drawn from given noise."""
+"""Action distributions as tensors: storing, rebuilding and sampling them."""
 
 import functools
 import math
@@ -18,11 +18,11 @@ _HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
 
 
 class NoiseSpec(NamedTuple):
-  """What one part of an action is drawn from.
+  """The noise from which one part of an action is sampled.
 
   Attributes:
     kind: 'normal' (standard normal) or 'gumbel' (standard Gumbel).
-    shape: The noise's shape for one time step.
+    shape: The shape of the noise for one time step.
   """
 
   kind: str
@@ -32,21 +32,20 @@ class NoiseSpec(NamedTuple):
 class ActionDistributions:
   """The family of distributions that a policy network returns.
 
-  The network's output is one TFP distribution or a nest of them, one for each
-  part of the action. Log-probabilities, divergences and entropies are summed
-  over the parts and over the action's dimensions; what remains are the
-  `outer_dims` leading axes.
+  The network's output is a TFP distribution or a nest of them, one for each
+  part of the action. This class stores distributions as tensors, rebuilds them,
+  and samples actions from given noise.
   """
 
   def __init__(self, example: types.NestedDistribution):
-    """Remembers the structure of the distributions.
+    """Records the structure of the distributions.
 
     Args:
-      example: What the network returns for a batch of observations.
+      example: The network's output for a batch of one observation.
 
     Raises:
-      ValueError: A distribution cannot be drawn from noise, or has a parameter
-        without the batch axis.
+      ValueError: If a distribution cannot be sampled from noise, or has a
+        parameter without the batch axis.
     """
     self._templates = tf.nest.map_structure(
       distribution_utils.get_parameters, example
@@ -60,18 +59,26 @@ class ActionDistributions:
 
   @property
   def tensor_specs(self) -> types.NestedTensorSpec:
-    """Specs of what `to_tensors` returns, without the leading axes."""
+    """Specs of the result of `to_tensors`, without the leading axes."""
     return self._tensor_specs
 
   @property
   def noise_specs(self) -> tuple[NoiseSpec, ...]:
-    """What `sample` wants, one entry for each part of the action, in order."""
+    """Specs of the noise for `sample`, one for each part of the action."""
     return tuple(self._noise_specs)
 
   def to_tensors(
     self, distributions: types.NestedDistribution
   ) -> types.NestedTensor:
-    """Returns the tensors that define the distributions: a tuple of dicts."""
+    """Returns the parameters of distributions.
+
+    Args:
+      distributions: The network's output, batch shape [N, ...].
+
+    Returns:
+      A tuple with a dict for each part of the action, which maps names of
+      parameters to tensors [N, ...].
+    """
     return tuple(
       distribution_utils.parameters_to_dict(
         distribution_utils.get_parameters(d), tensors_only=True
@@ -82,7 +89,14 @@ class ActionDistributions:
   def from_tensors(
     self, tensors: types.NestedTensor
   ) -> types.NestedDistribution:
-    """Rebuilds the distributions from what `to_tensors` returned."""
+    """Rebuilds distributions.
+
+    Args:
+      tensors: A result of `to_tensors`, with any leading axes.
+
+    Returns:
+      A nest of distributions, with the leading axes as their batch shape.
+    """
     return tf.nest.pack_sequence_as(
       self._templates,
       [
@@ -98,14 +112,14 @@ class ActionDistributions:
     distributions: types.NestedDistribution,
     noise: tuple[types.Tensor, ...],
   ) -> types.NestedTensor:
-    """Draws actions from noise, so that the caller owns the randomness.
+    """Samples actions from given noise.
 
     Args:
-      distributions: What the network returned, batch shape [N, ...].
+      distributions: The network's output, batch shape [N, ...].
       noise: One tensor [N, *shape] for each of `noise_specs`.
 
     Returns:
-      A nest of actions, [N, ...].
+      A nest of actions [N, ...].
     """
     flat = [
       _sample(d, n) for d, n in zip(tf.nest.flatten(distributions), noise)
@@ -115,7 +129,15 @@ class ActionDistributions:
   def draw_noise(
     self, rng: np.random.Generator, outer_shape: tuple[int, ...]
   ) -> tuple[np.ndarray, ...]:
-    """Draws noise for `sample` outside TensorFlow, float32 [*outer, *shape]."""
+    """Draws noise for `sample` with NumPy.
+
+    Args:
+      rng: The generator to draw from.
+      outer_shape: The leading axes, such as (N,).
+
+    Returns:
+      One float32 array [*outer_shape, *shape] for each of `noise_specs`.
+    """
     return tuple(
       rng.standard_normal((*outer_shape, *spec.shape), dtype=np.float32)
       if spec.kind == 'normal'
@@ -129,24 +151,24 @@ class ActionDistributions:
     generator: tf.random.Generator,
     seed: types.Seed | None = None,
   ) -> tuple[types.Tensor, ...]:
-    """Draws noise for `sample` inside TensorFlow, float32 [num, *shape].
+    """Draws noise for `sample` with TensorFlow.
 
     Args:
-      num: The number of time steps N.
-      generator: Where the numbers come from if there is no seed.
-      seed: An int seed, or a stateless one of shape [2].
+      num: N, the number of time steps.
+      generator: The source of randomness if there is no seed.
+      seed: An int seed, or a stateless seed of shape [2].
 
     Returns:
-      One tensor for each of `noise_specs`.
+      One float32 tensor [N, *shape] for each of `noise_specs`.
     """
     if seed is None:
       seed = generator.make_seeds()[:, 0]
-    seed = tf.cast(seed, tf.int64)
-    if seed.shape.rank == 0:
-      seed = tf.stack([seed, 0])
+    key = tf.cast(seed, tf.int64)
+    if key.shape.rank == 0:
+      key = tf.stack([key, 0])
     return tuple(
       _stateless_noise(
-        spec, num, tf.random.experimental.stateless_fold_in(seed, part)
+        spec, num, tf.random.experimental.stateless_fold_in(key, part)
       )
       for part, spec in enumerate(self._noise_specs)
     )
@@ -175,7 +197,16 @@ def log_prob(
   actions: types.NestedTensor,
   outer_dims: int = 1,
 ) -> types.Tensor:
-  """Log-probability of `actions`, summed over parts and action dimensions."""
+  """Returns log-probabilities, summed over parts and action dimensions.
+
+  Args:
+    distributions: A nest of distributions with `outer_dims` leading axes.
+    actions: A nest of tensors with the same leading axes.
+    outer_dims: The number of leading axes that remain.
+
+  Returns:
+    A tensor [...] of the leading axes.
+  """
 
   def part(distribution, action):
     gaussian = _gaussian(distribution)
@@ -194,7 +225,16 @@ def kl_divergence(
   q: types.NestedDistribution,
   outer_dims: int = 1,
 ) -> types.Tensor:
-  """KL(p || q), summed over parts and action dimensions."""
+  """Returns KL(p || q) in nats, summed over parts and action dimensions.
+
+  Args:
+    p: A nest of distributions with `outer_dims` leading axes.
+    q: A nest of distributions with the same leading axes.
+    outer_dims: The number of leading axes that remain.
+
+  Returns:
+    A tensor [...] of the leading axes.
+  """
 
   def part(p, q):
     a, b = _gaussian(p), _gaussian(q)
@@ -202,7 +242,7 @@ def kl_divergence(
       return _sum(p.kl_divergence(q), outer_dims)
     ratio = a.scale * b.inverse_scale
     z = (a.loc - b.loc) * b.inverse_scale
-    # ratio^2 - 1 as a product: exact where the two are nearly the same.
+    # The product is more accurate than ratio^2 - 1 if the scales almost agree.
     squares = (ratio - 1.0) * (ratio + 1.0) + tf.square(z)
     return 0.5 * _sum(squares, outer_dims) - _sum(
       tf.math.log(ratio), outer_dims
@@ -214,7 +254,15 @@ def kl_divergence(
 def entropy(
   distributions: types.NestedDistribution, outer_dims: int = 1
 ) -> types.Tensor:
-  """Entropy in nats, summed over parts and action dimensions."""
+  """Returns entropies in nats, summed over parts and action dimensions.
+
+  Args:
+    distributions: A nest of distributions with `outer_dims` leading axes.
+    outer_dims: The number of leading axes that remain.
+
+  Returns:
+    A tensor [...] of the leading axes.
+  """
 
   def part(distribution):
     gaussian = _gaussian(distribution)
@@ -228,10 +276,10 @@ def entropy(
 
 
 class _Gaussian(NamedTuple):
-  """Independent normals.
+  """The parameters of independent normal distributions.
 
   TFP's formulas divide by the scale several times, and their derivatives more
-  often; divisions are slow. Here the inverse is taken once.
+  often. Divisions are slow, so the functions here compute the inverse once.
   """
 
   loc: types.Tensor
@@ -240,7 +288,7 @@ class _Gaussian(NamedTuple):
 
 
 def _gaussian(distribution):
-  """The normals that a distribution is made of; None if it is another."""
+  """Returns the parameters of normal distributions, None for other families."""
   parameters = distribution.parameters
   if isinstance(distribution, tfd.MultivariateNormalDiag):
     scale = parameters.get('scale_diag')
@@ -254,7 +302,7 @@ def _gaussian(distribution):
 
 
 def _sum_parts(fn, *nests):
-  """Sums `fn` over the parts of nests of the same structure."""
+  """Sums `fn` over the parts of nests that have the same structure."""
   return tf.add_n([fn(*parts) for parts in zip(*map(tf.nest.flatten, nests))])
 
 
@@ -265,18 +313,26 @@ def _sum(value, outer_dims):
 def _without_batch(
   distribution: tfd.Distribution, tensor: types.Tensor
 ) -> tf.TensorSpec:
-  """The spec of one of the distribution's parameters at one time step."""
+  """Returns the spec of a distribution's parameter at one time step.
+
+  Raises:
+    ValueError: If the parameter has no batch axis.
+  """
   if tensor.shape.rank == 0 or tensor.shape[0] != distribution.batch_shape[0]:
     raise ValueError(
       'The action distribution has a parameter of shape'
-      f' {tuple(tensor.shape)} that all time steps share: give it the batch'
+      f' {tuple(tensor.shape)}, shared by all time steps: give it the batch'
       ' axis of the observations.'
     )
   return tf.TensorSpec(tensor.shape[1:], tensor.dtype)
 
 
 def _noise_spec(distribution: tfd.Distribution) -> NoiseSpec:
-  """Returns what one distribution, of batch shape [1, ...], is drawn from."""
+  """Returns the noise for one distribution of batch shape [1, ...].
+
+  Raises:
+    ValueError: If a distribution of this family cannot be sampled from noise.
+  """
   if isinstance(distribution, (tfd.Normal, tfd.MultivariateNormalDiag)):
     shape = (*distribution.batch_shape[1:], *distribution.event_shape)
     return NoiseSpec('normal', tuple(shape))

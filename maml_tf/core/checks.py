@@ -1,13 +1,14 @@
-"""Checks of the values that users set: one line that says what to give."""
+"""Checks of settings, whose one-line errors say which values are valid."""
 
 from collections.abc import Callable
 from collections.abc import Sequence
 import math
 import numbers
+from typing import Any
 
-# TensorFlow counts elements of an axis in int32.
+# TensorFlow counts the elements of an axis in int32.
 MAX_SIZE = 2**31 - 1
-# A graph that holds more copies of a step is not made in any useful time.
+# Tracing a graph with more copies of a step would take too long.
 MAX_UNROLLED_STEPS = 1000
 
 
@@ -16,8 +17,14 @@ def integer(
 ) -> int:
   """Returns `value` if it is an integer from `minimum` to `maximum`.
 
+  Args:
+    name: The setting's name.
+    value: The setting's value.
+    minimum: The smallest valid value.
+    maximum: The largest valid value.
+
   Raises:
-    ValueError: It is not; the message names it.
+    ValueError: If it is not; the message names the setting.
   """
   is_integer = isinstance(value, numbers.Integral)
   if not is_integer or isinstance(value, bool) or value < minimum:
@@ -31,11 +38,15 @@ def integer(
   return int(value)
 
 
-def boolean(name: str, value: bool) -> bool:
-  """Returns `value` if it is True or False, not merely true or false.
+def boolean(name: str, value: Any) -> bool:
+  """Returns `value` if it is True or False. Other truth values are invalid.
+
+  Args:
+    name: The setting's name.
+    value: The setting's value.
 
   Raises:
-    ValueError: It is not; the message names it.
+    ValueError: If it is not; the message names the setting.
   """
   if not isinstance(value, bool):
     raise ValueError(f'{name} is {value!r}: give True or False')
@@ -49,17 +60,17 @@ def number(
   minimum: float = -math.inf,
   maximum: float = math.inf,
 ) -> float:
-  """Returns `value` if it is a finite number in the given range.
+  """Returns `value` as a float if it is a finite number in the given range.
 
   Args:
-    name: What the user calls it.
-    value: What the user gave.
-    above: It must be greater than this.
-    minimum: It must be at least this.
-    maximum: It must be at most this.
+    name: The setting's name.
+    value: The setting's value.
+    above: A lower bound that is itself invalid.
+    minimum: The smallest valid value.
+    maximum: The largest valid value.
 
   Raises:
-    ValueError: It is not; the message names it.
+    ValueError: If it is not; the message names the setting.
   """
   is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
   if (
@@ -82,27 +93,32 @@ def number(
   raise ValueError(f'{name} is {value!r}: give {wanted}')
 
 
-def one_of(name: str, value: str, choices: Sequence[str]) -> str:
+def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
   """Returns `value` if it is one of the choices.
 
+  Args:
+    name: The setting's name.
+    value: The setting's value.
+    choices: The valid values.
+
   Raises:
-    ValueError: It is not; the message names them.
+    ValueError: If it is not; the message lists the choices.
   """
   if value not in choices:
     raise ValueError(f'{name} is {value!r}: give ' + ' or '.join(choices))
   return value
 
 
-def function(name: str, value: Callable, example: str) -> Callable:
-  """Returns `value` if it can be called.
+def function(name: str, value: Any, example: str) -> Callable[..., Any]:
+  """Returns `value` if it is callable.
 
   Args:
-    name: What the user calls it.
-    value: What the user gave.
-    example: What the user might give.
+    name: The setting's name.
+    value: The setting's value.
+    example: A valid value for the message.
 
   Raises:
-    ValueError: It cannot; the message names it.
+    ValueError: If it is not; the message names the setting.
   """
   if not callable(value):
     raise ValueError(f'{name} is {value!r}: give a function, such as {example}')

@@ -1,4 +1,4 @@
-"""Errors that end a program with one line that says what to do."""
+"""Errors whose one-line message ends a program and says what to do."""
 
 from collections.abc import Iterator
 import contextlib
@@ -8,19 +8,19 @@ import tensorflow as tf
 
 
 class UsageError(Exception):
-  """What the user gave is wrong; the message is one line that says what."""
+  """The user's input is wrong. The message is one line: fault and remedy."""
 
 
 class RunError(Exception):
-  """A run cannot go on; the message is one line that says why and what to do.
+  """A run cannot continue. The message is one line: the reason and the remedy.
 
-  What it had saved stays.
+  Saved checkpoints remain intact.
   """
 
 
 @contextlib.contextmanager
 def usage_errors() -> Iterator[None]:
-  """Turns the errors of parsing and building into one-line `UsageError`s."""
+  """Translates errors of parsing and building into one-line `UsageError`s."""
   try:
     yield
   except (
@@ -29,7 +29,7 @@ def usage_errors() -> Iterator[None]:
     OSError,
     SyntaxError,
     ImportError,
-    # What comes of a part in the place of another, and of absurd sizes.
+    # Misplaced parts and absurd sizes raise these.
     AttributeError,
     MemoryError,
     OverflowError,
@@ -38,31 +38,32 @@ def usage_errors() -> Iterator[None]:
     raise UsageError(_in_one_line(error)) from error
   except RecursionError as error:
     raise UsageError(
-      'a setting is made of itself, such as InnerLoop.step_size = @InnerLoop()'
+      'a setting refers to itself, such as InnerLoop.step_size = @InnerLoop()'
     ) from error
 
 
-def _in_one_line(error):
-  """An error's message without what gin adds to it."""
+def _in_one_line(error: Exception) -> str:
+  """Returns an error's message without gin's additions."""
   message = getattr(error, 'message', None) or str(error)
-  # A macro that is not set is followed by the whole config.
+  # After the name of an unset macro, gin prints the whole config.
   message = message.partition(' in config string:')[0]
   lines = [line.strip() for line in message.splitlines()]
   added = ('In call to', 'No values supplied', 'Gin had', 'Caller supplied')
   line = ' '.join(line for line in lines if line and not line.startswith(added))
   owner = re.search(r"In call to configurable '([\w.]+)'", str(error))
   if owner and not isinstance(error, ValueError):
-    # Other errors than ours do not say what the user named.
+    # Errors of libraries do not name the setting; ours are `ValueError`s and
+    # do.
     line = f'{owner[1]}: {line}'
   return line
 
 
 @contextlib.contextmanager
 def disk_errors(what: str) -> Iterator[None]:
-  """Turns the errors of writing into one-line `RunError`s.
+  """Translates errors of writing into one-line `RunError`s.
 
   Args:
-    what: What is written.
+    what: The subject of the message, such as 'the checkpoint'.
   """
   try:
     yield

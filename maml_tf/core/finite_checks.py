@@ -1,4 +1,4 @@
-"""Where the first NaN or infinity of a stage, or of parameters, stands."""
+"""Locates the first NaN or infinity in a stage or in parameters."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,12 @@ from tf_agents.utils import nest_utils
 
 
 class Finding(NamedTuple):
-  """Numbers that are not finite.
+  """Non-finite numbers in an array.
 
   Attributes:
-    quantity: What they belong to: `reward`, `observation/position`.
-    task: The task's place in the arrays that were looked through.
-    count: How many there are of that task in that array.
+    quantity: The array's name, such as `reward` or `observation/position`.
+    task: The index of the first affected task in that array.
+    count: The number of non-finite numbers of that task in that array.
   """
 
   quantity: str
@@ -23,13 +23,15 @@ class Finding(NamedTuple):
 
 
 class NonFiniteError(FloatingPointError):
-  """A quantity of a task has NaN or infinity in it.
+  """A quantity contains NaN or infinity.
 
   Attributes:
-    quantity: What it is called.
-    task: The task's place in the whole meta-batch; None: of no single task.
-    stage: After how many adaptation steps; None: of no single stage.
-    count: How many numbers are not finite; None: nobody counted.
+    quantity: The quantity's name.
+    task: The task's index in the whole meta-batch, None if the quantity belongs
+      to no single task.
+    stage: The number of adaptation steps before the stage, None if the quantity
+      belongs to no single stage.
+    count: The number of non-finite numbers, None if not counted.
   """
 
   def __init__(
@@ -39,15 +41,15 @@ class NonFiniteError(FloatingPointError):
     stage: int | None = None,
     count: int | None = None,
   ):
-    """Says in a line what is not finite.
+    """Composes the one-line message.
 
     Args:
-      quantity: What it is called, as the message should show it.
-      task: The task's place in the whole meta-batch. None: it belongs to no
-        single task.
-      stage: After how many adaptation steps. None: it belongs to no single
-        stage.
-      count: How many numbers are not finite. None: nobody counted.
+      quantity: The quantity's name in the message.
+      task: The task's index in the whole meta-batch, None if the quantity
+        belongs to no single task.
+      stage: The number of adaptation steps before the stage, None if the
+        quantity belongs to no single stage.
+      count: The number of non-finite numbers, None if not counted.
     """
     self.quantity = quantity
     self.task = task
@@ -66,15 +68,16 @@ class NonFiniteError(FloatingPointError):
 
 
 def find(quantities: types.NestedArray) -> Finding | None:
-  """Looks through arrays for numbers that are not finite.
+  """Searches arrays for non-finite numbers.
 
   Args:
-    quantities: A nest of arrays [B, ...]; the keys of its dictionaries are the
-      names that a finding shows. What is no float is finite.
+    quantities: A nest of arrays [B, ...]. The keys of its dictionaries become
+      the names in a finding. Arrays of integers count as finite.
 
   Returns:
-    A `Finding` in the first array that has one, in the order of the nest, of
-    its first task; None if all is finite.
+    A `Finding` about the first array, in the order of the nest, that contains
+    non-finite numbers, and about its first affected task. None if all numbers
+    are finite.
   """
   for name, array in nest_utils.flatten_with_joined_paths(quantities):
     if _all_finite(array):
@@ -86,19 +89,19 @@ def find(quantities: types.NestedArray) -> Finding | None:
 
 
 def find_in_stage(frames: trajectory.Trajectory) -> Finding | None:
-  """Looks through one stage for numbers that are not finite.
+  """Searches one stage for non-finite numbers.
 
-  Transitions count, and the observation behind each, whose value the advantages
-  go on with; what padding holds does not.
+  The search covers all transitions, and the observation after each transition,
+  whose value the advantages use. It ignores padding.
 
   Args:
     frames: A `Trajectory` of arrays [B, T, ...]: episodes end to end.
 
   Returns:
-    A `Finding` of the first task that has one, in its earliest frame: what
-    follows from it, in that frame and later, is not told. Within a frame comes
-    the observation first, then `policy_info`, action and reward, as each is
-    made from what stands before it. None if all is finite.
+    A `Finding` about the first affected task, in its earliest affected frame.
+    Later numbers often follow from it. Within a frame the order is observation,
+    `policy_info`, action, reward, since each depends on those before it. None
+    if all numbers are finite.
   """
   quantities = [
     (name, array)
@@ -131,6 +134,6 @@ def _all_finite(array):
 
 
 def _count_non_finite(array, leading_axes):
-  """How many numbers are not finite behind the leading axes."""
+  """Counts non-finite numbers over all but the leading axes."""
   axes = tuple(range(leading_axes, array.ndim))
   return np.count_nonzero(~np.isfinite(array), axis=axes)

@@ -1,15 +1,15 @@
-"""The data of one meta-iteration: what leaves collection and enters training.
+"""The data of one meta-iteration, which collection passes to training.
 
-The letters of every docstring:
+All docstrings use these letters:
 
-  B: tasks in a meta-batch, the axis that is vectorised and divided over
-    replicas.
-  E: episodes per task and stage.
-  T: frames per task and stage: E episodes end to end. Unused frames are
-    LAST/LAST boundaries.
-  N: environments, B * E, grouped by task.
-  O, A: observation and action dimensions.
-  X: adaptation steps.
+  B: The number of tasks in a meta-batch. `vectorized_map` runs over this axis,
+    and `tf.distribute` divides it over replicas.
+  E: The number of episodes per task and stage.
+  T: The number of frames per task and stage: E episodes end to end. Unused
+    frames are LAST/LAST boundaries.
+  N: The number of environments, B * E, grouped by task.
+  O, A: Observation and action dimensions.
+  X: The number of adaptation steps.
 
 Stage s is the data collected after s adaptation steps.
 """
@@ -25,13 +25,14 @@ class MetaBatch(NamedTuple):
   """All stages of one meta-iteration, on-policy, read once.
 
   Attributes:
-    support: X `Trajectory`s, leaves [B, T, ...]: stage s, collected by the
-      policy after s adaptation steps, is the data of adaptation step s + 1.
-      `policy_info` holds the parameters of the behaviour distribution.
+    support: A tuple of X `Trajectory`s, leaves [B, T, ...]. The policy
+      collected item s, which is stage s, after s adaptation steps. Adaptation
+      step s + 1 learns from it. `policy_info` holds the parameters of the
+      behaviour distribution.
     query: A `Trajectory`, leaves [B, T, ...]: stage X, collected by the adapted
-      policy, on which the outer loss is taken.
-    prepared: The same X + 1 stages as `Stage`s, if the collector has prepared
-      them. Empty: `train` prepares them.
+      policy. The outer loss is computed on it.
+    prepared: The same X + 1 stages as `Stage`s if the collector has prepared
+      them. If it is empty, `train` prepares them.
   """
 
   support: tuple[trajectory.Trajectory, ...]
@@ -43,18 +44,19 @@ class Stage(NamedTuple):
   """One stage prepared for the losses: a trajectory with its advantages.
 
   Attributes:
-    observation: A nest of tensors [B, T, ...] (of one task: [T, ...]),
-      normalised if the agent normalises observations.
+    observation: A nest of tensors [B, T, ...] (one task: [T, ...]), normalised
+      if the agent normalises observations.
     step_type: An int32 tensor [B, T].
-    action: A nest of tensors [B, T, ...]: as sampled, never clipped.
-    behaviour: The behaviour distribution's parameters, a nest of tensors
-      [B, T, ...], stored when the action was sampled; finite on boundaries too.
+    action: A nest of tensors [B, T, ...], as sampled, never clipped.
+    behaviour: The parameters of the behaviour distribution, a nest of tensors
+      [B, T, ...], stored when the action was sampled. They are finite on
+      boundaries, too.
     behaviour_log_prob: A tensor [B, T]: log-probability of `action` under
       `behaviour`, summed over action dimensions.
     advantage: A tensor [B, T], standardised over each task's valid frames.
-    value: A tensor [B, T]: what the baseline predicted for the frame.
-    value_target: A tensor [B, T]: the value plus the advantage before it was
-      standardised.
+    value: A tensor [B, T]: the baseline's prediction for the frame.
+    value_target: A tensor [B, T]: the value plus the advantage before
+      standardisation.
     episode_return: A tensor [B]: mean undiscounted return of the episodes.
     baseline_error: A tensor [B]: mean squared error of the baseline.
     mask: A tensor [B, T] of the advantage's dtype: 1 on valid frames, 0 on
@@ -92,18 +94,26 @@ class PreparedBatch(NamedTuple):
 def valid_mask(
   experience: trajectory.Trajectory, dtype: tf.DType = tf.float32
 ) -> types.Tensor:
-  """Returns 1 where a frame is a transition, 0 where it is a boundary."""
+  """Returns the mask of valid frames.
+
+  Args:
+    experience: A `Trajectory`, leaves [B, T, ...].
+    dtype: The type of the mask.
+
+  Returns:
+    A tensor [B, T]: 1 on transitions, 0 on boundaries.
+  """
   return tf.cast(~experience.is_boundary(), dtype)
 
 
 def fill_boundaries(
   behaviour: types.NestedTensor, mask: types.Tensor
 ) -> types.NestedTensor:
-  """Replaces what boundaries hold, which may be no distribution at all.
+  """Replaces the parameters on boundaries, which may be invalid.
 
-  Boundaries are masked out of every sum, but what is computed from them must be
-  finite: they get the parameters of their task's first valid frame, ones if it
-  has none.
+  Every sum masks boundaries out, but the masked numbers must still be finite.
+  So boundaries get the parameters of their task's first valid frame, or ones if
+  there is no valid frame.
 
   Args:
     behaviour: A nest of tensors [B, T, ...].
@@ -129,7 +139,15 @@ def fill_boundaries(
 def valid_observations(
   batch: MetaBatch,
 ) -> tuple[types.NestedTensor, types.Tensor]:
-  """Returns the observations of all stages, end to end, and their mask."""
+  """Returns the observations of all stages, end to end, and their mask.
+
+  Args:
+    batch: A `MetaBatch` of X + 1 stages.
+
+  Returns:
+    A nest of tensors [B, (X + 1) * T, ...], and a float32 mask [B, (X + 1) *
+    T].
+  """
   stages = (*batch.support, batch.query)
   observation = tf.nest.map_structure(
     lambda *tensors: tf.concat(tensors, axis=1),

@@ -1,7 +1,7 @@
-"""Import paths of version 0.1.0, which gin files and programs may hold.
+"""Import paths of version 0.1.0, which gin files and programs may still use.
 
-Importing a name on the left gives the module on the right, the same object:
-what it registers with gin is registered once.
+Importing a name on the left of `MOVED` gives the module on the right. Both
+names give the same object, so that the module registers with gin only once.
 """
 
 import importlib
@@ -10,7 +10,7 @@ from importlib import machinery
 import sys
 
 _BRIDGE = 'environments.gymnasium_bridge'
-_PAINTING = 'environments.painting'
+_RENDERING = 'environments.rendering'
 
 MOVED = {
   'action_distributions': 'core.action_distributions',
@@ -21,10 +21,10 @@ MOVED = {
   'environments.environment_worker': f'{_BRIDGE}.environment_worker',
   'environments.gymnasium_environment': f'{_BRIDGE}.gymnasium_environment',
   'environments.gymnasium_spaces': f'{_BRIDGE}.gymnasium_spaces',
-  'environments.headless_graphics': f'{_PAINTING}.headless_graphics',
-  'environments.mujoco_painter': f'{_PAINTING}.mujoco_painter',
-  'environments.painter': f'{_PAINTING}.painter',
-  'environments.point_painter': f'{_PAINTING}.point_painter',
+  'environments.headless_graphics': f'{_RENDERING}.headless_graphics',
+  'environments.mujoco_painter': f'{_RENDERING}.mujoco_renderer',
+  'environments.painter': f'{_RENDERING}.renderer',
+  'environments.point_painter': f'{_RENDERING}.point_renderer',
   'environments.supervised_environments': f'{_BRIDGE}.supervised_environments',
   'evaluation_report': 'evaluation.report',
   'evaluation_statistics': 'evaluation.statistics',
@@ -53,7 +53,7 @@ MOVED = {
 
 
 class _MovedModuleFinder(abc.MetaPathFinder, abc.Loader):
-  """Finds a module under the name that it had."""
+  """Finds a module by its former name."""
 
   def find_spec(self, fullname, path=None, target=None):
     package, _, name = fullname.partition('.')
@@ -68,8 +68,10 @@ class _MovedModuleFinder(abc.MetaPathFinder, abc.Loader):
     return module
 
   def exec_module(self, module):
-    # The import system has just given it the spec of its old name.
-    module.__spec__ = module.__spec__.loader_state
+    # The import system has just replaced its spec by one of the old name.
+    spec = module.__spec__
+    assert spec is not None
+    module.__spec__ = spec.loader_state
 
 
 sys.meta_path.append(_MovedModuleFinder())

@@ -1,4 +1,4 @@
-"""Observations brought to mean 0 and deviation 1 by running statistics."""
+"""Observations normalised to mean 0 and deviation 1 by running statistics."""
 
 import tensorflow as tf
 from tf_agents.typing import types
@@ -7,19 +7,19 @@ from maml_tf.core import replicas
 
 _MAX_ABSOLUTE = 10.0
 _EPSILON = 1e-6
-# What the initial statistics weigh, in frames.
+# The weight of the initial statistics, in frames.
 _INITIAL_COUNT = 1e-8
 
 
 class ObservationNormalizer(tf.Module):
-  """Normalises observations by the mean and variance of all those seen.
+  """Normalises observations by the mean and variance of all seen so far.
 
-  normalized = clip((o - mean) / sqrt(variance + 1e-6), -10, 10)
+      normalized = clip((o - mean) / sqrt(variance + 1e-6), -10, 10)
 
-  RLlib's `MeanStdFilter`. The statistics start as mean 0 and variance 1 and
-  change only in `update`, after a meta-batch is used up: all its stages are
-  collected and learned from with the same ones. Observations that are not
-  floating-point numbers stay as they are.
+  This is RLlib's `MeanStdFilter`. The statistics start at mean 0 and variance
+  1. They change only in `update`, after the agent has learned from a
+  meta-batch. So all stages of a meta-batch are collected and learned from with
+  the same statistics. Observations of integer types are not normalised.
   """
 
   def __init__(
@@ -28,7 +28,7 @@ class ObservationNormalizer(tf.Module):
     """Creates the statistics.
 
     Args:
-      observation_spec: A nest of `TensorSpec`, without a batch axis.
+      observation_spec: A nest of `TensorSpec` without a batch axis.
       name: The name of the module.
     """
     super().__init__(name=name)
@@ -49,7 +49,7 @@ class ObservationNormalizer(tf.Module):
     return (self._count, *self._mean, *self._variance)
 
   def statistics(self) -> tuple[tuple[types.Tensor, types.Tensor], ...]:
-    """The mean and the variance of every floating-point observation."""
+    """Returns the mean and the variance of every floating-point observation."""
     return tuple(
       (tf.convert_to_tensor(mean), tf.convert_to_tensor(variance))
       for mean, variance in zip(self._mean, self._variance)
@@ -60,36 +60,38 @@ class ObservationNormalizer(tf.Module):
     observation: types.NestedTensor,
     statistics: tuple[tuple[types.Tensor, types.Tensor], ...] | None = None,
   ) -> types.NestedTensor:
-    """Normalises.
+    """Normalises observations.
 
     Args:
       observation: A nest of tensors with any outer axes.
-      statistics: What `statistics` returned. None: the present ones. Functions
-        that XLA compiles for several replicas cannot read them themselves.
+      statistics: A result of `statistics`; by default the current statistics.
+        Functions that XLA compiles for several replicas must pass them, since
+        they cannot read variables.
 
     Returns:
       A nest like `observation`.
     """
-    statistics = iter(statistics or self.statistics())
+    remaining = iter(statistics or self.statistics())
 
     def leaf(tensor):
       if not tensor.dtype.is_floating:
         return tensor
-      mean, variance = (tf.cast(s, tensor.dtype) for s in next(statistics))
+      mean, variance = (tf.cast(s, tensor.dtype) for s in next(remaining))
       normalized = (tensor - mean) * tf.math.rsqrt(variance + _EPSILON)
       return tf.clip_by_value(normalized, -_MAX_ABSOLUTE, _MAX_ABSOLUTE)
 
     return tf.nest.map_structure(leaf, observation)
 
   def update(self, observation: types.NestedTensor, mask: types.Tensor) -> None:
-    """Adds observations to the statistics, on all replicas alike.
+    """Adds the observations of all replicas to the statistics.
 
     Args:
-      observation: A nest of tensors [B, T, ...], not normalised.
-      mask: A tensor [B, T]: 1 where the frame counts.
+      observation: A nest of tensors [B, T, ...] before normalisation.
+      mask: A tensor [B, T]: 1 on frames to add, 0 on others.
     """
     floats = [o for o in tf.nest.flatten(observation) if o.dtype.is_floating]
-    # In float64: how tasks are divided over replicas must not show.
+    # In float64, the division of tasks over replicas does not affect the
+    # result.
     mask = tf.cast(mask, tf.float64)
     sums = tuple(
       _sums(tf.cast(o, tf.float64) - tf.cast(mean, tf.float64), mask)
@@ -120,7 +122,7 @@ def _variable(value, name):
 
 
 def _sums(deviation, mask):
-  """Sums of [B, T, ...] and of its squares over the frames that count."""
+  """Sums a tensor [B, T, ...] and its squares over the frames of a mask."""
   mask = mask[(..., *[tf.newaxis] * (deviation.shape.rank - 2))]
   deviation = tf.where(mask > 0, deviation, tf.zeros_like(deviation))
   return tf.reduce_sum(deviation, [0, 1]), tf.reduce_sum(deviation**2, [0, 1])

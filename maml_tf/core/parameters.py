@@ -11,13 +11,13 @@ from tf_agents.typing import types
 class ParameterizedNetwork(tf.Module):
   """Calls a network as a function of its trainable parameters.
 
-  While a call lasts, the attributes of the network's layers that hold its
-  trainable variables hold the given tensors; they are restored afterwards. A
-  variable is found by identity, never by name or order, and wherever it is
-  shared every place is swapped.
+  During a call, the given tensors replace the trainable variables as attributes
+  of the network's layers. The variables are restored afterwards. A variable is
+  identified by object identity, never by name or order. A shared variable is
+  replaced in every place.
 
-  The swap is not visible outside the call, but it isn't safe to call one
-  network from several threads at once.
+  The replacement is not visible outside the call. But one network must not be
+  called from several threads at once.
   """
 
   def __init__(
@@ -25,18 +25,17 @@ class ParameterizedNetwork(tf.Module):
     network: network_lib.Network,
     value_network: network_lib.Network | None = None,
   ):
-    """Finds where the networks keep their trainable variables.
+    """Locates the networks' trainable variables.
 
     Args:
-      network: A TF-Agents `Network`, the policy's. Its variables are created if
-        they aren't.
-      value_network: Another one, whose parameters are adapted along with the
-        policy's; it may share layers with it. None: there is none.
+      network: The policy network. Its variables are created if necessary.
+      value_network: An optional value network, whose parameters are adapted
+        together with the policy's. It may share layers with `network`.
 
     Raises:
-      ValueError: A trainable variable is not an attribute of any layer (a layer
-        that keeps its variables in a list or dict), so that calls would
-        silently use the variable. The message names it.
+      ValueError: If a trainable variable is not an attribute of any layer, for
+        example because a layer keeps it in a list or dict. Calls would silently
+        use the variable instead of the given tensor. The message names it.
     """
     super().__init__(name=network.name)
     self._network = network
@@ -45,18 +44,18 @@ class ParameterizedNetwork(tf.Module):
     for each in networks:
       each.create_variables()
     variables = [v for each in networks for v in each.trainable_variables]
-    # A layer that the networks share has its variables in both.
+    # The variables of a shared layer occur in both networks.
     self._variables_tuple = tuple({id(v): v for v in variables}.values())
     self._slots = _find_slots(networks, self._variables_tuple)
 
   @property
   def network(self) -> network_lib.Network:
-    """The network itself."""
+    """The policy network."""
     return self._network
 
   @property
   def variables_tuple(self) -> tuple[tf.Variable, ...]:
-    """The trainable variables: the structure of the parameters."""
+    """The trainable variables, whose structure the parameters have."""
     return self._variables_tuple
 
   @property
@@ -70,27 +69,39 @@ class ParameterizedNetwork(tf.Module):
     )
 
   def __call__(
-    self, parameters: tuple[types.Tensor, ...], *args, **kwargs
+    self, parameters: tuple[types.Tensor, ...], *args: Any, **kwargs: Any
   ) -> Any:
-    """Evaluates the network.
+    """Evaluates the policy network.
 
     Args:
-      parameters: One tensor for each of `variables_tuple`, of its shape.
-      *args: What the network takes.
-      **kwargs: What the network takes.
+      parameters: One tensor for each of `variables_tuple`, of the same shape.
+      *args: Positional arguments of the network.
+      **kwargs: Keyword arguments of the network.
 
     Returns:
-      What the network returns.
+      The network's output and its next state.
 
     Raises:
-      ValueError: The number of parameters is not the network's.
+      ValueError: If there are not as many parameters as variables.
     """
     return self._call(self._network, parameters, *args, **kwargs)
 
   def value(
-    self, parameters: tuple[types.Tensor, ...], *args, **kwargs
+    self, parameters: tuple[types.Tensor, ...], *args: Any, **kwargs: Any
   ) -> types.Tensor:
-    """Evaluates the value network; arguments as in `__call__`."""
+    """Evaluates the value network.
+
+    Args:
+      parameters: As in `__call__`.
+      *args: Positional arguments of the network.
+      **kwargs: Keyword arguments of the network.
+
+    Returns:
+      The values, a tensor with the outer axes of the observations.
+
+    Raises:
+      ValueError: If there are not as many parameters as variables.
+    """
     return self._call(self._value_network, parameters, *args, **kwargs)[0]
 
   def _call(self, network, parameters, *args, **kwargs):
@@ -119,7 +130,7 @@ class ParameterizedNetwork(tf.Module):
 def _find_slots(
   networks: list[network_lib.Network], variables: tuple[tf.Variable, ...]
 ) -> list[list[tuple[tf.Module, str]]]:
-  """Returns, per trainable variable, the (layer, attribute) pairs it is at."""
+  """Returns the (layer, attribute) pairs that hold each trainable variable."""
   slots = {id(v): {} for v in variables}
   for network in networks:
     for layer in (network, *network.submodules):
@@ -130,8 +141,8 @@ def _find_slots(
   if unreachable:
     names = ', '.join(network.name for network in networks)
     raise ValueError(
-      f'Network {names} keeps {", ".join(unreachable)} where it cannot'
-      ' be replaced by adapted parameters: make each variable an attribute of'
-      ' its layer (not an item of a list or dict).'
+      f'Network {names} keeps {", ".join(unreachable)} in a place where adapted'
+      ' parameters cannot replace it: make each variable an attribute of its'
+      ' layer (not an item of a list or dict).'
     )
   return [list(slots[id(v)].values()) for v in variables]

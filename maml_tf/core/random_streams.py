@@ -1,20 +1,23 @@
-"""Counter-based random streams: who draws is named by integers.
+"""Counter-based random streams, keyed by who draws what.
 
-A stream's numbers depend on its key alone, so a resumed run repeats an
-uninterrupted one and how tasks are divided over workers changes no draw.
+A stream's numbers depend on its key alone: a resumed run repeats an
+uninterrupted one, and the division of tasks over workers changes no draw.
 """
 
+from collections.abc import Iterable
 import enum
 
 import numpy as np
 
-# Training's iterations count from 1: the streams of iteration 0, and so its
-# tasks, are never trained on.
+# Training's iterations count from 1: the streams of iteration 0, and with them
+# the held-out tasks, are never used in training.
 HELD_OUT = 0
+
+Key = tuple[int, ...]
 
 
 class Purpose(enum.IntEnum):
-  """What a stream is drawn for."""
+  """What a stream's numbers are used for."""
 
   TASK = 0
   RESET = 1
@@ -23,15 +26,15 @@ class Purpose(enum.IntEnum):
 
 def key(
   seed: int, iteration: int, stage: int, task_index: int, purpose: Purpose
-) -> tuple[int, ...]:
-  """Names one stream.
+) -> Key:
+  """Returns the key of one stream.
 
   Args:
     seed: The run's seed, >= 0.
     iteration: The meta-iteration, >= 0.
     stage: Adaptation steps before this collection, >= 0.
     task_index: The task's index in the whole meta-batch, over all workers.
-    purpose: What is drawn.
+    purpose: What the numbers are used for.
 
   Returns:
     A tuple of ints for `generator`, or for an environment's `seed`.
@@ -39,7 +42,40 @@ def key(
   return (seed, iteration, stage, task_index, int(purpose))
 
 
-def generator(stream_key: tuple[int, ...]) -> np.random.Generator:
+def task_keys(
+  seed: int,
+  iteration: int,
+  stage: int,
+  task_indices: Iterable[int],
+  purpose: Purpose,
+) -> list[Key]:
+  """Returns the keys of several tasks' streams.
+
+  Args:
+    seed: The run's seed, >= 0.
+    iteration: The meta-iteration, >= 0.
+    stage: Adaptation steps before this collection, >= 0.
+    task_indices: The tasks' indices in the whole meta-batch.
+    purpose: What the numbers are used for.
+
+  Returns:
+    One key for each task, e.g. for an environment's `seed`.
+  """
+  return [key(seed, iteration, stage, i, purpose) for i in task_indices]
+
+
+def held_out_key(seed: int, stage: int, purpose: Purpose) -> Key:
+  """Returns the key of a stream of the first held-out task.
+
+  Args:
+    seed: The run's seed, >= 0.
+    stage: Adaptation steps before this collection, >= 0.
+    purpose: What the numbers are used for.
+  """
+  return key(seed, HELD_OUT, stage, 0, purpose)
+
+
+def generator(stream_key: Key) -> np.random.Generator:
   """Returns a generator at the beginning of the stream `stream_key`."""
   return np.random.Generator(
     np.random.Philox(np.random.SeedSequence(stream_key))

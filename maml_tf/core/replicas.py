@@ -1,8 +1,8 @@
-"""Means over the tasks of all replicas, which hold equally many each.
+"""Means over the tasks of all replicas, which hold equally many tasks each.
 
-Sums over tasks are taken in float64 and rounded once: the order in which the
-tasks are added, and so how they are divided over replicas and workers, then
-does not show in the float32 result.
+Sums over tasks are computed in float64 and rounded once. So the float32 result
+does not depend on the order of the tasks, nor on their division over replicas
+and workers.
 """
 
 import tensorflow as tf
@@ -24,17 +24,24 @@ def local_mean(per_task: types.NestedTensor) -> types.NestedTensor:
 
 
 def mean(tensors: types.NestedTensor) -> types.NestedTensor:
-  """Returns the mean over replicas, the same on all of them."""
+  """Returns the mean of a nest over replicas; all replicas get the same."""
   return _all_reduce(tf.distribute.ReduceOp.MEAN, tensors)
 
 
 def total(tensors: types.NestedTensor) -> types.NestedTensor:
-  """Returns the sum over replicas, the same on all of them."""
+  """Returns the sum of a nest over replicas; all replicas get the same."""
   return _all_reduce(tf.distribute.ReduceOp.SUM, tensors)
 
 
 def gather(values: types.Tensor) -> types.Tensor:
-  """Returns the values of all tasks: [B of a replica] -> [B of all]."""
+  """Concatenates the values of all replicas' tasks.
+
+  Args:
+    values: A tensor [B_local] of this replica's tasks.
+
+  Returns:
+    A tensor [B] of all tasks, in the order of the replicas.
+  """
   if _count() == 1:
     return values
   replica = tf.distribute.get_replica_context().replica_id_in_sync_group
@@ -43,10 +50,10 @@ def gather(values: types.Tensor) -> types.Tensor:
 
 
 def share(tensors: types.NestedTensor) -> types.NestedTensor:
-  """Returns each replica's share of a nest that is the same on all.
+  """Divides a nest, equal on all replicas, by the number of replicas.
 
-  Whoever runs a TF-Agents agent on replicas sums up their reports. The shares
-  of several replicas are float64: they add up to the very float32 numbers.
+  TF-Agents sums the replicas' results. The shares of several replicas are
+  float64, so that they add up to exactly the same float32 numbers.
   """
   if _count() == 1:
     return tensors
@@ -56,7 +63,14 @@ def share(tensors: types.NestedTensor) -> types.NestedTensor:
 
 
 def standardize(values: types.Tensor) -> types.Tensor:
-  """Gives [B] mean 0 and deviation 1 over the tasks of all replicas."""
+  """Standardises values to mean 0 and deviation 1 over all replicas' tasks.
+
+  Args:
+    values: A floating-point tensor [B] of this replica's tasks.
+
+  Returns:
+    A tensor [B] of the same type.
+  """
   exact = tf.cast(values, tf.float64)
   average, square = mean((tf.reduce_mean(exact), tf.reduce_mean(exact**2)))
   deviation = tf.sqrt(tf.maximum(square - average**2, 0.0))
@@ -66,7 +80,8 @@ def standardize(values: types.Tensor) -> types.Tensor:
 def _all_reduce(op, tensors):
   if _count() == 1:
     return tensors
-  # Between hosts, a tensor must say which device it is on; arguments do not.
+  # A reduction between hosts needs the tensors' devices. Arguments of functions
+  # have none, but their identities do.
   tensors = tf.nest.map_structure(tf.identity, tensors)
   return tf.distribute.get_replica_context().all_reduce(op, tensors)
 

@@ -1,1 +1,1 @@
-"""Environments whose rewards or dynamics a task sets."""
+"""Environments whose rewards or dynamics depend on a task."""

@@ -1,4 +1,4 @@
-"""MuJoCo bodies that a task tells where to run.
+"""MuJoCo bodies that run in the direction or at the velocity of their task.
 
 The half-cheetah tasks of the MAML paper, https://arxiv.org/abs/1703.03400, with
 the body, observations and resets of Gymnasium's HalfCheetah-v5.
@@ -16,16 +16,17 @@ from tf_agents.specs import array_spec
 from maml_tf.core import checks
 from maml_tf.environments import mujoco_batch
 from maml_tf.environments import task_environment
-from maml_tf.environments.painting import mujoco_painter
+from maml_tf.environments.rendering import mujoco_renderer
+from maml_tf.environments.rendering import renderer
 
 
 class RewardTerms(NamedTuple):
-  """What the rewards of one step are made of.
+  """The terms of one step's rewards.
 
   Attributes:
     velocity: A float64 array [N], mean forward velocity over the step [m/s].
-    task_reward: A float64 array [N], what the task pays for that velocity.
-    control_cost: A float64 array [N], the price of the action.
+    task_reward: A float64 array [N], the task's reward for that velocity.
+    control_cost: A float64 array [N], the cost of the action.
   """
 
   velocity: np.ndarray
@@ -34,25 +35,25 @@ class RewardTerms(NamedTuple):
 
 
 class Locomotion(task_environment.TaskEnvironment):
-  """A body whose reward is what its task pays for velocity, less the effort.
+  """A body whose task rewards its velocity, minus a cost of control.
 
       reward = task_reward(velocity) - control_cost_weight * |action|^2
 
-  The cost is that of the action as the policy gave it; the actuators clamp the
-  control to [-1, 1]. Observations are qpos[1:] and qvel: where the body is
-  along its track is hidden. Episodes end at the horizon, or where the physics
-  becomes unstable: the last step is then one that does not move the body.
+  The cost is that of the action before the actuators clamp it to [-1, 1].
+  Observations are qpos[1:] and qvel; they omit the position along the track.
+  Episodes are truncated at the horizon. They terminate if the physics becomes
+  unstable. In the last step of such an episode the body does not move.
   """
 
   def __init__(
     self,
-    asset,
-    frame_skip,
-    num_tasks,
-    environments_per_task,
-    horizon,
-    control_cost_weight,
-    reset_noise_scale,
+    asset: str,
+    frame_skip: int,
+    num_tasks: int,
+    environments_per_task: int,
+    horizon: int,
+    control_cost_weight: float,
+    reset_noise_scale: float,
   ):
     """Loads the body N = B*E times.
 
@@ -62,9 +63,13 @@ class Locomotion(task_environment.TaskEnvironment):
       num_tasks: B, the number of tasks.
       environments_per_task: E, the number of environments that play each task.
       horizon: The number of steps in an episode.
-      control_cost_weight: The price of a unit of squared action.
-      reset_noise_scale: Starting positions deviate from the model's by uniform
-        noise up to this, velocities by normal noise of this deviation.
+      control_cost_weight: The cost of a unit of squared action.
+      reset_noise_scale: The scale s of the noise at a reset: uniform in [-s, s]
+        on positions [m, rad], normal with standard deviation s on velocities
+        [m/s, rad/s].
+
+    Raises:
+      ValueError: If an argument is out of range.
     """
     self._control_cost_weight = checks.number(
       'control_cost_weight', control_cost_weight
@@ -92,31 +97,34 @@ class Locomotion(task_environment.TaskEnvironment):
     self._physics = mujoco_batch.MujocoBatch(
       self._model, self.batch_size, frame_skip
     )
-    self._reward_terms = None
+    self._reward_terms: RewardTerms | None = None
 
   @property
-  def physics(self):
-    """The `MujocoBatch` that holds the rows' uncast states."""
+  def physics(self) -> mujoco_batch.MujocoBatch:
+    """The physics, which holds the rows' states in float64."""
     return self._physics
 
   @property
-  def reward_terms(self):
-    """The last step's uncast `RewardTerms`; None before the first."""
+  def reward_terms(self) -> RewardTerms | None:
+    """The last step's reward terms in float64; None before the first step."""
     return self._reward_terms
 
-  def close(self):
+  def close(self) -> None:
     self._physics.close()
 
-  def picture_states(self):
+  def render_state(self) -> np.ndarray:
+    """Returns the physics states, float64 [N, 1 + nq + nv + na]."""
     return self._physics.state
 
-  def create_painter(self, task, states, width, height):
-    del task, states  # The camera runs along; who is told where, can't be seen.
-    return mujoco_painter.MujocoPainter(self._model, width, height)
+  def create_renderer(
+    self, task: np.ndarray, states: np.ndarray, width: int, height: int
+  ) -> renderer.Renderer:
+    del task, states  # The camera follows the body. The task is not visible.
+    return mujoco_renderer.MujocoRenderer(self._model, width, height)
 
   @abc.abstractmethod
-  def _task_reward(self, velocity):
-    """What each row's task pays for its velocity [m/s]: [N] -> [N]."""
+  def _task_reward(self, velocity: np.ndarray) -> np.ndarray:
+    """Returns the task's reward for each row's velocity [m/s]: [N] -> [N]."""
 
   def _draw_starts(self, generator, num_rows):
     scale = self._reset_noise_scale
@@ -147,7 +155,7 @@ class Locomotion(task_environment.TaskEnvironment):
     return self._physics.unstable
 
   def _observation(self):
-    # qpos and qvel are neighbours in the state: one cast copies both.
+    # qpos and qvel are adjacent in the state: one cast copies both.
     stop = 1 + self._model.nq + self._model.nv
     return self._physics.state[:, 2:stop].astype(np.float32)
 
@@ -157,11 +165,11 @@ class _HalfCheetah(Locomotion):
 
   def __init__(
     self,
-    num_tasks=40,
-    environments_per_task=20,
-    horizon=100,
-    control_cost_weight=0.05,
-    reset_noise_scale=0.1,
+    num_tasks: int = 40,
+    environments_per_task: int = 20,
+    horizon: int = 100,
+    control_cost_weight: float = 0.05,
+    reset_noise_scale: float = 0.1,
   ):
     super().__init__(
       asset='half_cheetah.xml',
@@ -176,21 +184,21 @@ class _HalfCheetah(Locomotion):
 
 @gin.configurable
 class HalfCheetahDirection(_HalfCheetah):
-  """A half-cheetah that a task, +1 or -1, tells to run forward or backward.
+  """A half-cheetah whose task is to run forward, +1, or backward, -1.
 
       reward = task * velocity - control_cost_weight * |action|^2
 
-  For the task +1 this is Gymnasium's HalfCheetah-v5 with that weight.
+  With the task +1 it equals Gymnasium's HalfCheetah-v5 of the same weight.
   """
 
-  def sample_tasks(self, n, rng):
-    """Draws +1 or -1, equally likely; returns float64 [n]."""
+  def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws +1 or -1 with equal probability; returns float64 [n]."""
     return np.where(rng.random(n) < 0.5, -1.0, 1.0)
 
   def _check_tasks(self, tasks):
     if not (np.abs(tasks) == 1).all():
       raise ValueError(
-        f'tasks {tasks.tolist()} are no directions: give +1 or -1 for each'
+        f'tasks {tasks.tolist()} are not directions: give +1 or -1 for each'
       )
 
   def _task_reward(self, velocity):
@@ -199,23 +207,30 @@ class HalfCheetahDirection(_HalfCheetah):
 
 @gin.configurable
 class HalfCheetahVelocity(_HalfCheetah):
-  """A half-cheetah that a task tells to run at a given velocity [m/s].
+  """A half-cheetah whose task is to run at a given velocity [m/s].
 
       reward = -|velocity - task| - control_cost_weight * |action|^2
 
-  Any finite velocity can be set, also beyond those that are drawn.
+  `set_tasks` accepts any finite velocity, also one that `sample_tasks` never
+  draws.
   """
 
-  def sample_tasks(self, n, rng):
-    """Draws target velocities uniform in [0, 2] m/s; returns float64 [n]."""
+  def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws velocities uniformly from [0, 2] m/s; returns float64 [n]."""
     return rng.uniform(0.0, 2.0, n)
 
   def _task_reward(self, velocity):
     return -np.abs(velocity - self._row_tasks)
 
 
-def asset_path(name):
-  """The path of one of Gymnasium's MuJoCo models."""
-  # Found without an import of Gymnasium, which this module has no use for.
-  package = importlib.util.find_spec('gymnasium').submodule_search_locations[0]
+def asset_path(name: str) -> str:
+  """Returns the path of one of Gymnasium's MuJoCo models.
+
+  Args:
+    name: The file's name, such as 'half_cheetah.xml'.
+  """
+  # This finds the package without importing it, which saves time.
+  spec = importlib.util.find_spec('gymnasium')
+  assert spec is not None and spec.submodule_search_locations
+  package = spec.submodule_search_locations[0]
   return os.path.join(package, 'envs', 'mujoco', 'assets', name)

@@ -4,44 +4,58 @@ The physics runs in `mujoco.rollout`'s persistent pool of threads, outside
 Python: https://mujoco.readthedocs.io/en/stable/python.html#rollout
 """
 
+from collections.abc import Sequence
+
 from absl import logging
 import mujoco
 from mujoco import rollout
 import numpy as np
+import numpy.typing as npt
 
 from maml_tf.core import cpu
 
 
 class MujocoBatch:
-  """The states of N rows of MuJoCo physics and the pool that advances them.
+  """The states of N rows of MuJoCo physics, with the pool that advances them.
 
-  A row's next state depends on its state and control alone: not on the number
-  of threads, not on the other rows. The solver starts cold at every `step`.
+  A row's next state depends only on its own state and control. The number of
+  threads and the other rows have no influence. The solver starts cold at every
+  `step`.
 
-  A state is MuJoCo's FULLPHYSICS vector: time [s], qpos, qvel, activations.
-  Arrays handed out are read-only snapshots: later steps leave them as they are.
+  A state is MuJoCo's FULLPHYSICS vector: time [s], qpos, qvel, activations. The
+  arrays that properties return are read-only snapshots. Later steps do not
+  change them.
 
-  Where positions, velocities or accelerations are not finite, or beyond 1e10,
-  MuJoCo takes the simulation to be unstable, warns, and starts it anew at the
-  model's default pose. Such a row keeps its last state, and `unstable` says so.
+  MuJoCo considers a simulation unstable if a position, velocity or acceleration
+  is not finite or exceeds 1e10. It then warns and resets the simulation to the
+  model's default pose. Here, such a row keeps its last state instead, and
+  `unstable` reports it.
   """
 
-  def __init__(self, model, num_rows=None, frame_skip=1, num_threads=None):
+  def __init__(
+    self,
+    model: mujoco.MjModel | Sequence[mujoco.MjModel],
+    num_rows: int | None = None,
+    frame_skip: int = 1,
+    num_threads: int | None = None,
+  ):
     """Starts the pool, with every row at its model's default pose.
 
     Args:
-      model: One `MjModel` for all rows, or a list of N models, one a row, which
-        differ in numbers (masses, sizes, gains) but not in structure.
-      num_rows: N. Needed with one model, left out with a list.
-      frame_skip: How many physics steps one call of `step` holds a control.
-      num_threads: Threads of the pool; by default, as many as there are
-        processors that this process may use.
+      model: One `MjModel` for all rows, or a list of N models, one for each
+        row. They may differ in numbers (masses, sizes, gains) but not in
+        structure.
+      num_rows: N. Required with one model, optional with a list.
+      frame_skip: The number of physics steps in one call of `step`.
+      num_threads: The number of threads in the pool. None: the number of
+        processors available to this process.
 
     Raises:
-      ValueError: If the models' structures differ or `num_rows` is missing or
+      ValueError: If the models' structures differ, or `num_rows` is missing or
         contradicts the list.
     """
     route_warnings()
+    self._models: list[mujoco.MjModel]
     if isinstance(model, mujoco.MjModel):
       if num_rows is None:
         raise ValueError('num_rows is missing: with one model, give it')
@@ -51,7 +65,7 @@ class MujocoBatch:
       if num_rows is not None and num_rows != len(self._models):
         raise ValueError(
           f'num_rows is {num_rows}, but there are {len(self._models)} models: '
-          'give one model a row'
+          'give one model for each row'
         )
     self._nq, self._nv, self._na, self._nu = _sizes(self._models[0])
     for row, other in enumerate(self._models):
@@ -65,7 +79,9 @@ class MujocoBatch:
     self._timesteps = np.array([m.opt.timestep for m in self._models])
     self._unstable = np.zeros(self.num_rows, bool)
     self._num_threads = num_threads or cpu.count()
-    self._rollout = rollout.Rollout(nthread=self._num_threads)
+    self._rollout: rollout.Rollout | None = rollout.Rollout(
+      nthread=self._num_threads
+    )
     self._datas = [
       mujoco.MjData(self._models[0]) for _ in range(self._num_threads)
     ]
@@ -73,7 +89,7 @@ class MujocoBatch:
       self._models[0], mujoco.mjtState.mjSTATE_FULLPHYSICS.value
     )
     self._state = np.zeros((self.num_rows, num_state))
-    # The rollout reads and writes these at every step.
+    # Every rollout reads or overwrites these buffers.
     self._controls = np.zeros((self.num_rows, frame_skip, self._nu))
     self._substates = np.zeros((self.num_rows, frame_skip, num_state))
     self.set_state(
@@ -82,47 +98,52 @@ class MujocoBatch:
     )
 
   @property
-  def num_rows(self):
+  def num_rows(self) -> int:
     """N, the number of rows."""
     return len(self._models)
 
   @property
-  def models(self):
-    """The rows' models, a list of N."""
+  def models(self) -> list[mujoco.MjModel]:
+    """The models of the N rows."""
     return self._models
 
   @property
-  def num_threads(self):
+  def num_threads(self) -> int:
     """The number of threads in the pool."""
     return self._num_threads
 
   @property
-  def state(self):
+  def state(self) -> np.ndarray:
     """The rows' physics states, float64 [N, 1 + nq + nv + na]."""
     return self._state
 
   @property
-  def qpos(self):
+  def qpos(self) -> np.ndarray:
     """The rows' generalised positions [m, rad], float64 [N, nq]."""
     return self._state[:, 1 : 1 + self._nq]
 
   @property
-  def qvel(self):
+  def qvel(self) -> np.ndarray:
     """The rows' generalised velocities [m/s, rad/s], float64 [N, nv]."""
     return self._state[:, 1 + self._nq : 1 + self._nq + self._nv]
 
   @property
-  def unstable(self):
-    """Which rows the last `step` could not advance, bool [N]."""
+  def unstable(self) -> np.ndarray:
+    """A bool array [N]: True in rows that the last `step` could not advance."""
     return self._unstable
 
-  def set_state(self, qpos, qvel, rows=slice(None)):
-    """Puts rows at given positions and velocities, with time zero.
+  def set_state(
+    self,
+    qpos: npt.ArrayLike,
+    qvel: npt.ArrayLike,
+    rows: np.ndarray | slice = slice(None),
+  ) -> None:
+    """Sets the positions and velocities of rows, and their time to zero.
 
     Args:
-      qpos: A float array [K, nq].
-      qvel: A float array [K, nv].
-      rows: Which rows: an index array [K]; by default all.
+      qpos: A float array [K, nq], generalised positions [m, rad].
+      qvel: A float array [K, nv], generalised velocities [m/s, rad/s].
+      rows: An int array [K] of row numbers, or a slice; by default all rows.
     """
     state = self._state.copy()
     state[rows] = 0
@@ -130,19 +151,22 @@ class MujocoBatch:
     state[rows, 1 + self._nq : 1 + self._nq + self._nv] = qvel
     self._keep(state)
 
-  def step(self, controls):
+  def step(self, controls: np.ndarray) -> None:
     """Advances every row by `frame_skip` physics steps.
 
     Args:
-      controls: A float array [N, nu]; MuJoCo clamps it to the actuators'
-        control ranges. It takes a row's controls for zeros if one of them is
-        not finite: that is no instability.
+      controls: A float array [N, nu]. MuJoCo clamps it to the actuators'
+        control ranges. If one of a row's controls is not finite, MuJoCo uses
+        zeros for all of them. The row does not count as unstable.
+
+    Raises:
+      RuntimeError: If the batch is closed.
     """
     if self._rollout is None:
       raise RuntimeError('this MujocoBatch is closed: make a new one')
     self._controls[:] = controls[:, np.newaxis]
-    # A row that MuJoCo starts anew shows the time of its first step. To tell it
-    # from others, no row may begin before that time.
+    # A row that MuJoCo resets shows the time of its first step. All others show
+    # a later time, since no row is allowed to begin before the first step.
     start = self._state.copy()
     start[:, 0] = np.maximum(start[:, 0], self._timesteps)
     self._rollout.rollout(
@@ -156,7 +180,7 @@ class MujocoBatch:
     )
     state = self._substates[:, -1].copy()
     unstable = state[:, 0] <= start[:, 0]
-    # The time as MuJoCo adds it up, to the last bit.
+    # MuJoCo adds up the time step by step. This repeats its rounding.
     state[:, 0] = self._state[:, 0]
     for _ in range(self._frame_skip):
       state[:, 0] += self._timesteps
@@ -166,8 +190,8 @@ class MujocoBatch:
     self._unstable = unstable
     self._keep(state)
 
-  def close(self):
-    """Ends the threads."""
+  def close(self) -> None:
+    """Stops the threads."""
     if self._rollout is not None:
       self._rollout.close()
       self._rollout = None
@@ -177,25 +201,27 @@ class MujocoBatch:
     self._state = state
 
 
-def load_model(path):
-  """Reads an `MjModel` from an XML file, with warnings going to the log."""
+def load_model(path: str) -> mujoco.MjModel:
+  """Reads an `MjModel` from an XML file. Warnings go to absl's log."""
   route_warnings()
   return mujoco.MjModel.from_xml_path(path)
 
 
-def route_warnings():
-  """Sends MuJoCo's warnings to absl's log, unless a handler is set already.
+def route_warnings() -> None:
+  """Sends MuJoCo's warnings to absl's log, unless they have a handler already.
 
-  MuJoCo itself writes each into MUJOCO_LOG.TXT in the working directory.
+  Without a handler, MuJoCo writes them to MUJOCO_LOG.TXT in the working
+  directory.
   """
   if mujoco.get_mju_user_warning() is None:
     mujoco.set_mju_user_warning(_log_warning)
 
 
 def _log_warning(message):
-  # Gymnasium's model files use this attribute: nothing a user could mend.
+  # Gymnasium's model files use this deprecated attribute; users cannot fix
+  # them.
   if 'settotalmass' not in message:
-    # Every row of an unstable simulation warns at every step.
+    # Each row of an unstable simulation warns at each step.
     logging.log_every_n_seconds(logging.WARNING, 'MuJoCo: %s', 1, message)
 
 

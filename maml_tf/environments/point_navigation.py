@@ -8,7 +8,8 @@ import numpy as np
 from tf_agents.specs import array_spec
 
 from maml_tf.environments import task_environment
-from maml_tf.environments.painting import point_painter
+from maml_tf.environments.rendering import point_renderer
+from maml_tf.environments.rendering import renderer
 
 _MAX_STEP = 0.1
 _GOAL_RADIUS = 0.01
@@ -16,22 +17,28 @@ _GOAL_RADIUS = 0.01
 
 @gin.configurable
 class PointNavigation(task_environment.TaskEnvironment):
-  """A point that starts at the origin; the task is its goal, never observed.
+  """A point that starts at the origin. Its task is a goal it never observes.
 
       position' = position + clip(action, -0.1, 0.1)
       reward    = -|position' - goal|
 
-  An episode ends within 0.01 of the goal, or at the horizon. The observation is
-  the position. Any finite goal can be set, also beyond those that are drawn.
+  An episode terminates within 0.01 of the goal and is truncated at the horizon.
+  The observation is the position. `set_tasks` accepts any finite goal, also one
+  that `sample_tasks` never draws.
   """
 
-  def __init__(self, num_tasks=20, environments_per_task=20, horizon=100):
-    """Makes N = B*E points.
+  def __init__(
+    self,
+    num_tasks: int = 20,
+    environments_per_task: int = 20,
+    horizon: int = 100,
+  ):
+    """Creates N = B*E points.
 
     Args:
       num_tasks: B, the number of tasks.
       environments_per_task: E, the number of environments that play each task.
-      horizon: The number of steps after which an episode is cut off.
+      horizon: The number of steps after which an episode is truncated.
     """
     super().__init__(
       observation_spec=array_spec.ArraySpec((2,), np.float32, 'observation'),
@@ -46,19 +53,22 @@ class PointNavigation(task_environment.TaskEnvironment):
     self._position = np.zeros((self.batch_size, 2))
 
   @property
-  def position(self):
-    """Where the points are, uncast: a float64 array [N, 2]."""
+  def position(self) -> np.ndarray:
+    """The positions of the points, a float64 array [N, 2]."""
     return self._position.copy()
 
-  def sample_tasks(self, n, rng):
-    """Draws goals uniform in [-0.5, 0.5]^2; returns float64 [n, 2]."""
+  def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws goals uniformly from [-0.5, 0.5]^2; returns float64 [n, 2]."""
     return rng.uniform(-0.5, 0.5, (n, 2))
 
-  def picture_states(self):
+  def render_state(self) -> np.ndarray:
+    """Returns the positions, float64 [N, 2]."""
     return self.position
 
-  def create_painter(self, task, states, width, height):
-    return point_painter.PointPainter(task, states, width, height)
+  def create_renderer(
+    self, task: np.ndarray, states: np.ndarray, width: int, height: int
+  ) -> renderer.Renderer:
+    return point_renderer.PointRenderer(task, states, width, height)
 
   def _draw_starts(self, generator, num_rows):
     del generator  # All points start at the origin.

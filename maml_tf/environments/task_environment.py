@@ -1,55 +1,73 @@
-"""A batched environment whose rewards or dynamics a task sets.
+"""A batched environment whose rewards or dynamics depend on a task.
 
-B tasks are played at once, each in E copies: the N = B*E rows of the batch are
-grouped by task (row = b*E + e). Every row is an ordinary TF-Agents episode:
-FIRST, MID, ..., LAST, then FIRST again at the next call.
+The environment plays B tasks at once, each in E copies. The N = B*E rows of the
+batch are grouped by task (row = b*E + e). Every row plays ordinary TF-Agents
+episodes: FIRST, MID, ..., LAST, then FIRST again at the next call.
 """
 
 import abc
+from collections.abc import Sequence
 import numbers
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from tf_agents.environments import py_environment
+from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
 from maml_tf.core import checks
 from maml_tf.core import errors
 from maml_tf.core import random_streams
+from maml_tf.environments.rendering import renderer
 
-# Well within float32, so that what an environment makes of it still is.
+# Far below float32's maximum, so that rewards computed from it stay finite.
 _LARGEST_NUMBER = 1e30
+
+# Methods that version 0.1.0 called by another name.
+_FORMER_NAMES = {
+  'render_state': 'picture_states',
+  'create_renderer': 'create_painter',
+}
 
 
 class TaskEnvironment(py_environment.PyEnvironment):
   """N = B*E environments of B tasks, stepped together.
 
-  Subclasses implement `sample_tasks`, `_draw_starts`, `_reset_rows`, `_advance`
-  and, where needed, `_check_tasks` and `_unstable_rows`; step types, the
-  horizon, automatic resets and random streams are decided here. `_row_tasks`, a
-  float64 array [N, ...], holds the task of every row.
+  Subclasses implement `sample_tasks`, `_draw_starts`, `_reset_rows` and
+  `_advance`. They may also implement `_check_tasks`, `_unstable_rows`,
+  `render_state` and `create_renderer`. This class handles step types, the
+  horizon, automatic resets and random streams.
 
-  Until `set_tasks` is called, the tasks are drawn by `sample_tasks`, and until
-  `seed` is called all randomness comes from the operating system.
+  Before the first call of `set_tasks`, the environment plays tasks that it
+  draws with `sample_tasks`. Before the first call of `seed`, all randomness
+  comes from the operating system.
+
+  Attributes:
+    _row_tasks: A float64 array [N, ...], the task of every row. Subclasses read
+      it.
   """
+
+  _row_tasks: np.ndarray
 
   def __init__(
     self,
-    observation_spec,
-    action_spec,
-    task_shape,
-    num_tasks,
-    environments_per_task,
-    horizon,
+    observation_spec: array_spec.ArraySpec,
+    action_spec: array_spec.BoundedArraySpec,
+    task_shape: Sequence[int],
+    num_tasks: int,
+    environments_per_task: int,
+    horizon: int,
   ):
-    """Makes the specs and counters of N = B*E rows.
+    """Sets up the specs and counters of N = B*E rows.
 
     Args:
       observation_spec: An `ArraySpec` [O] of one row's observation.
       action_spec: A `BoundedArraySpec` [A] of one row's action.
-      task_shape: The shape of one task, `()` for a number.
+      task_shape: The shape of one task, `()` if it is a number.
       num_tasks: B, the number of tasks.
       environments_per_task: E, the number of environments that play each task.
-      horizon: The number of steps after which an episode is cut off.
+      horizon: The number of steps after which an episode is truncated.
 
     Raises:
       ValueError: If a size is not an integer of at least 1, or a stage has too
@@ -71,84 +89,92 @@ class TaskEnvironment(py_environment.PyEnvironment):
       checks.MAX_SIZE,
     )
 
-    self._tasks = None
-    self._row_tasks = None
+    self._tasks: Any = None  # An array once there are tasks.
     self.seed(np.random.SeedSequence().entropy)
     self._elapsed = np.zeros(self.batch_size, np.int64)
     self._ended = np.zeros(self.batch_size, bool)
     self._num_unstable_episodes = 0
 
+  def __init_subclass__(cls, **kwargs: Any):
+    """Gives overridden rendering methods both their names."""
+    super().__init_subclass__(**kwargs)
+    for name, former_name in _FORMER_NAMES.items():
+      for one, other in ((name, former_name), (former_name, name)):
+        if one in vars(cls) and other not in vars(cls):
+          setattr(cls, other, vars(cls)[one])
+
   @property
-  def batched(self):
+  def batched(self) -> bool:
     return True
 
   @property
-  def batch_size(self):
+  def batch_size(self) -> int:
     """N = B*E, the number of rows."""
     return self._num_tasks * self._environments_per_task
 
   @property
-  def num_tasks(self):
+  def num_tasks(self) -> int:
     """B, the number of tasks."""
     return self._num_tasks
 
   @property
-  def environments_per_task(self):
+  def environments_per_task(self) -> int:
     """E, the number of environments that play each task."""
     return self._environments_per_task
 
   @property
-  def horizon(self):
-    """The number of steps after which an episode is cut off."""
+  def horizon(self) -> int:
+    """The number of steps after which an episode is truncated."""
     return self._horizon
 
   @property
-  def num_unstable_episodes(self):
-    """How many episodes unstable physics has ended, of all that were played.
+  def num_unstable_episodes(self) -> int:
+    """The number of episodes that unstable physics has ended so far.
 
-    It counts from the making of the environment on, and also what drivers play
-    on behind the episodes that they keep. Zero where there is no physics.
+    The count includes episodes that a driver plays but does not keep. It stays
+    zero in an environment without physics.
     """
     return self._num_unstable_episodes
 
   @property
-  def tasks(self):
+  def tasks(self) -> np.ndarray:
     """The current tasks, a float64 array [B, ...]."""
     self._ensure_tasks()
     return self._tasks.copy()
 
-  def observation_spec(self):
+  def observation_spec(self) -> array_spec.ArraySpec:
     return self._observation_spec
 
-  def action_spec(self):
+  def action_spec(self) -> array_spec.BoundedArraySpec:
     return self._action_spec
 
   @abc.abstractmethod
-  def sample_tasks(self, n, rng):
-    """Draws independent tasks; changes nothing in the environment.
+  def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws independent tasks without changing the environment.
 
     Args:
-      n: How many tasks to draw, any number: it need not be B.
-      rng: The `np.random.Generator` to draw from.
+      n: The number of tasks to draw. It may differ from B.
+      rng: The generator to draw from.
 
     Returns:
       A float64 array [n, ...].
     """
 
-  def set_tasks(self, tasks):
-    """Gives every row its task; the next step of every row is a reset.
+  def set_tasks(self, tasks: npt.ArrayLike) -> None:
+    """Assigns a task to every row. The next step of every row is a reset.
 
     Args:
       tasks: An array [B, ...], one task for each group of E rows.
 
     Raises:
-      ValueError: If the tasks have another shape, are not finite, or are not
+      ValueError: If the tasks have the wrong shape, are not finite, or are not
         tasks of this environment.
     """
     expected = (self._num_tasks,) + self._task_shape
     try:
       given = np.asarray(tasks)
-      # NumPy would drop imaginary parts, and take dates and texts for numbers.
+      # NumPy would drop imaginary parts, and convert dates and texts to
+      # numbers.
       if given.dtype.kind not in 'biufO':
         raise TypeError(f'they are of type {given.dtype}')
       tasks = np.array(given, np.float64)
@@ -171,24 +197,25 @@ class TaskEnvironment(py_environment.PyEnvironment):
     self._check_tasks(tasks)
     self._tasks = tasks
     self._row_tasks = np.repeat(tasks, self._environments_per_task, axis=0)
-    # PyEnvironment.step resets whenever there is no current time step.
+    # PyEnvironment.step resets if there is no current time step.
     self._current_time_step = None
 
-  def seed(self, seed):
+  def seed(self, seed: Any) -> None:
     """Gives every task its own stream of random numbers.
 
-    The resets of task b's rows draw from stream b only, so a task starts alike
-    whichever other tasks share its environment.
+    The resets of task b's rows draw only from stream b. So a task starts the
+    same way in any company of other tasks.
 
     Args:
-      seed: B keys, one a task, each a non-negative int or a tuple of them; or
-        one int s, which stands for the keys (s, 0), ..., (s, B - 1).
+      seed: A sequence of B keys, one a task. A key is a non-negative int or a
+        tuple of them. An int s stands for the keys (s, 0), ..., (s, B - 1).
 
     Raises:
-      ValueError: If the number of keys is not B or a key is not of such ints.
+      ValueError: If there are not B keys, or a key holds anything but
+        non-negative ints.
     """
     if isinstance(seed, numbers.Integral):
-      keys = [(seed, b) for b in range(self._num_tasks)]
+      keys: list[Any] = [(seed, b) for b in range(self._num_tasks)]
     else:
       keys = list(seed) if np.iterable(seed) else [seed]
     if len(keys) != self._num_tasks:
@@ -200,83 +227,98 @@ class TaskEnvironment(py_environment.PyEnvironment):
       random_streams.generator(_checked_key(key)) for key in keys
     ]
 
-  def picture_states(self):
-    """What has to be known of the rows to draw them: an array [N, S]."""
-    raise errors.UsageError(self._not_drawn())
-
-  def create_painter(self, task, states, width, height):
-    """Makes what draws one row.
-
-    Args:
-      task: The row's task.
-      states: All that may be drawn, [K, S]: a picture may have to hold it all.
-      width: Pixels from left to right.
-      height: Pixels from above to below.
-
-    Returns:
-      A `Painter`.
+  def render_state(self) -> np.ndarray:
+    """Returns the states of the rows that a renderer needs, float64 [N, S].
 
     Raises:
-      errors.UsageError: It cannot be drawn, or not on this machine.
+      errors.UsageError: The environment cannot be rendered.
     """
-    raise errors.UsageError(self._not_drawn())
+    raise errors.UsageError(self._cannot_be_rendered())
 
-  def _not_drawn(self):
-    return (
-      f'{type(self).__name__} cannot be drawn: give it the methods'
-      ' picture_states and create_painter'
-    )
-
-  def _check_tasks(self, tasks):
-    """Raises ValueError if the finite array [B, ...] has an impossible task."""
-    del tasks  # Where a subclass says nothing, any numbers will do.
-
-  @abc.abstractmethod
-  def _draw_starts(self, generator, num_rows):
-    """Draws what the rows of one task start from.
+  def create_renderer(
+    self, task: np.ndarray, states: np.ndarray, width: int, height: int
+  ) -> renderer.Renderer:
+    """Creates a renderer of one row.
 
     Args:
-      generator: The task's `np.random.Generator`, the only source to draw from.
-      num_rows: K, how many rows start.
+      task: The row's task, a float64 array [...].
+      states: A float64 array [K, S] of all the states that will be rendered, so
+        that the renderer can choose a view that shows them all.
+      width: The width of the images in pixels.
+      height: The height of the images in pixels.
+
+    Raises:
+      errors.UsageError: The environment cannot be rendered, or this machine has
+        no library that renders it.
+    """
+    raise errors.UsageError(self._cannot_be_rendered())
+
+  # The names of version 0.1.0.
+  picture_states = render_state
+  create_painter = create_renderer
+
+  def _cannot_be_rendered(self):
+    return (
+      f'{type(self).__name__} cannot be rendered: give it the methods'
+      ' render_state and create_renderer'
+    )
+
+  def _check_tasks(self, tasks: np.ndarray) -> None:
+    """Checks a float64 array [B, ...] of the right shape and finite numbers.
+
+    Raises:
+      ValueError: If one of the tasks is impossible.
+    """
+    del tasks  # By default, any number is a task.
+
+  @abc.abstractmethod
+  def _draw_starts(
+    self, generator: np.random.Generator, num_rows: int
+  ) -> np.ndarray:
+    """Draws the random starts of rows of one task.
+
+    Args:
+      generator: The task's generator, the only permitted source of randomness.
+      num_rows: K, the number of rows that start.
 
     Returns:
       An array [K, ...] in the order of the rows.
     """
 
   @abc.abstractmethod
-  def _reset_rows(self, rows, starts):
+  def _reset_rows(self, rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Puts some rows at the start of an episode.
 
     Args:
       rows: An int array [K] of increasing row numbers.
-      starts: An array [K, ...] of what `_draw_starts` gave for them.
+      starts: An array [K, ...], the starts that `_draw_starts` drew for them.
 
     Returns:
       A float32 array [K, O], the observations of these rows.
     """
 
   @abc.abstractmethod
-  def _advance(self, action):
+  def _advance(
+    self, action: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Advances every row by one step.
 
     Args:
-      action: An array [N, A]. Zero for rows that are about to be reset; what
-        is returned for those is not used.
+      action: An array [N, A]. It is zero in rows that are about to be reset.
+        The results for these rows are ignored.
 
     Returns:
       observation: A float32 array [N, O].
       reward: A float32 array [N].
-      terminated: A bool array [N], whether the episode ended before its time.
-      The first two are new arrays at every call: the caller writes to them.
+      terminated: A bool array [N]: True where the episode has terminated.
+      Observation and reward are new arrays at every call: the caller writes to
+      them.
     """
 
-  def _unstable_rows(self):
-    """Which rows the physics could not advance at the last `_advance`.
+  def _unstable_rows(self) -> np.ndarray:
+    """Returns a bool array [N]: True where physics failed in `_advance`.
 
-    Their episodes end there as terminated.
-
-    Returns:
-      A bool array [N].
+    The episodes of these rows end as terminated.
     """
     return np.zeros(self.batch_size, bool)
 
@@ -324,6 +366,7 @@ class TaskEnvironment(py_environment.PyEnvironment):
     return ts.TimeStep(step_type, reward, discount, observation)
 
   def _ensure_tasks(self):
+    """Draws tasks if there are none yet."""
     if self._tasks is None:
       self.set_tasks(
         self.sample_tasks(self._num_tasks, np.random.default_rng())
@@ -333,7 +376,7 @@ class TaskEnvironment(py_environment.PyEnvironment):
     """Resets rows [K], each from its task's stream; returns [K, O]."""
     counts = np.bincount(rows // self._environments_per_task)
     starts = [
-      self._draw_starts(self._generators[b], counts[b])
+      self._draw_starts(self._generators[b], int(counts[b]))
       for b in np.flatnonzero(counts)
     ]
     return self._reset_rows(rows, np.concatenate(starts))

@@ -113,7 +113,7 @@ class Evaluator:
   def evaluate(
     self,
     initial_parameters: Sequence[types.Array] | None = None,
-    say: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
   ) -> Evaluation:
     """Plays all tasks; nothing of the agent changes.
 
@@ -123,15 +123,15 @@ class Evaluator:
         adapted the same way, and random actions. The former see observations
         normalised as the trained ones do, and learned step sizes are theirs
         too. None: no references.
-      say: Is told of every step that has been played.
+      log: Receives a line after each adaptation step's episodes.
 
     Returns:
       An `Evaluation`.
     """
-    policies = [self._play('trained', None, say)]
+    policies = [self._play('trained', None, log)]
     if initial_parameters is not None:
-      policies.append(self._play('initial', initial_parameters, say))
-      policies.append(self._play_at_random(say))
+      policies.append(self._play('initial', initial_parameters, log))
+      policies.append(self._play_at_random(log))
     return Evaluation(
       int(self._agent.train_step_counter.numpy()),
       self._seed,
@@ -148,7 +148,7 @@ class Evaluator:
       step_size=self._later_step_size if step else None,
     )
 
-  def _play(self, name, parameters, say):
+  def _play(self, name, parameters, log):
     policy_state = None
     if parameters is not None:
       policy_state = tuple(
@@ -158,14 +158,14 @@ class Evaluator:
     returns = []
     for stage in self._collector.stages(random_streams.HELD_OUT, policy_state):
       returns.append(stage.returns)
-      say(f'{name}, step {len(returns) - 1}: {stage.returns.mean():.4g}')
+      log(f'{name}, step {len(returns) - 1}: {stage.returns.mean():.4g}')
     return _policy_evaluation(name, np.stack(returns))
 
-  def _play_at_random(self, say):
+  def _play_at_random(self, log):
     returns = random_actions.play(
       self._environment, self._seed, random_streams.HELD_OUT
     )
-    say(f'random: {returns.mean():.4g}')
+    log(f'random: {returns.mean():.4g}')
     return _policy_evaluation('random', returns[np.newaxis])
 
 

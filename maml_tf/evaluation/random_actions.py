@@ -1,12 +1,14 @@
-"""Episodes of random actions: what a policy gets that knows nothing."""
+"""Episodes of random actions: the score of a random policy."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 from tf_agents.specs import array_spec
+from tf_agents.trajectories import policy_step
 from tf_agents.typing import types
 
+from maml_tf.collection import rollout
 from maml_tf.core import random_streams
 from maml_tf.environments import task_environment
 
@@ -16,39 +18,45 @@ def play(
 ) -> np.ndarray:
   """Plays one episode in every environment, with the tasks that are set.
 
-  Actions are uniform in the bounds of the action spec, and standard normal
-  where there are none. An episode starts as the collector's first stage of the
-  same seed and iteration does.
+  Actions are uniform within the bounds of the action spec, and standard normal
+  where it has none. The episodes have the same starts as the collector's first
+  stage of the same seed and iteration.
 
   Args:
     environment: B tasks with E environments each.
     seed: The run's seed.
-    iteration: The meta-iteration, which names the random streams.
+    iteration: The meta-iteration, which keys the random streams.
 
   Returns:
     Undiscounted episode returns, a float64 array [B, E].
   """
-  num_tasks = environment.num_tasks
   resets, actions = (
-    [random_streams.key(seed, iteration, 0, i, p) for i in range(num_tasks)]
-    for p in (random_streams.Purpose.RESET, random_streams.Purpose.ACTION)
+    random_streams.task_keys(
+      seed, iteration, 0, range(environment.num_tasks), purpose
+    )
+    for purpose in (random_streams.Purpose.RESET, random_streams.Purpose.ACTION)
   )
   generators = [random_streams.generator(key) for key in actions]
-  environment.seed(resets)
-  environment.reset()
   returns = np.zeros(environment.batch_size)
-  running = np.ones(environment.batch_size, bool)
-  while running.any():
-    time_step = environment.step(
+
+  def act(time_step, t):
+    del time_step, t
+    return policy_step.PolicyStep(
       draw(
         environment.action_spec(),
         generators,
         environment.environments_per_task,
-      )
+      ),
+      state=(),
+      info=(),
     )
-    returns += np.where(running, time_step.reward, 0)
-    running &= ~time_step.is_last()
-  return returns.reshape(num_tasks, -1)
+
+  def add_rewards(frame):
+    returns[:] += np.where(frame.is_boundary(), 0, frame.reward)
+
+  environment.seed(resets)
+  rollout.play_episodes(environment, act, [add_rewards], environment.horizon)
+  return returns.reshape(environment.num_tasks, -1)
 
 
 def draw(
@@ -60,8 +68,8 @@ def draw(
 
   Args:
     action_spec: A nest of array specs.
-    generators: B of them, one a task.
-    num_each: E, how many actions to draw from each.
+    generators: B of them, one for each task.
+    num_each: E, the number of actions to draw from each.
 
   Returns:
     A nest of arrays [B * E, ...].
@@ -79,7 +87,7 @@ def _draw_part(spec, rng, shape):
   low, high = spec.minimum, spec.maximum
   if np.issubdtype(spec.dtype, np.integer):
     return rng.integers(low, high, shape, spec.dtype, endpoint=True)
-  # An unbounded spec has the type's limits for bounds.
+  # The bounds of an unbounded spec are the limits of its type.
   limit = np.finfo(spec.dtype).max
   bounded = (low > -limit) & (high < limit)
   uniform = rng.uniform(

@@ -1,6 +1,5 @@
 """What an evaluation found, as a table, JSON, CSV and a picture."""
 
-from collections.abc import Callable
 import csv
 import json
 import math
@@ -10,6 +9,7 @@ from matplotlib import figure as figure_lib
 from matplotlib import ticker
 import numpy as np
 
+from maml_tf.core import files
 from maml_tf.evaluation import evaluator as evaluation
 from maml_tf.evaluation import statistics as evaluation_statistics
 
@@ -64,10 +64,10 @@ def table(result: evaluation.Evaluation) -> str:
 
 
 def write(result: evaluation.Evaluation, directory: str) -> None:
-  """Writes evaluation.json, evaluation.csv and evaluation.png, each at once.
+  """Writes evaluation.json, evaluation.csv and evaluation.png.
 
   Args:
-    result: What was found.
+    result: The evaluation.
     directory: A folder that exists.
 
   Raises:
@@ -78,18 +78,8 @@ def write(result: evaluation.Evaluation, directory: str) -> None:
     (CSV_FILE, _write_csv),
     (PLOT_FILE, _write_plot),
   ):
-    _replace(os.path.join(directory, name), write_file, result)
-
-
-def _replace(
-  path: str,
-  write_file: Callable[[evaluation.Evaluation, str], None],
-  result: evaluation.Evaluation,
-) -> None:
-  """Writes beside the file, then puts it in its place."""
-  temporary = path + '.tmp'
-  write_file(result, temporary)
-  os.replace(temporary, path)
+    with files.replace_file(os.path.join(directory, name)) as scratch:
+      write_file(result, scratch)
 
 
 def _count(number, noun):

@@ -139,10 +139,8 @@ class InnerLoop(tf.Module):
     checks.function('surrogate', surrogate, 'likelihood_ratio')
     if adapts is not None:
       checks.function('adapts', adapts, "names_match('ProjectionNetwork')")
-    if not hasattr(step_size, 'at'):
-      step_size = step_sizes_lib.FixedStepSize(step_size)
     self._num_steps = num_steps
-    self._step_sizes = step_size
+    self._step_sizes = step_sizes_lib.from_setting(step_size)
     self._surrogate = surrogate
     self._adapts = adapts
     self._first_order = first_order

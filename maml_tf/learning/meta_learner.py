@@ -39,6 +39,7 @@ class MetaLearner:
       autograph=False,
       jit_compile=True if agent.jit_compile and is_alone else None,
     )
+    self._loss_info_spec = None
 
   @property
   def agent(self) -> maml_agent.MamlAgent:
@@ -59,7 +60,19 @@ class MetaLearner:
     Args:
       batch: As for `run`.
     """
-    self._train.get_concrete_function(self._distribute(batch))
+    train = self._train.get_concrete_function(self._distribute(batch))
+    self._loss_info_spec = tf.nest.map_structure(
+      lambda t: tf.TensorSpec(t.shape, t.dtype), train.structured_outputs
+    )
+
+  def skipped_loss_info(self) -> tf_agent.LossInfo:
+    """Returns a result of `run` that is all NaN: nothing was learned.
+
+    Its shapes are those of the graph that `trace` made.
+    """
+    return tf.nest.map_structure(
+      lambda spec: np.full(spec.shape, np.nan), self._loss_info_spec
+    )
 
   def run(self, batch: meta_batch.MetaBatch) -> tf_agent.LossInfo:
     """Takes one meta-train step.

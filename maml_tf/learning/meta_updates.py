@@ -49,6 +49,7 @@ class MetaUpdate(Protocol):
     self, theta: inner_loop_lib.Theta, problem: meta_problem.MetaProblem
   ) -> UpdateInfo:
     """Changes the variables of theta."""
+    ...
 
 
 @gin.configurable

@@ -69,12 +69,11 @@ class StagePreparation:
 
   def _computed(self, experience, statistics, policy_state):
     """What a `Stage` holds beside the frames, by field."""
-    if statistics is not None:
-      experience = experience._replace(
-        observation=self._normalizer.normalize(
-          experience.observation, statistics
-        )
+    if self._normalizer is not None:
+      observation = self._normalizer.normalize(
+        experience.observation, statistics
       )
+      experience = experience._replace(observation=observation)
     mask = meta_batch.valid_mask(experience, experience.reward.dtype)
     behaviour = meta_batch.fill_boundaries(experience.policy_info, mask)
     estimate, log_prob = task_map.map_chunks(

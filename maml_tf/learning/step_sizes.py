@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 import math
 from typing import Protocol
+from typing import cast
 
 import gin
 import tensorflow as tf
@@ -30,9 +31,17 @@ class StepSizes(Protocol):
 
     Args:
       values: Tensors like `variables_tuple`.
-      step: Which adaptation step, from 0: a number, or a scalar tensor.
-        After the X-th, the X-th's hold.
+      step: The number of the adaptation step, from 0; or a scalar tensor. Steps
+        after the X-th take the sizes of the X-th.
     """
+    ...
+
+
+def from_setting(step_size: 'float | StepSizes') -> StepSizes:
+  """Returns step sizes as they are, and a number as one fixed step size."""
+  if hasattr(step_size, 'at'):
+    return cast(StepSizes, step_size)
+  return FixedStepSize(cast(float, step_size))
 
 
 class FixedStepSize(tf.Module):

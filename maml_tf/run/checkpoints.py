@@ -1,30 +1,31 @@
-"""Checkpoints of a run: written in one piece, read only if intact."""
+"""Checkpoints of a run: written in one piece, restored only if intact."""
 
 from collections.abc import Callable
 import glob
 import os
 import re
 import shutil
-import sys
 
 import tensorflow as tf
 
 from maml_tf.core import errors
+from maml_tf.core import files
+from maml_tf.core import terminal
 
 CHECKPOINT_DIR = 'checkpoints'
 _PREFIX = 'ckpt-'
 
 
 def newest_intact(
-  directory: str, say: Callable[[str], None] | None = None
+  directory: str, log: Callable[[str], None] = terminal.log
 ) -> str | None:
-  """Finds the newest checkpoint all of whose bytes can be trusted.
+  """Finds the newest checkpoint whose bytes are all intact.
 
   Every tensor is read: TensorFlow stores a checksum with each.
 
   Args:
-    directory: Where the checkpoints are.
-    say: Is gathered of each one that is passed over. By default stderr is.
+    directory: The folder of the checkpoints.
+    log: Receives a line about the damaged ones that were skipped.
 
   Returns:
     Its path as `tf.train.Checkpoint.read` takes it. None: there is no
@@ -33,7 +34,6 @@ def newest_intact(
   Raises:
     errors.UsageError: There are checkpoints, but none is intact.
   """
-  say = say or _say
   damaged = []
   known = {*_iterations(directory), *_pointed_at(directory)}
   for iteration in sorted(known, reverse=True):
@@ -41,7 +41,7 @@ def newest_intact(
     damage = _damage(path)
     if not damage:
       if damaged:
-        say(f'{"; ".join(damaged)}: {path} is used instead')
+        log(f'{"; ".join(damaged)}: {path} is used instead')
       return path
     damaged.append(f'{path} is damaged ({damage})')
   if damaged:
@@ -53,38 +53,59 @@ def newest_intact(
 
 
 class RunCheckpoints:
-  """Writes and restores a run's checkpoints, the last three of which are kept.
+  """Writes and restores a run's checkpoints and keeps the last three.
 
-  A new one appears under its name when it is whole, so a process that ends
-  while it writes, or a full disk, costs no older one.
+  A new one appears under its name only when it is complete. A process that ends
+  while it writes, or a full disk, damages no older one.
   """
 
   def __init__(self, root_dir: str, max_to_keep: int = 3, **trackables):
-    """Takes what is saved.
+    """Takes the objects to save.
 
     Args:
       root_dir: The run's folder.
       max_to_keep: How many checkpoints are kept.
-      **trackables: What is saved, by name, as `tf.train.Checkpoint` takes it.
+      **trackables: The objects by name, as `tf.train.Checkpoint` takes them.
     """
     self._directory = os.path.join(root_dir, CHECKPOINT_DIR)
     self._max_to_keep = max_to_keep
     self._checkpoint = tf.train.Checkpoint(**trackables)
     self._last_iteration = None
+    # What `find` found: a path, and lines about damaged checkpoints.
+    self._found = None
 
   @property
   def last_iteration(self) -> int | None:
     """The iteration of the newest checkpoint; None: there is none yet."""
     return self._last_iteration
 
+  def find(self) -> str | None:
+    """Finds the newest intact checkpoint; prints and changes nothing.
+
+    It is read whole here; `restore` then relies on that.
+
+    Returns:
+      Its path; None if there is no checkpoint.
+
+    Raises:
+      errors.UsageError: There are checkpoints, but none is intact.
+    """
+    lines = []
+    self._found = newest_intact(self._directory, lines.append), lines
+    return self._found[0]
+
   def restore(self) -> bool:
     """Restores the newest intact checkpoint; returns whether there is one.
 
     Raises:
       errors.UsageError: There are checkpoints, but none is intact, or they hold
-        something else than this run.
+        other variables than this run's.
     """
-    path = newest_intact(self._directory)
+    if self._found is None:
+      self.find()
+    (path, lines), self._found = self._found, None
+    for line in lines:
+      terminal.log(line)
     if path is None:
       return False
     try:
@@ -114,7 +135,7 @@ class RunCheckpoints:
       try:
         os.makedirs(scratch)
         self._checkpoint.write(_path(scratch, iteration))
-        # The index comes last: without it there is no checkpoint.
+        # The index comes last: without it the checkpoint does not exist.
         names = sorted(os.listdir(scratch), key=lambda n: n.endswith('.index'))
         for name in names:
           os.replace(
@@ -127,20 +148,20 @@ class RunCheckpoints:
       self._point_to(iteration)
 
   def _point_to(self, iteration):
-    """Tells `tf.train.latest_checkpoint`, which other programs call."""
+    """Updates the file that `tf.train.latest_checkpoint` reads."""
     path = os.path.join(self._directory, 'checkpoint')
-    with open(f'{path}.tmp', 'w', encoding='utf-8') as file:
-      file.write(f'model_checkpoint_path: "{_PREFIX}{iteration}"\n')
-    os.replace(f'{path}.tmp', path)
+    with files.replace_file(path) as scratch:
+      with open(scratch, 'w', encoding='utf-8') as file:
+        file.write(f'model_checkpoint_path: "{_PREFIX}{iteration}"\n')
 
   def _remove_old(self):
-    """Keeps the newest ones up to the last."""
+    """Keeps the newest checkpoints up to the one just written."""
     iterations = sorted(_iterations(self._directory))
-    # Damaged ones of later iterations do not take the place of whole ones.
+    # Damaged ones of later iterations do not count.
     written = [i for i in iterations if i <= self._last_iteration]
     for iteration in written[: -self._max_to_keep]:
       path = _path(self._directory, iteration)
-      # The index first: what is half removed is no checkpoint any more.
+      # The index first: half a removed checkpoint must not look like one.
       for name in (f'{path}.index', *glob.glob(f'{glob.escape(path)}.data-*')):
         os.remove(name)
 
@@ -154,7 +175,7 @@ def _iteration(path):
 
 
 def _iterations(directory):
-  """The iterations of which a checkpoint has an index."""
+  """The iterations whose checkpoints have an index."""
   if not os.path.isdir(directory):
     return []
   matches = (
@@ -174,18 +195,14 @@ def _pointed_at(directory):
 
 
 def _damage(path):
-  """What is wrong with a checkpoint, in a few words; '' if nothing is."""
+  """Describes the damage to a checkpoint in a few words; '' if it is intact."""
   if not os.path.exists(f'{path}.index'):
     return 'its index is missing'
   try:
     reader = tf.train.load_checkpoint(path)
     for name in reader.get_variable_to_shape_map():
       reader.get_tensor(name)
-  except Exception as error:  # Damaged bytes come out as any of them.
+  except Exception as error:  # Damaged bytes may raise any of them.
     reason = str(getattr(error, 'message', error)).partition('\n')[0]
     return reason.removeprefix(path).strip(' :') or type(error).__name__
   return ''
-
-
-def _say(line):
-  print(line, file=sys.stderr, flush=True)

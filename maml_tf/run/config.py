@@ -1,6 +1,8 @@
-"""Gin files found, parsed and recorded: what defines a run."""
+"""Gin files: found, parsed, recorded and compared with a run's record."""
 
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 import functools
 import hashlib
@@ -12,6 +14,7 @@ import gin
 import numpy as np
 
 from maml_tf.core import errors
+from maml_tf.core import files
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # In a wheel the configs are inside the package, in a checkout beside it.
@@ -21,13 +24,14 @@ CONFIG_DIRS = (
 )
 CONFIG_FILE = 'config.gin'
 
-# How long a run goes on, how often it is saved, how it is evaluated and whether
-# it is exported may change when it resumes.
+# A resumed run may change how long it trains, how often it is saved, how it is
+# evaluated, whether it is exported and where its numbers go.
 _MAY_CHANGE = (
   'train_eval.num_iterations',
   'train_eval.checkpoint_interval',
   'train_eval.evaluation_interval',
   'train_eval.export_saved_model',
+  'train_eval.loggers',
   'Evaluator.',
 )
 
@@ -59,7 +63,7 @@ def parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> None:
   paths = [_find(name) for name in gin_files]
   _add_search_paths()
   disabled = logging.root.manager.disable
-  # Gin logs an error for each folder where an included file is not.
+  # Gin logs an error for each folder that does not hold an included file.
   logging.disable(logging.ERROR)
   try:
     with errors.usage_errors():
@@ -70,7 +74,7 @@ def parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> None:
 
 @functools.cache
 def _add_search_paths() -> None:
-  """Makes the packaged files known to `include`, once a process."""
+  """Lets `include` find the packaged files; once per process."""
   for directory in CONFIG_DIRS:
     gin.add_config_file_search_path(directory)
 
@@ -87,10 +91,10 @@ def _find(name: str) -> str:
 
 
 def check(root_dir: str) -> None:
-  """Compares what is in force already with the run there, if there is one.
+  """Compares the settings used so far with the run there, if there is one.
 
-  It writes nothing. `write_or_check` compares all, but only once every setting
-  has been used.
+  It writes nothing. `write_or_check` compares all settings, but it can do so
+  only after all of them have been used.
 
   Args:
     root_dir: The run's folder, which need not exist.
@@ -98,7 +102,7 @@ def check(root_dir: str) -> None:
   Raises:
     errors.UsageError: The run there has another config; the message names a
       difference.
-    OSError: The folder cannot be there, or its config cannot be read.
+    OSError: The folder cannot be made, or its config cannot be read.
   """
   there, here = _recorded(root_dir), _bindings(gin.operative_config_str())
   if there is None:
@@ -107,17 +111,17 @@ def check(root_dir: str) -> None:
       folder = os.path.dirname(folder)
     if not os.path.isdir(folder):
       raise NotADirectoryError(
-        f'{folder} is no folder: give another --root_dir'
+        f'{folder} is not a folder: give another --root_dir'
       )
   else:
     _check_same(root_dir, there, here, here.keys() & there.keys())
 
 
 def write_or_check(root_dir: str) -> None:
-  """Records the operative config in a new run, or compares it with the run's.
+  """Records the operative config in a new run, or compares it with the record.
 
   Args:
-    root_dir: The run's folder, made if it isn't there.
+    root_dir: The run's folder, created if it does not exist.
 
   Raises:
     errors.UsageError: The run there has another config; the message names a
@@ -130,14 +134,13 @@ def write_or_check(root_dir: str) -> None:
   if there is not None:
     _check_same(root_dir, there, here, here.keys() | there.keys())
   os.makedirs(root_dir, exist_ok=True)
-  temporary = path + '.tmp'
-  with open(temporary, 'w', encoding='utf-8') as file:
-    file.write(config)
-  os.replace(temporary, path)
+  with files.replace_file(path) as scratch:
+    with open(scratch, 'w', encoding='utf-8') as file:
+      file.write(config)
 
 
-def _recorded(root_dir):
-  """The bindings of the run in a folder; None if there is none."""
+def _recorded(root_dir: str) -> dict[str, str] | None:
+  """Returns the bindings of the run in a folder; None if there is no run."""
   path = os.path.join(root_dir, CONFIG_FILE)
   if not os.path.exists(path):
     return None
@@ -145,7 +148,13 @@ def _recorded(root_dir):
     return _bindings(file.read())
 
 
-def _check_same(root_dir, there, here, names):
+def _check_same(
+  root_dir: str,
+  there: Mapping[str, str],
+  here: Mapping[str, str],
+  names: Iterable[str],
+) -> None:
+  """Raises UsageError for the first name whose values differ."""
   for name in sorted(names):
     if here.get(name) != there.get(name):
       raise errors.UsageError(
@@ -157,13 +166,13 @@ def _check_same(root_dir, there, here, names):
 def check_workers(
   exchange: Callable[[Sequence[float]], np.ndarray],
 ) -> None:
-  """Makes sure that all workers of a run have the same operative config.
+  """Checks that all workers of a run have the same operative config.
 
   Args:
     exchange: See `WorkerGroup.exchange`.
 
   Raises:
-    ValueError: They have not.
+    ValueError: They have different ones.
   """
   config = sorted(_bindings(gin.operative_config_str()).items())
   # A whole number that float64 holds exactly.
@@ -176,9 +185,9 @@ def check_workers(
     )
 
 
-def _bindings(config):
-  """The bindings of a config string that a resumed run must share."""
-  # Gin wraps long values: behind a backslash, or inside brackets.
+def _bindings(config: str) -> dict[str, str]:
+  """Returns the bindings of a config that a resumed run must share."""
+  # Gin wraps long values after a backslash or inside brackets.
   lines = [line for line in config.splitlines() if not line.startswith('#')]
   text = re.sub(r'\\?\n[ \t]+', ' ', '\n'.join(lines))
   bindings = (line for line in text.splitlines() if ' =' in line)

@@ -1,17 +1,18 @@
-"""Ctrl-C and SIGTERM: where a run may be cut, and how soon it must end."""
+"""Ctrl-C and SIGTERM: where they cut a run, and how soon it must end."""
 
 from collections.abc import Iterator
 import contextlib
 import os
 import select
 import signal
-import sys
 import threading
 import time
 
-# A preemption notice leaves a process half a minute, often less.
+from maml_tf.core import terminal
+
+# Preemption leaves a process half a minute, often less.
 _DEADLINE_SECONDS = 8.0
-# Whoever sends a second signal does not want to wait.
+# After a second signal the user does not want to wait.
 _IMPATIENT_SECONDS = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -26,19 +27,19 @@ class Interrupted(Exception):
 
   @property
   def exit_code(self) -> int:
-    """128 and the signal's number, as shells have it: 130 or 143."""
+    """128 plus the signal's number, as in shells: 130 or 143."""
     return 128 + self.signal_number
 
 
 class Stop(Exception):
-  """What ends a block that may be cut."""
+  """Raised inside `Interrupt.interruptible` to cut the block."""
 
 
 class Interrupt:
   """Whether a stop was requested, and where it may take effect.
 
   Attributes:
-    signal_number: What came first: SIGINT, SIGTERM, or None.
+    signal_number: The first signal, SIGINT or SIGTERM; None if none came.
   """
 
   def __init__(self):
@@ -58,10 +59,10 @@ class Interrupt:
 
   @contextlib.contextmanager
   def interruptible(self) -> Iterator[None]:
-    """What is done inside may be cut anywhere, and is given up then.
+    """A block that a request to stop may cut anywhere, losing its results.
 
     Raises:
-      Stop: A stop is requested, now or already.
+      Stop: A stop is requested, in the block or before it.
     """
     if self.signal_number is not None:
       raise Stop
@@ -76,15 +77,15 @@ class Interrupt:
 def handle_signals(
   deadline_seconds: float = _DEADLINE_SECONDS,
 ) -> Iterator[Interrupt]:
-  """Turns the first signal into a request; the second acts as it always does.
+  """Turns the first signal into a request; the second one acts as usual.
 
-  If the process is still there at the deadline, as when one update takes
-  longer, it ends then, with what is on disk.
+  A process that still runs at the deadline, because one update takes longer,
+  ends then; files on disk stay.
 
-  Outside the main thread, where Python handles no signals, nothing changes.
+  Python handles signals in the main thread only: elsewhere this does nothing.
 
   Args:
-    deadline_seconds: Between the first signal and the end of the process.
+    deadline_seconds: From the first signal to the end of the process.
   """
   interrupt = Interrupt()
   if threading.current_thread() is not threading.main_thread():
@@ -99,7 +100,7 @@ def handle_signals(
   def handle(number, frame):
     del frame
     restore()
-    _say('\nStopping, and saving. Once more to stop at once.')
+    terminal.log('\nStopping, and saving. Once more to stop at once.')
     interrupt.request(number)
 
   with _ending_at_deadline(deadline_seconds):
@@ -112,11 +113,12 @@ def handle_signals(
 
 
 @contextlib.contextmanager
-def _ending_at_deadline(seconds):
-  """Ends the process so long after a signal, if this is not left by then.
+def _ending_at_deadline(seconds: float) -> Iterator[None]:
+  """Ends the process if the block lasts that many seconds after a signal.
 
-  Python calls a handler between two of its instructions, and an update is one:
-  a thread of its own reads the pipe that signals are written to at once.
+  Python calls handlers between two of its instructions, and a whole update is
+  one instruction. So a separate thread reads the pipe that signals are written
+  to at once.
   """
   read_end, write_end = os.pipe()
   os.set_blocking(write_end, False)
@@ -134,8 +136,8 @@ def _ending_at_deadline(seconds):
     os.close(read_end)
 
 
-def _watch(pipe, seconds):
-  """Waits for signals, then for the deadline or the end of the pipe."""
+def _watch(pipe: int, seconds: float) -> None:
+  """Waits for a signal, then for the deadline or the end of the pipe."""
   poll = select.poll()
   poll.register(pipe, select.POLLIN)
   deadline, exit_code = None, None
@@ -154,11 +156,9 @@ def _watch(pipe, seconds):
       deadline = min(deadline, time.monotonic() + _IMPATIENT_SECONDS)
 
 
-def _end(exit_code):
-  """Ends the process, whatever its other threads do."""
-  _say('stopped before the iteration was done: the last checkpoint stays')
+def _end(exit_code: int) -> None:
+  """Ends the process, whatever its other threads are doing."""
+  terminal.log(
+    'stopped before the iteration was done: the last checkpoint stays'
+  )
   os._exit(exit_code)
-
-
-def _say(line):
-  print(line, file=sys.stderr, flush=True)

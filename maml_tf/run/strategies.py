@@ -1,4 +1,4 @@
-"""What divides the tasks of a run: strategies of tf.distribute, by name."""
+"""Strategies of tf.distribute by name: they divide the tasks of a run."""
 
 import json
 import os
@@ -13,18 +13,18 @@ NAMES = ('default', 'mirrored', 'multi_worker', 'tpu')
 def create(
   name: str, num_virtual_cpus: int | None = None
 ) -> tf.distribute.Strategy:
-  """Makes a strategy; before TensorFlow's first operation.
+  """Creates a strategy; call it before TensorFlow's first operation.
 
   Args:
     name: 'default': one replica. 'mirrored': one on each GPU of this machine.
       'multi_worker': this process is one of several, which TF_CONFIG names.
       'tpu': all cores of the TPU that this machine is attached to.
-    num_virtual_cpus: Replicas of 'mirrored' on so many logical CPUs instead of
-      GPUs.
+    num_virtual_cpus: For 'mirrored': the number of logical CPUs to use as
+      replicas instead of GPUs.
 
   Raises:
-    ValueError: The machine or its settings do not have what it takes.
-    errors.RunError: Another worker did not come in time.
+    ValueError: The machine or its settings do not support the strategy.
+    errors.RunError: Another worker did not start in time.
   """
   if num_virtual_cpus is not None and name != 'mirrored':
     raise ValueError(
@@ -47,7 +47,7 @@ def create(
   return tf.distribute.get_strategy()
 
 
-def _mirrored(num_virtual_cpus):
+def _mirrored(num_virtual_cpus: int | None) -> tf.distribute.MirroredStrategy:
   if num_virtual_cpus is None:
     if not tf.config.list_logical_devices('GPU'):
       raise ValueError(
@@ -68,7 +68,7 @@ def _mirrored(num_virtual_cpus):
   )
 
 
-def _check_tf_config(text):
+def _check_tf_config(text: str) -> None:
   """Raises ValueError unless TF_CONFIG names the workers and this one."""
   try:
     config = json.loads(text)
@@ -83,7 +83,7 @@ def _check_tf_config(text):
     ) from None
 
 
-def _tpu():
+def _tpu() -> tf.distribute.TPUStrategy:
   try:
     resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu='')
     tf.config.experimental_connect_to_cluster(resolver)

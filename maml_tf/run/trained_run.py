@@ -1,8 +1,9 @@
-"""A run's agent and tasks: built from its config, restored from its folder."""
+"""A run's agent and tasks, built from its config and last checkpoint."""
 
 from collections.abc import Callable
 import inspect
 import os
+from typing import Any
 from typing import NamedTuple
 
 import gin
@@ -18,7 +19,7 @@ from maml_tf.run import experiment
 
 
 class TrainedRun(NamedTuple):
-  """What a run has made.
+  """The agent that a run trained, and how to create its tasks.
 
   Attributes:
     agent: The agent, with the parameters of the last checkpoint.
@@ -28,7 +29,7 @@ class TrainedRun(NamedTuple):
       `TaskEnvironment` of the run's tasks, with the run's horizon.
     episodes_per_task: E of training.
     seed: The run's seed.
-    iteration: How many meta-iterations the parameters have seen.
+    iteration: How many meta-iterations the agent has been trained for.
   """
 
   agent: maml_agent.MamlAgent
@@ -42,15 +43,15 @@ class TrainedRun(NamedTuple):
 def load(root_dir: str) -> TrainedRun:
   """Builds a run's agent and restores its last checkpoint.
 
-  The run's config takes the place of what gin holds in this process; parts that
-  are called later, such as a surrogate with parameters, read it too.
+  The run's config replaces the gin config of this process. Parts that are
+  called later, such as a surrogate with parameters, read it too.
 
   Args:
     root_dir: The run's folder.
 
   Raises:
     errors.UsageError: The folder holds no run or no checkpoint, or its config
-      cannot be built.
+      is not valid.
   """
   config = os.path.join(root_dir, run_config.CONFIG_FILE)
   if not os.path.isfile(config):
@@ -71,14 +72,16 @@ def load(root_dir: str) -> TrainedRun:
   with errors.usage_errors():
     settings = _settings()
 
-    def create_environment(num_tasks, environments_per_task):
+    def create_environment(
+      num_tasks: int, environments_per_task: int
+    ) -> task_environment.TaskEnvironment:
       return settings['environment_class'](
         num_tasks=num_tasks,
         environments_per_task=environments_per_task,
         horizon=settings['horizon'],
       )
 
-    # As training does: the same seed gives the same initial parameters.
+    # As in training: the same seed gives the same initial parameters.
     tf.keras.utils.set_random_seed(settings['seed'])
     agent = experiment.create_agent(
       settings['agent_class'],
@@ -101,8 +104,8 @@ def load(root_dir: str) -> TrainedRun:
   )
 
 
-def _settings():
-  """The arguments that the config gives `train_eval`, by name."""
+def _settings() -> dict[str, Any]:
+  """Returns the arguments of `train_eval` by name, as the config sets them."""
   signature = inspect.signature(experiment.train_eval)
   defaults = {n: p.default for n, p in signature.parameters.items()}
   return {**defaults, **gin.get_bindings(experiment.train_eval)}

@@ -1,4 +1,4 @@
-"""The worker processes that share one run: who does what, what they tell."""
+"""The worker processes that share one run: their tasks and their exchange."""
 
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -24,20 +24,20 @@ class WorkerLost(errors.RunError):
 
 
 class WorkerGroup:
-  """The processes of a strategy, each of which holds a share of the tasks.
+  """The processes of a strategy, each of which collects a share of the tasks.
 
-  Under any strategy but `MultiWorkerMirroredStrategy` there is one process, the
-  chief, which exchanges nothing.
+  Only under `MultiWorkerMirroredStrategy` are there several. A single process
+  is the chief and exchanges nothing.
   """
 
   def __init__(self, strategy: tf.distribute.Strategy):
     """Finds this process among the others.
 
     Args:
-      strategy: What the run trains under.
+      strategy: The run trains under it.
 
     Raises:
-      ValueError: TF_CONFIG gives this process a role that trains nothing.
+      ValueError: TF_CONFIG gives this process a role that does not train.
     """
     self._strategy = strategy
     self._num_workers, self._index = 1, 0
@@ -58,6 +58,11 @@ class WorkerGroup:
       self._index = resolver.task_id + num_chiefs * is_after_chief
 
   @property
+  def strategy(self) -> tf.distribute.Strategy:
+    """The strategy that the processes share."""
+    return self._strategy
+
+  @property
   def num_workers(self) -> int:
     """How many processes there are."""
     return self._num_workers
@@ -69,11 +74,11 @@ class WorkerGroup:
 
   @property
   def is_chief(self) -> bool:
-    """Whether this process writes; the others write nothing."""
+    """Whether this process writes files; only one does."""
     return self._index == 0
 
   def tasks(self, num_tasks: int) -> range:
-    """Returns which of B tasks this process collects: an equal share.
+    """Returns the tasks that this process collects: an equal share of B.
 
     Args:
       num_tasks: B, of all processes.
@@ -90,10 +95,10 @@ class WorkerGroup:
     return range(self._index * share, (self._index + 1) * share)
 
   def exchange(self, values: Sequence[float]) -> np.ndarray:
-    """Tells all processes, and waits for what they tell.
+    """Sends numbers to all processes and waits for theirs.
 
     Args:
-      values: n numbers; every process gives as many.
+      values: n numbers; every process gives the same count.
 
     Returns:
       A float64 array [processes, n].
@@ -106,7 +111,7 @@ class WorkerGroup:
     return self._sum(gathered).numpy()
 
   def broadcast_from_chief(self, variables: Sequence[tf.Variable]) -> None:
-    """Gives variables, in place, the values that they have in the chief."""
+    """Assigns to variables the values that they have in the chief."""
     if self._num_workers == 1:
       return
     for variable in variables:
@@ -116,10 +121,10 @@ class WorkerGroup:
 
   @contextlib.contextmanager
   def translate_errors(self) -> Iterator[None]:
-    """Turns what TensorFlow raises when a worker has gone into `WorkerLost`.
+    """Turns TensorFlow's errors about a lost worker into `WorkerLost`.
 
-    TensorFlow notices within seconds: a connection breaks, or a heartbeat stays
-    out.
+    TensorFlow notices within seconds: a connection breaks, or a heartbeat is
+    missing.
     """
     try:
       yield
@@ -133,7 +138,7 @@ class WorkerGroup:
       ) from error
 
   def _sum(self, gathered: np.ndarray) -> tf.Tensor:
-    """The sum over processes; a process counts once, whatever its replicas."""
+    """The sum over processes, each of which counts once."""
     replicas = self._strategy.num_replicas_in_sync // self._num_workers
 
     def value_fn(context):

@@ -5,7 +5,6 @@ import contextlib
 import glob
 import os
 import shutil
-import tempfile
 import warnings
 
 from absl import logging
@@ -13,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.policies import policy_saver
 
+from maml_tf.core import files
 from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import maml_agent
 from maml_tf.serving import served_policy
@@ -215,23 +215,12 @@ def _check_directory(directory):
 
 
 def _write(saver, signatures, directory):
-  """Writes beside the directory, and puts it there when it is whole."""
+  """Replaces the directory once the whole model is written."""
   # PolicySaver's own signatures are named by numbers and paths.
   saver.signatures.clear()
   saver.signatures.update(signatures)
-  parent, name = os.path.split(os.path.abspath(directory))
-  os.makedirs(parent, exist_ok=True)
-  with tempfile.TemporaryDirectory(prefix=f'.{name}-', dir=parent) as scratch:
-    new, old = os.path.join(scratch, 'new'), os.path.join(scratch, 'old')
+  with files.replace_directory(directory) as new:
     saver.save(new)
-    if os.path.exists(directory):
-      os.rename(directory, old)
-    try:
-      os.rename(new, directory)
-    except OSError:
-      if os.path.exists(old):
-        os.rename(old, directory)
-      raise
 
 
 @contextlib.contextmanager

@@ -1,1 +1,1 @@
-"""A task before and after adaptation, filmed."""
+"""Videos of a task before and after adaptation."""

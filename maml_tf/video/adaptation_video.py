@@ -9,12 +9,13 @@ from PIL import Image
 from PIL import ImageDraw
 from PIL import ImageFont
 import tensorflow as tf
-from tf_agents.trajectories import time_step as ts
 
 from maml_tf.collection import adapted_policy
+from maml_tf.collection import compiled_actor
+from maml_tf.collection import rollout
 from maml_tf.core import random_streams
 from maml_tf.environments import task_environment
-from maml_tf.environments.painting import painter as painter_lib
+from maml_tf.environments.rendering import renderer as renderer_lib
 from maml_tf.learning import inner_loop as inner_loop_lib
 
 _GAP_PIXELS = 4
@@ -27,7 +28,8 @@ class Episode(NamedTuple):
   """One episode as it is shown.
 
   Attributes:
-    states: What the environment said of it for its pictures, [length + 1, S].
+    states: The environment's `picture_states` before the first step and after
+      each, an array [length + 1, S].
     returns: A float64 array [length + 1]: the return so far.
   """
 
@@ -42,14 +44,14 @@ def play(
   task: np.ndarray,
   stream_keys: tuple[tuple[int, ...], tuple[int, ...]],
 ) -> list[Episode]:
-  """Plays one task with several parameters, from one start with one noise.
+  """Plays one task with several parameters, all from one start and noise.
 
   Args:
-    environment: As many tasks as there are parameters, one environment each.
+    environment: Has one task for each of the parameters, one environment each.
     policy: Acts with the parameters that it is given.
     parameters: Each without the leading B.
     task: The task.
-    stream_keys: Names of the streams of resets and of actions.
+    stream_keys: The random streams of resets and of actions.
 
   Returns:
     An `Episode` for each of the parameters.
@@ -61,27 +63,35 @@ def play(
   environment.set_tasks([task] * num_rows)
   environment.seed([stream_keys[0]] * num_rows)
   generator = random_streams.generator(stream_keys[1])
-  policy_state = tuple(tf.stack(p) for p in zip(*parameters))
 
-  @tf.function(autograph=False)
-  def act(observation, step_type, noise):
-    time_step = ts.TimeStep(step_type, (), (), observation)
-    return policy.act(time_step, policy_state, noise).action
-
-  time_step = environment.reset()
-  states, rewards = [environment.picture_states()], [np.zeros(num_rows)]
-  lengths = np.zeros(num_rows, int)
-  while not lengths.all():
+  def draw_noise(t):
+    del t
     noise = policy.distributions.draw_noise(generator, (1,))
-    noise = tuple(np.repeat(n, num_rows, axis=0) for n in noise)
-    time_step = environment.step(
-      act(time_step.observation, time_step.step_type, noise).numpy()
-    )
-    states.append(environment.picture_states())
-    rewards.append(time_step.reward.astype(np.float64))
-    # An environment that is done begins anew: what it plays then isn't shown.
-    ended_now = time_step.is_last() & (lengths == 0)
-    lengths[ended_now] = len(rewards) - 1
+    return tuple(np.repeat(n, num_rows, axis=0) for n in noise)
+
+  policy_state = tuple(tf.stack(p) for p in zip(*parameters))
+  actor = compiled_actor.CompiledActor(policy).for_episode(
+    policy_state, draw_noise
+  )
+  states, played = [], []
+
+  def see_and_act(time_step, t):
+    states.append(environment.render_state())
+    return actor(time_step, t)
+
+  rollout.play_episodes(
+    environment, see_and_act, [played.append], environment.horizon
+  )
+  states.append(environment.render_state())
+  return _episodes(states, played)
+
+
+def _episodes(states, played):
+  """Cuts every row's `Episode` from states and frames [N, ...]."""
+  *transitions, _ = played
+  lengths = np.sum([~frame.is_boundary() for frame in transitions], axis=0)
+  rewards = [frame.reward.astype(np.float64) for frame in transitions]
+  rewards = [np.zeros(len(lengths)), *rewards]
   states, returns = np.stack(states, 1), np.cumsum(rewards, axis=0).T
   return [
     Episode(states[row, : length + 1], returns[row, : length + 1])
@@ -90,7 +100,7 @@ def play(
 
 
 def frames(
-  painter: painter_lib.Painter,
+  renderer: renderer_lib.Renderer,
   episodes: Sequence[Episode],
   titles: Sequence[str],
   task: str,
@@ -98,26 +108,26 @@ def frames(
   """Draws episodes side by side; those that are done stand still.
 
   Args:
-    painter: Draws one of them.
+    renderer: Renders one episode.
     episodes: From left to right.
     titles: One for each.
     task: How the task is called.
 
   Yields:
-    uint8 arrays [H, W, 3] with even H and W, as many as the longest episode has
-    states.
+    uint8 arrays [H, W, 3] with even H and W, one for each state of the longest
+    episode.
   """
   for t in range(max(len(episode.returns) for episode in episodes)):
     halves = []
     for episode, title in zip(episodes, titles):
       last = min(t, len(episode.returns) - 1)
-      picture = painter(episode.states[: last + 1])
+      picture = renderer(episode.states[: last + 1])
       caption = f'{title}\n{task}\nreturn {episode.returns[last]:.1f}'
       halves.append(_with_caption(picture, caption))
     gap = np.full((len(halves[0]), _GAP_PIXELS, 3), _GAP, np.uint8)
     row = [part for half in halves for part in (gap, half)][1:]
     frame = np.concatenate(row, axis=1)
-    # Films want even sizes.
+    # Video codecs need even sizes.
     odd = [(0, size % 2) for size in frame.shape[:2]]
     yield np.pad(frame, [*odd, (0, 0)], constant_values=255)
 

@@ -9,31 +9,33 @@ import numpy as np
 from PIL import Image
 
 from maml_tf.core import checks
+from maml_tf.core import files
 
-# A gif counts hundredths of a second, and viewers slow down below two.
+# A gif's frame times are hundredths of a second; viewers play anything shorter
+# than two of them slowly.
 _MAX_GIF_FPS = 50
 
 
 def check(path: str, fps: float) -> None:
-  """Sees whether a video can be written, before the work that it takes.
+  """Checks that a video can be written, before its pictures are drawn.
 
   Args:
     path: Ends in .gif or .mp4.
     fps: Frames per second.
 
   Raises:
-    ValueError: It cannot; the message says what to do.
+    ValueError: It cannot; the message says how to mend that.
   """
   checks.number('fps', fps, above=0)
   kind = os.path.splitext(path)[1].lower()
   if kind not in ('.gif', '.mp4'):
     raise ValueError(
-      f'{path} is no video: give a name that ends in .gif or .mp4'
+      f'{path} is not a video: give a name that ends in .gif or .mp4'
     )
   if kind == '.gif' and fps > _MAX_GIF_FPS:
     raise ValueError(
-      f'fps is {fps}: give at most {_MAX_GIF_FPS}, what a gif can show, or a'
-      ' name that ends in .mp4'
+      f'fps is {fps}: give at most {_MAX_GIF_FPS}, the fastest that a gif'
+      ' can play, or a name that ends in .mp4'
     )
   if kind == '.mp4' and importlib.util.find_spec('imageio_ffmpeg') is None:
     raise ValueError(
@@ -42,26 +44,23 @@ def check(path: str, fps: float) -> None:
     )
   folder = os.path.dirname(path) or '.'
   if not os.path.isdir(folder):
-    raise ValueError(f'{folder} is no folder: make it, or give another name')
+    raise ValueError(
+      f'{folder} is not a folder: create it, or give another path'
+    )
 
 
 def write(path: str, pictures: Iterable[np.ndarray], fps: float) -> None:
-  """Writes a video that plays for ever (gif) or once (mp4).
+  """Writes a video: a gif plays in a loop, an mp4 once.
 
   Args:
-    path: See `check`. A file there is replaced, once all is written.
+    path: See `check`. A complete new file replaces an existing one.
     pictures: uint8 arrays [H, W, 3] with even H and W.
     fps: Frames per second.
   """
-  stem, kind = os.path.splitext(path)
-  temporary = f'{stem}.part{kind}'
-  writer = _write_gif if kind.lower() == '.gif' else _write_mp4
-  try:
-    writer(temporary, iter(pictures), fps)
-    os.replace(temporary, path)
-  finally:
-    if os.path.exists(temporary):
-      os.remove(temporary)
+  is_gif = path.lower().endswith('.gif')
+  writer = _write_gif if is_gif else _write_mp4
+  with files.replace_file(path) as scratch:
+    writer(scratch, iter(pictures), fps)
 
 
 def _write_gif(path, pictures, fps):
@@ -72,6 +71,7 @@ def _write_gif(path, pictures, fps):
 
 
 def _write_mp4(path, pictures, fps):
-  with imageio.get_writer(path, fps=fps, macro_block_size=2) as writer:
+  writer = imageio.get_writer(path, fps=fps, macro_block_size=2)
+  with writer:
     for picture in pictures:
       writer.append_data(picture)

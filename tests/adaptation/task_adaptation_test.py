@@ -176,11 +176,12 @@ def test_the_kl_is_that_of_the_two_policies(agent):
   stage = collected.meta_batch.query
   valid = ~stage.is_boundary().numpy()[0]
   old = tf.nest.map_structure(lambda t: t[0][valid], stage.policy_info[0])
-  new = agent.policy.distribution(
-    ts.transition(
-      tf.boolean_mask(stage.observation[0], valid), np.zeros(valid.sum(), 'f')
+  frames = tf.nest.map_structure(lambda t: t[0][valid], stage)
+  new = adapted.policy.distribution(
+    ts.TimeStep(
+      frames.step_type, frames.reward, frames.discount, frames.observation
     ),
-    tuple(p[np.newaxis] for p in adapted.parameters),
+    adapted.policy.get_initial_state(1),
   ).action
   mean, scale = (
     old['loc'].numpy().astype(np.float64),

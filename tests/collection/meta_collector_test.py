@@ -89,7 +89,9 @@ def test_returns_are_those_of_the_frames(collected):
 
 
 def test_policy_states_are_what_adaptation_made_of_each_stage(collected):
-  meta_parameters = _collector()._policy.get_initial_state(NUM_TASKS)
+  environment = countdown_environment.CountdownEnvironment(1, 1, HORIZON)
+  policy = point_agent.create_agent(environment).collect_policy
+  meta_parameters = policy.get_initial_state(NUM_TASKS)
   tf.nest.map_structure(
     np.testing.assert_array_equal, collected.policy_states[0], meta_parameters
   )

@@ -1,4 +1,4 @@
-"""Action distributions as tensors: closed forms, round trips, given noise."""
+"""Action distributions: closed forms, round trips, samples of given noise."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def _categorical(logits):
 
 
 def _distributions():
-  """Families by name, each with batches of two time steps."""
+  """Returns families by name, each with a batch of two time steps."""
   return {
     'gaussian': _gaussian(),
     'scalar': _normal(LOC[:, 0], SCALE[:, 0]),
@@ -105,7 +105,7 @@ def _categorical_kl(logits, other):
 
 
 @FAMILIES
-def test_tensors_give_the_distributions_back(name):
+def test_distributions_are_rebuilt_from_their_tensors(name):
   distributions = _distributions()[name]
   family = action_distributions.ActionDistributions(distributions)
   tensors = family.to_tensors(distributions)
@@ -119,7 +119,7 @@ def test_tensors_give_the_distributions_back(name):
     action_distributions.log_prob(rebuilt, sample),
     action_distributions.log_prob(distributions, sample),
   )
-  # Other tensors give other distributions: nothing of the example is kept.
+  # Other tensors give other distributions: no value of the example is kept.
   moved = tf.nest.map_structure(lambda t: t * 0.5, tensors)
   assert not np.isclose(
     action_distributions.log_prob(family.from_tensors(moved), sample),
@@ -179,7 +179,7 @@ def test_gaussian_closed_forms():
 
 def test_divergence_by_hand():
   # Dimension 1: log 2 + (1 + 1) / 8 - 1/2, dimension 2: log 1/2 + 4 / 2 - 1/2,
-  # together 1.25. The other way round: log 1/2 + (4 + 1) / 2 - 1/2 and
+  # together 1.25. In the other direction: log 1/2 + (4 + 1) / 2 - 1/2 and
   # log 2 + 1 / 8 - 1/2, together 1.625.
   p = _gaussian([[0.0, 1.0]], [[1.0, 2.0]])
   q = _gaussian([[1.0, 1.0]], [[2.0, 1.0]])
@@ -373,7 +373,7 @@ def test_normal_noise_is_standard():
 
 
 @FAMILIES
-def test_drawn_noise_repeats_and_fits(name):
+def test_drawn_noise_is_repeatable_and_fits_the_spec(name):
   distributions = _distributions()[name]
   family = action_distributions.ActionDistributions(distributions)
   noise, again, other = (
@@ -422,7 +422,7 @@ def test_seeded_random_noise_inside_a_function():
   assert not np.isin(first, draw(tf.constant([1, 3]))).any()
 
 
-def test_unsupported_distribution_is_an_error_that_names_it():
+def test_the_error_about_an_unsupported_distribution_names_it():
   for distribution in (tfd.Deterministic(LOC), tfd.Uniform(LOC, LOC + 1)):
     with pytest.raises(ValueError, match=type(distribution).__name__):
       action_distributions.ActionDistributions(distribution)
@@ -433,7 +433,7 @@ def test_unsupported_distribution_is_an_error_that_names_it():
 
 
 def test_squashed_projection_is_refused():
-  """TF-Agents' projection with `scale_distribution`, which has no entropy."""
+  """Covers TF-Agents' `scale_distribution`, whose result has no entropy."""
   action_spec = tensor_spec.BoundedTensorSpec((2,), tf.float32, -1, 1)
   network = actor_distribution_network.ActorDistributionNetwork(
     tf.TensorSpec((3,), tf.float32),
@@ -451,7 +451,7 @@ def test_squashed_projection_is_refused():
 
 
 def test_a_scale_that_all_time_steps_share():
-  """A scale [A] is either refused or stored for every time step."""
+  """Checks that a scale [A] is either refused or stored for every step."""
   distribution = _gaussian(LOC[:1], SCALE[0])
   try:
     family = action_distributions.ActionDistributions(distribution)

@@ -1,4 +1,4 @@
-"""Numbers that users set: what is taken, and what the refusal says."""
+"""Checks of settings: accepted values, refused values, messages."""
 
 import math
 
@@ -12,17 +12,17 @@ NOT_NUMBERS = (True, False, None, 'a', '3', [1], (2,), 1j, np.ones(2))
 
 
 @pytest.mark.parametrize('value', [2, 7, np.int64(7), np.uint8(2)])
-def test_integer_takes_integers_from_the_minimum_on(value):
+def test_integer_accepts_integers_of_at_least_the_minimum(value):
   taken = checks.integer('num_tasks', value, 2)
   assert taken == value
-  # Gin and JSON write ints, not NumPy's.
+  # Gin and JSON write Python's ints, not NumPy's.
   assert type(taken) is int
 
 
 @pytest.mark.parametrize(
   'value', [*NOT_NUMBERS, 1, 0, -3, 2.0, 2.5, math.nan, math.inf, -math.inf]
 )
-def test_integer_refuses_the_rest_and_says_what_to_give(value):
+def test_integer_refuses_other_values_and_names_the_valid_ones(value):
   with pytest.raises(ValueError) as error:
     checks.integer('num_tasks', value, 2)
   assert str(error.value) == (
@@ -31,7 +31,7 @@ def test_integer_refuses_the_rest_and_says_what_to_give(value):
 
 
 @pytest.mark.parametrize('value', [0.5, 1, -2, 1e-300, np.float32(0.5)])
-def test_number_without_limits_takes_what_is_finite(value):
+def test_number_without_limits_accepts_finite_numbers(value):
   taken = checks.number('discount', value)
   assert taken == value
   assert type(taken) is float
@@ -40,7 +40,7 @@ def test_number_without_limits_takes_what_is_finite(value):
 @pytest.mark.parametrize(
   'value', [*NOT_NUMBERS, math.nan, math.inf, -math.inf, np.float32('nan')]
 )
-def test_number_refuses_what_is_no_finite_number(value):
+def test_number_refuses_everything_but_finite_numbers(value):
   with pytest.raises(ValueError) as error:
     checks.number('discount', value)
   assert str(error.value) == f'discount is {value!r}: give a finite number'
@@ -61,7 +61,7 @@ def test_number_refuses_what_is_no_finite_number(value):
     ({'above': 0.5, 'maximum': 1}, [1], [0.5], 'above 0.5 and of at most 1'),
   ],
 )
-def test_number_keeps_to_its_limits(limits, inside, outside, wanted):
+def test_number_respects_its_limits(limits, inside, outside, wanted):
   for value in inside:
     assert checks.number('x', value, **limits) == value
   for value in outside:
@@ -89,13 +89,13 @@ def test_usage_errors_are_one_line_without_gins_call_stack():
   assert str(raised.value) == "No parameter 'a'. Known: b."
 
 
-def test_usage_errors_let_faults_of_the_program_through():
+def test_usage_errors_do_not_translate_bugs_of_the_program():
   with pytest.raises(ZeroDivisionError):
     with errors.usage_errors():
       raise ZeroDivisionError
 
 
-def test_usage_errors_give_back_what_is_right():
+def test_usage_errors_do_not_change_results():
   with errors.usage_errors():
     value = checks.integer('x', 3, 1)
   assert value == 3

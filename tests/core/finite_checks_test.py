@@ -1,4 +1,4 @@
-"""NaN and infinity are found where they stand, and nowhere else."""
+"""The search for NaN and infinity finds their first position."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def _frames():
   )
 
 
-def test_finds_nothing_in_a_finite_stage():
+def test_a_finite_stage_has_no_finding():
   assert finite_checks.find_in_stage(_frames()) is None
 
 
@@ -60,7 +60,7 @@ def test_finds_each_quantity_of_a_stage(value):
 
 
 @pytest.mark.parametrize('frame', [2, 4])
-def test_of_a_final_frame_the_observation_counts_alone(frame):
+def test_only_the_observation_of_a_final_frame_is_searched(frame):
   frames = _frames()
   frames.reward[1, frame] = np.nan
   frames.action[1, frame] = np.nan
@@ -70,22 +70,22 @@ def test_of_a_final_frame_the_observation_counts_alone(frame):
   assert finite_checks.find_in_stage(frames) == ('observation/position', 1, 1)
 
 
-def test_padding_may_hold_anything():
+def test_padding_is_ignored():
   frames = _frames()
   frames.observation['position'][:, 5] = np.nan
   frames.action[:, 5] = frames.reward[:, 5] = np.inf
   assert finite_checks.find_in_stage(frames) is None
 
 
-def test_tells_the_cause_rather_than_what_follows_from_it():
-  # An action that is no number, and all that it makes of the next frame.
+def test_a_finding_names_the_cause_rather_than_its_consequences():
+  # A NaN action, and its consequences in the next frame.
   frames = _frames()
   frames.action[1, 0, 0] = frames.reward[1, 0] = np.nan
   frames.observation['position'][1, 1] = np.nan
   frames.policy_info[0]['loc'][1, 1] = frames.action[1, 1] = np.nan
   assert finite_checks.find_in_stage(frames) == ('action', 1, 3)
 
-  # Parameters that are none, in every frame.
+  # NaN distribution parameters in every frame.
   frames = _frames()
   frames.policy_info[0]['loc'][:] = np.nan
   frames.action[:] = frames.reward[:] = np.nan
@@ -131,7 +131,7 @@ def test_finds_the_first_task_of_the_first_array():
     ),
   ],
 )
-def test_the_error_says_what_is_not_finite(arguments, message):
+def test_the_error_names_the_quantity(arguments, message):
   error = finite_checks.NonFiniteError(*arguments)
   assert str(error) == message
   assert error.quantity == arguments[0]

@@ -1,4 +1,4 @@
-"""Running statistics against those of all frames at once."""
+"""Running statistics agree with those of all frames at once."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SPEC = {
 
 
 def _observations(seed, num_frames):
-  """Observations [2, T, ...] of several scales, and a mask [2, T]."""
+  """Returns observations [2, T, ...] of several scales, and a mask [2, T]."""
   generator = np.random.default_rng(seed)
   shape = (2, num_frames)
   observation = {
@@ -23,7 +23,7 @@ def _observations(seed, num_frames):
     'height': generator.normal(1, 0.1, shape),
   }
   mask = generator.integers(0, 2, shape).astype(np.float32)
-  # What does not count must not be looked at.
+  # Masked frames must not be read.
   observation['speed'][mask == 0] = np.nan
   return (
     {
@@ -48,7 +48,7 @@ def test_starts_as_the_identity():
 
 
 @pytest.mark.parametrize('compiled', [False, True])
-def test_statistics_are_those_of_all_frames_that_counted(compiled):
+def test_statistics_are_those_of_all_unmasked_frames(compiled):
   normalizer = observation_normalizer.ObservationNormalizer(SPEC)
   recorded = [_observations(seed, 7 * (seed + 1)) for seed in range(4)]
   for observation, mask in recorded:
@@ -63,7 +63,7 @@ def test_statistics_are_those_of_all_frames_that_counted(compiled):
     np.testing.assert_allclose(variance, frames.var(0), rtol=1e-3, atol=1e-6)
 
 
-def test_normalizes_floats_and_leaves_the_rest():
+def test_normalizes_floats_and_not_integers():
   normalizer = observation_normalizer.ObservationNormalizer(SPEC)
   recorded = [_observations(0, 1000)]
   normalizer.update(*recorded[0])
@@ -75,18 +75,18 @@ def test_normalizes_floats_and_leaves_the_rest():
   np.testing.assert_array_equal(normalized['camera'], observation['camera'])
   speed = _all_frames([(normalized, recorded[0][1])], 'speed')
   np.testing.assert_allclose(speed.mean(0), 0, atol=2e-2)
-  # The third's variance is as small as what keeps the root from 0.
+  # The third variance is as small as the epsilon under the root.
   np.testing.assert_allclose(speed.std(0), [1, 1, 2**-0.5], rtol=2e-2)
 
 
-def test_far_observations_are_clipped():
+def test_distant_observations_are_clipped():
   normalizer = observation_normalizer.ObservationNormalizer(SPEC['speed'])
   np.testing.assert_array_equal(
     normalizer.normalize(tf.constant([1e6, -1e6, 10.5])), [10, -10, 10]
   )
 
 
-def test_frames_that_do_not_count_change_nothing():
+def test_masked_frames_change_nothing():
   normalizer = observation_normalizer.ObservationNormalizer(SPEC['speed'])
   normalizer.update(tf.fill([2, 3, 3], np.nan), tf.zeros([2, 3]))
   (statistics,) = normalizer.statistics()

@@ -1,4 +1,4 @@
-"""A network as a function of its parameters equals the network itself."""
+"""A network as a function of its parameters equals the network."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ ACTION_SPEC = tensor_spec.BoundedTensorSpec((2,), tf.float32, -1, 1)
 
 
 class ListedWeights(tf.keras.layers.Layer):
-  """Multiplies by a weight that it keeps in a list."""
+  """Multiplies by a weight that is in a list."""
 
   def build(self, input_shape):
     self._weights_in_a_list = [self.add_weight('hidden_weight', [])]
@@ -45,7 +45,7 @@ def _tanh_network():
 
 
 def _image_network():
-  """A convolution and a dense layer, one for each part of the observation."""
+  """Returns a network with a convolution for one part of the observation."""
   return actor_distribution_network.ActorDistributionNetwork(
     {
       'image': tf.TensorSpec((4, 4, 1), tf.float32),
@@ -82,7 +82,7 @@ NETWORKS = pytest.mark.parametrize(
 
 
 def _values(parameterized, seed, *outer_shape):
-  """Random parameters, unlike the variables' values."""
+  """Returns random parameters that differ from the variables."""
   generator = np.random.default_rng(seed)
   return tuple(
     tf.constant(generator.normal(size=(*outer_shape, *v.shape)), v.dtype)
@@ -91,13 +91,13 @@ def _values(parameterized, seed, *outer_shape):
 
 
 def _outputs(network, *arguments):
-  """The mean and the standard deviation, [N, 2, A]."""
+  """Returns the mean and the standard deviation, [N, 2, A]."""
   distribution, _ = network(*arguments, step_type=(), network_state=())
   return tf.stack([distribution.mean(), distribution.stddev()], axis=1)
 
 
 @NETWORKS
-def test_own_values_give_the_plain_call(create, observations):
+def test_the_variables_values_give_the_plain_call(create, observations):
   network = create()
   parameterized = parameters_lib.ParameterizedNetwork(network)
   values = tuple(tf.identity(v) for v in parameterized.variables_tuple)
@@ -122,7 +122,7 @@ def test_other_values_equal_a_copy_that_was_assigned_them(create, observations):
 
 
 @NETWORKS
-def test_variables_are_back_after_a_call(create, observations):
+def test_variables_are_restored_after_a_call(create, observations):
   network = create()
   parameterized = parameters_lib.ParameterizedNetwork(network)
   variables = parameterized.variables_tuple
@@ -133,14 +133,14 @@ def test_variables_are_back_after_a_call(create, observations):
   for variable, value in zip(variables, before, strict=True):
     np.testing.assert_array_equal(variable, value)
   np.testing.assert_array_equal(_outputs(network, observations(5)), plain)
-  # The layers hold the variables, not copies: an assignment is seen.
+  # The layers hold the variables, not copies: an assignment has an effect.
   for variable in variables:
     variable.assign_add(tf.ones_like(variable))
   assert np.abs(_outputs(network, observations(5)) - plain).min() > 1e-4
 
 
 @NETWORKS
-def test_variables_are_back_after_an_exception(create, observations):
+def test_variables_are_restored_after_an_exception(create, observations):
   network = create()
   parameterized = parameters_lib.ParameterizedNetwork(network)
   variables = parameterized.variables_tuple
@@ -207,7 +207,7 @@ def test_a_layer_shared_by_two_networks_is_replaced_in_one_call_only():
   np.testing.assert_array_equal(networks[1](three)[0], [[22]])
 
 
-def test_a_variable_in_a_list_is_an_error_that_names_it():
+def test_the_error_about_a_variable_in_a_list_names_it():
   network = sequential.Sequential(
     [tf.keras.layers.Dense(2), ListedWeights()],
     input_spec=tf.TensorSpec((1,), tf.float32),
@@ -225,7 +225,7 @@ def test_wrong_number_of_parameters_is_an_error():
       parameterized(wrong, _vectors(5))
 
 
-def test_spec_is_that_of_the_variables():
+def test_the_spec_describes_the_variables():
   parameterized = parameters_lib.ParameterizedNetwork(_tanh_network())
   assert [tuple(s.shape) for s in parameterized.spec] == [
     (3, 4),
@@ -239,7 +239,7 @@ def test_spec_is_that_of_the_variables():
 
 
 @NETWORKS
-def test_gradient_flows_to_the_parameters_only(create, observations):
+def test_gradients_flow_only_to_the_parameters(create, observations):
   parameterized = parameters_lib.ParameterizedNetwork(create())
   values = _values(parameterized, 4)
   variables = parameterized.variables_tuple
@@ -250,7 +250,7 @@ def test_gradient_flows_to_the_parameters_only(create, observations):
   assert all(np.abs(g).max() > 0 for g in gradients)
   assert tape.gradient(loss, variables) == (None,) * len(variables)
 
-  # The same as through the variables of a copy.
+  # The gradient equals that with respect to the variables of a copy.
   copy = create()
   copy.create_variables()
   for variable, value in zip(copy.trainable_variables, values, strict=True):
@@ -280,12 +280,12 @@ def test_vectorized_map_equals_a_loop(create, observations):
     np.testing.assert_allclose(
       vectorized[b], evaluate(task), rtol=1e-5, atol=1e-5
     )
-  # Tracing must not leave its symbolic tensors behind.
+  # No symbolic tensors of the trace may remain.
   _assert_same_variables(parameterized.network, variables)
   assert np.isfinite(_outputs(parameterized.network, observations(5))).all()
 
 
-def test_a_network_that_was_not_built_is_built():
+def test_an_unbuilt_network_is_built():
   network = _tanh_network()
   assert isinstance(network, network_lib.Network) and not network.built
   parameterized = parameters_lib.ParameterizedNetwork(network)

@@ -10,7 +10,7 @@ import maml_tf
 
 def _run(code, directory, **environment):
   """Runs Python code in a new process; returns stdout and stderr together."""
-  # The new process stands elsewhere and must find what this one tests.
+  # The new process has another working directory, but must test this package.
   root = pathlib.Path(maml_tf.__file__).parents[1]
   path = os.pathsep.join([str(root), os.environ.get('PYTHONPATH', '')])
   inherited = {

@@ -51,6 +51,20 @@ def test_purposes_are_different_streams():
   assert len(set(draws)) == 3
 
 
+def test_tasks_have_the_keys_of_their_indices():
+  purpose = random_streams.Purpose.RESET
+  assert random_streams.task_keys(1, 2, 3, range(4, 6), purpose) == [
+    KEY,
+    (1, 2, 3, 5, 1),
+  ]
+
+
+def test_the_held_out_task_is_the_first_of_iteration_0():
+  purpose = random_streams.Purpose.ACTION
+  key = random_streams.held_out_key(7, 3, purpose)
+  assert key == random_streams.key(7, 0, 3, 0, purpose)
+
+
 def test_a_key_is_made_of_plain_ints():
   assert KEY == (1, 2, 3, 4, 1)
   assert {type(word) for word in KEY} == {int}

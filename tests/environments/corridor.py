@@ -1,4 +1,4 @@
-"""A Gymnasium environment with nested spaces, small enough to do by hand."""
+"""A Gymnasium environment with nested spaces, small enough for hand checks."""
 
 import gymnasium
 from gymnasium import spaces
@@ -6,11 +6,11 @@ import numpy as np
 
 
 class Corridor(gymnasium.Env):
-  """Walks along cells 0, 1, ...; terminates in cell `length`.
+  """Walks along cells 0, 1, ... and terminates in cell `length`.
 
   An action is (direction, effort): -1, 0 or 1, and the reward in [0, 1]. The
-  observation is the cell and, of the row that it is in, the way ahead and its
-  parity. `actions` are all the actions since the last reset.
+  observation contains the cell, the distances to the end, and the cell's
+  parity. `actions` lists the actions since the last reset.
   """
 
   metadata = {'render_modes': ['rgb_array', 'human']}
@@ -75,7 +75,7 @@ class Corridor(gymnasium.Env):
 
 
 def corridors(lengths, **kwargs):
-  """A vector environment of one corridor for each length."""
+  """Returns a vector environment with a corridor of each length."""
   return gymnasium.vector.SyncVectorEnv(
     [lambda length=length: Corridor(length) for length in lengths], **kwargs
   )

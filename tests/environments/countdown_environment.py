@@ -1,4 +1,4 @@
-"""A task environment whose episodes last as long as the task says."""
+"""A task environment whose task is the length of its episodes."""
 
 import numpy as np
 from tf_agents.specs import array_spec
@@ -7,10 +7,11 @@ from maml_tf.environments import task_environment
 
 
 class CountdownEnvironment(task_environment.TaskEnvironment):
-  """Terminates after `task` steps; pays the action as the reward.
+  """Terminates after `task` steps. The reward is the action.
 
-  The observation is what the row drew at its reset and the steps since then.
-  `advanced` counts the steps of the whole batch, `last_action` is its last.
+  The observation is the number that the row drew at its reset, and the number
+  of steps since then. `advanced` counts the steps of the whole batch,
+  `last_action` is the last action of the batch.
   """
 
   def __init__(self, num_tasks=2, environments_per_task=1, horizon=100):

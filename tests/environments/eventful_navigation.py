@@ -1,4 +1,4 @@
-"""A point navigation in which something happens at an iteration."""
+"""Point navigation that calls a function at the start of an iteration."""
 
 from collections.abc import Callable
 
@@ -9,10 +9,10 @@ from maml_tf.environments import point_navigation
 
 @gin.configurable
 class EventfulNavigation(point_navigation.PointNavigation):
-  """Calls `events[i]` with itself when iteration i begins.
+  """Calls `events[i]` with itself at the start of iteration i.
 
-  Tests set `events`, which is no part of a run's config. `reward_scale`
-  multiplies all rewards; an event may make it NaN.
+  Tests set `events`, which is not part of a run's config. `reward_scale`
+  multiplies all rewards. An event may set it to NaN.
   """
 
   events: dict[int, Callable[['EventfulNavigation'], None]] = {}
@@ -23,7 +23,7 @@ class EventfulNavigation(point_navigation.PointNavigation):
 
   def seed(self, seed):
     super().seed(seed)
-    # A run names its streams (seed, iteration, stage, task index, purpose).
+    # A run's keys are (seed, iteration, stage, task index, purpose).
     if isinstance(seed, list):
       _, iteration, stage, _, _ = seed[0]
       if stage == 0 and iteration in self.events:

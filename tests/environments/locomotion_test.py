@@ -1,4 +1,4 @@
-"""The half-cheetah's rewards, by hand, and its resets."""
+"""The half-cheetah's rewards, checked by hand, and its resets."""
 
 import numpy as np
 import pytest
@@ -17,8 +17,8 @@ def _environment(cls, tasks, **kwargs):
 
 
 def _throw(environment, velocity):
-  """Puts all rows 5 m up, flying forward at `velocity` [m/s]."""
-  # In free flight nothing acts along the track: the velocity stays.
+  """Lifts all rows to 5 m, moving forward at `velocity` [m/s]."""
+  # In free flight no force acts along the track: the velocity is constant.
   num_rows = environment.batch_size
   qpos, qvel = np.zeros((num_rows, 9)), np.zeros((num_rows, 9))
   qpos[:, 1] = 5.0
@@ -26,7 +26,7 @@ def _throw(environment, velocity):
   environment.physics.set_state(qpos, qvel)
 
 
-def test_direction_pays_velocity_in_its_direction():
+def test_the_direction_task_rewards_velocity_in_its_direction():
   environment = _environment(locomotion.HalfCheetahDirection, [1.0, -1.0])
   _throw(environment, 2.0)
   for _ in range(3):
@@ -35,7 +35,7 @@ def test_direction_pays_velocity_in_its_direction():
   environment.close()
 
 
-def test_velocity_pays_minus_the_distance_to_its_target():
+def test_the_velocity_task_penalises_the_distance_to_its_target():
   environment = _environment(locomotion.HalfCheetahVelocity, [0.5, 3.0, 2.0])
   _throw(environment, 2.0)
   time_step = environment.step(np.zeros((6, 6), np.float32))
@@ -49,7 +49,7 @@ def test_velocity_pays_minus_the_distance_to_its_target():
 @pytest.mark.parametrize(
   'cls', [locomotion.HalfCheetahDirection, locomotion.HalfCheetahVelocity]
 )
-def test_the_cost_is_of_the_action_as_given_though_the_torque_is_clamped(cls):
+def test_the_cost_is_that_of_the_action_before_clamping(cls):
   environment = _environment(cls, [1.0])
   _throw(environment, 0.0)
   actions = np.stack([np.full(6, 1.0), np.full(6, -3.0)]).astype(np.float32)
@@ -82,7 +82,7 @@ def test_the_weight_of_the_cost_is_an_argument():
   environment.close()
 
 
-def test_observes_positions_but_the_first_and_all_velocities():
+def test_observes_all_positions_but_the_first_and_all_velocities():
   environment = _environment(locomotion.HalfCheetahDirection, [1.0])
   for _ in range(3):
     observation = environment.step(np.ones((2, 6), np.float32)).observation
@@ -114,7 +114,7 @@ def test_starts_near_the_pose_of_the_model():
   environment.close()
 
 
-def test_no_pose_ends_an_episode():
+def test_poses_do_not_end_episodes():
   environment = _environment(locomotion.HalfCheetahDirection, [1.0])
   qpos = np.zeros((2, 9))
   qpos[:, 2] = np.pi  # On its back.
@@ -129,14 +129,14 @@ def test_no_pose_ends_an_episode():
 
 
 def _make_unstable(environment, row):
-  """Has the row's joints turn at 1e6 rad/s: MuJoCo gives it up."""
+  """Turns the row's joints at 1e6 rad/s, which MuJoCo cannot simulate."""
   physics = environment.physics
   rows = np.array([row])
   physics.set_state(physics.qpos[rows], np.full((1, 9), 1e6), rows)
 
 
-def test_unstable_physics_ends_the_episode_of_its_row_alone():
-  # What standing still is worth to the second task.
+def test_unstable_physics_ends_only_the_episode_of_its_row():
+  # The second task's reward for standing still.
   environment = _environment(locomotion.HalfCheetahVelocity, [1.0, 0.5])
   twin = _environment(locomotion.HalfCheetahVelocity, [1.0, 0.5])
   actions = np.random.default_rng(0).uniform(-1, 1, (3, 4, 6))
@@ -151,7 +151,7 @@ def test_unstable_physics_ends_the_episode_of_its_row_alone():
   )
   np.testing.assert_array_equal(time_step.discount, [1, 1, 0, 1])
   np.testing.assert_array_equal(time_step.observation[2], seen)
-  # -|0 - 0.5| less the cost.
+  # -|0 - 0.5| minus the cost.
   np.testing.assert_allclose(
     time_step.reward[2], -0.5 - 0.05 * np.sum(actions[1, 2] ** 2), rtol=1e-6
   )
@@ -160,7 +160,7 @@ def test_unstable_physics_ends_the_episode_of_its_row_alone():
     np.testing.assert_array_equal(part[others], expected_part[others])
   assert environment.num_unstable_episodes == 1
 
-  # The row starts anew, as after any end.
+  # The row is reset, as after any end.
   time_step = environment.step(actions[2])
   np.testing.assert_array_equal(time_step.step_type, [1, 1, 0, 1])
   assert np.abs(time_step.observation[2]).max() < 1
@@ -194,7 +194,7 @@ def test_unstable_physics_at_the_horizon_is_a_termination():
   environment.close()
 
 
-def test_an_action_that_is_no_number_is_not_blamed_on_the_physics():
+def test_a_nan_action_does_not_count_as_unstable_physics():
   environment = _environment(locomotion.HalfCheetahDirection, [1.0])
   actions = np.zeros((2, 6), np.float32)
   actions[1, 3] = np.nan
@@ -206,7 +206,7 @@ def test_an_action_that_is_no_number_is_not_blamed_on_the_physics():
   environment.close()
 
 
-def test_the_default_is_the_experiment_of_the_paper():
+def test_the_defaults_are_those_of_the_paper():
   environment = locomotion.HalfCheetahDirection()
   assert environment.num_tasks == 40
   assert environment.environments_per_task == 20
@@ -216,7 +216,7 @@ def test_the_default_is_the_experiment_of_the_paper():
   environment.close()
 
 
-def test_directions_are_drawn_alike_often():
+def test_directions_are_drawn_equally_often():
   environment = _environment(locomotion.HalfCheetahDirection, [1.0])
   tasks = environment.sample_tasks(10000, np.random.default_rng(0))
   np.testing.assert_array_equal(np.unique(tasks), [-1, 1])

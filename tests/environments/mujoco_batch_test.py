@@ -1,4 +1,4 @@
-"""MuJoCo stepped together is MuJoCo stepped one by one."""
+"""Batched MuJoCo simulations equal single ones."""
 
 import os
 import pathlib
@@ -32,7 +32,7 @@ _PENDULUM = """
 
 @pytest.fixture
 def cheetah():
-  """A half-cheetah environment of 1,000 rows."""
+  """Yields a half-cheetah environment of 1,000 rows."""
   environment = locomotion.HalfCheetahDirection(
     num_tasks=1, environments_per_task=1000, horizon=1000
   )
@@ -55,7 +55,7 @@ def test_agrees_with_gymnasium_on_states_that_random_actions_reach(cheetah):
     walk.step(rng.normal(0, 1, (10, 6)))
   walk.close()
   qpos, qvel = np.concatenate(qpos), np.concatenate(qvel)
-  # A deviation of 2 puts 62 percent of the torques out of [-1, 1].
+  # With a deviation of 2, 62 percent of the torques are outside [-1, 1].
   _assert_agrees_with_gymnasium(
     cheetah, qpos, qvel, rng.normal(0, 2, (1000, 6))
   )
@@ -64,7 +64,7 @@ def test_agrees_with_gymnasium_on_states_that_random_actions_reach(cheetah):
 def test_agrees_with_gymnasium_on_arbitrary_states(cheetah):
   rng = np.random.default_rng(1)
   cheetah.reset()
-  # Bodies in the air, on the floor, half in it, at any angle.
+  # Bodies are in the air, on the floor and half in it, at any angle.
   qpos = rng.uniform(-0.5, 0.5, (1000, 9))
   qpos[:, 2] = rng.uniform(-np.pi, np.pi, 1000)
   qvel = rng.normal(0, 2, (1000, 9))
@@ -103,7 +103,7 @@ def _assert_agrees_with_gymnasium(environment, qpos, qvel, actions):
 
 
 def _cheetah_states(num_steps, rows, num_threads):
-  """The states [num_steps, K, nstate] of some of 12 rows, played together."""
+  """Returns the states [num_steps, K, nstate] of K of 12 rows in one batch."""
   model = mujoco_batch.load_model(_cheetah_path())
   rng = np.random.default_rng(0)
   qpos = rng.uniform(-0.1, 0.1, (12, model.nq))[rows]
@@ -132,14 +132,14 @@ def test_the_number_of_threads_changes_no_bit():
     np.testing.assert_array_equal(several, one)
 
 
-def test_which_rows_stand_together_changes_no_bit():
+def test_the_other_rows_of_the_batch_change_no_bit():
   whole = _cheetah_states(60, slice(None), num_threads=2)
   for rows in (slice(0, 5), slice(5, 12), slice(3, 4), slice(None, None, -1)):
     part = _cheetah_states(60, rows, num_threads=2)
     np.testing.assert_array_equal(part, whole[:, rows])
 
 
-def test_holds_the_control_for_the_frames_that_it_skips():
+def test_holds_the_control_for_the_skipped_frames():
   model = mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=1))
   data = mujoco.MjData(model)
   batch = mujoco_batch.MujocoBatch(model, num_rows=2, frame_skip=3)
@@ -163,21 +163,21 @@ def test_clamps_the_control_to_its_range():
   batch.close()
 
 
-def test_every_row_may_have_a_model_of_its_own():
+def test_rows_may_have_different_models():
   models = [
     mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=mass))
     for mass in (1, 2)
   ]
   batch = mujoco_batch.MujocoBatch(models)
   batch.step(np.full((2, 1), 1.0))
-  # Gravity pulls straight down the rod; torque 1 turns the inertia about the
+  # Gravity acts along the rod. A torque of 1 accelerates the inertia about the
   # hinge, m * (1 + 2/5 * 0.1^2), for 0.01 s.
   inertia = np.array([[1.0], [2.0]]) * (1 + 0.4 * 0.01)
   np.testing.assert_allclose(batch.qvel, 0.01 / inertia, rtol=1e-9)
   batch.close()
 
 
-def test_models_of_other_structure_are_refused():
+def test_models_of_different_structure_are_refused():
   pendulum = mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=1))
   cheetah = mujoco_batch.load_model(_cheetah_path())
   with pytest.raises(ValueError, match='model 1 has sizes'):
@@ -188,7 +188,7 @@ def test_models_of_other_structure_are_refused():
     mujoco_batch.MujocoBatch(pendulum)
 
 
-def test_a_row_that_mujoco_gives_up_stays_as_it_was_and_is_named():
+def test_an_unstable_row_keeps_its_state_and_is_reported():
   model = mujoco_batch.load_model(_cheetah_path())
   rng = np.random.default_rng(0)
   qpos, qvel = rng.normal(0, 0.1, (2, 4, 9))
@@ -217,13 +217,13 @@ def test_a_row_that_mujoco_gives_up_stays_as_it_was_and_is_named():
 
 
 @pytest.mark.parametrize('frame_skip', [1, 4])
-def test_finds_the_instabilities_that_single_simulations_warn_of(frame_skip):
+def test_reports_the_instabilities_that_mujoco_warns_of(frame_skip):
   model = mujoco_batch.load_model(_cheetah_path())
-  model.opt.timestep = 0.1  # Ten times what the body was made for.
+  model.opt.timestep = 0.1  # Ten times the model's own.
   model.actuator_gear *= 300
   batch = mujoco_batch.MujocoBatch(model, num_rows=20, frame_skip=frame_skip)
   rng = np.random.default_rng(0)
-  # Some become unstable in their first step.
+  # Some rows become unstable in their first step.
   speed = 10 ** rng.uniform(-1, 6, (20, 1))
   batch.set_state(np.zeros((20, 9)), speed * rng.normal(0, 1, (20, 9)))
   data = mujoco.MjData(model)
@@ -251,7 +251,7 @@ def test_finds_the_instabilities_that_single_simulations_warn_of(frame_skip):
 
 
 def _is_warned_of(data, model, state, control, num_steps):
-  """Steps a single simulation, until MuJoCo warns that it is unstable."""
+  """Steps a single simulation; returns whether MuJoCo finds it unstable."""
   mujoco.mj_resetData(model, data)
   mujoco.mj_setState(model, data, state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
   data.ctrl[:] = control
@@ -265,18 +265,18 @@ def _is_warned_of(data, model, state, control, num_steps):
 
 
 @pytest.mark.parametrize('frame_skip', [1, 3])
-def test_controls_that_are_no_numbers_are_no_instability(frame_skip):
+def test_nan_controls_do_not_count_as_instability(frame_skip):
   model = mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=1))
   batch = mujoco_batch.MujocoBatch(model, num_rows=2, frame_skip=frame_skip)
   for _ in range(2):
     batch.step(np.array([[np.nan], [0.5]]))
     assert not batch.unstable.any()
-  # As if the control was zero: it hangs, where it hung.
+  # MuJoCo uses a control of zero: the pendulum hangs still.
   np.testing.assert_allclose(batch.state[0, 1:], [0, 0], atol=1e-12)
   batch.close()
 
 
-def test_set_state_touches_the_named_rows_only():
+def test_set_state_changes_only_the_given_rows():
   model = mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=1))
   batch = mujoco_batch.MujocoBatch(model, num_rows=3)
   batch.step(np.ones((3, 1)))
@@ -288,7 +288,7 @@ def test_set_state_touches_the_named_rows_only():
   batch.close()
 
 
-def test_snapshots_stay_as_they_are():
+def test_snapshots_do_not_change():
   model = mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=1))
   batch = mujoco_batch.MujocoBatch(model, num_rows=2)
   batch.step(np.ones((2, 1)))
@@ -302,7 +302,7 @@ def test_snapshots_stay_as_they_are():
   batch.close()
 
 
-def test_a_closed_batch_says_so():
+def test_stepping_a_closed_batch_is_an_error():
   model = mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=1))
   batch = mujoco_batch.MujocoBatch(model, num_rows=1)
   batch.close()

@@ -1,4 +1,4 @@
-"""The point's path, by hand, and where its episodes end."""
+"""The point's path and rewards, checked by hand, and the ends of episodes."""
 
 import numpy as np
 from tf_agents.trajectories import time_step as ts
@@ -27,7 +27,7 @@ def test_starts_at_the_origin():
   np.testing.assert_array_equal(environment.reset().observation, [[0, 0]])
 
 
-def test_a_path_and_its_rewards():
+def test_positions_and_rewards_along_a_path():
   environment = _environment([[0.3, -0.4]])
   path = [
     # Action, position after it, distance from there to (0.3, -0.4).
@@ -46,8 +46,7 @@ def test_a_path_and_its_rewards():
 
 
 def test_ends_within_a_hundredth_of_the_goal():
-  # Rows stop at 0.2 on their way to goals 0.0101 and 0.0099 beyond, along the
-  # track and aside.
+  # Rows stop at 0.2. Their goals are 0.0101 and 0.0099 away, ahead and aside.
   environment = _environment(
     [[0.2101, 0], [0.2099, 0], [0.2, 0.0101], [0.2, -0.0099]]
   )
@@ -60,7 +59,7 @@ def test_ends_within_a_hundredth_of_the_goal():
   )
 
 
-def test_rows_restart_at_the_origin_while_others_go_on():
+def test_rows_restart_at_the_origin_while_others_continue():
   environment = _environment([[0.1, 0], [0.3, 0], [0, 0.5]], horizon=4)
   right = np.tile([0.1, 0.0], (3, 1))
   rows = [environment.step(right) for _ in range(6)]

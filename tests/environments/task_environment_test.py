@@ -1,4 +1,4 @@
-"""The contract that every task environment passes."""
+"""The contract of every task environment."""
 
 import gin
 import numpy as np
@@ -26,7 +26,7 @@ ENVIRONMENTS = (
 
 @pytest.fixture(params=ENVIRONMENTS, ids=lambda cls: cls.__name__)
 def make(request):
-  """Makes environments of one class and closes them after the test."""
+  """Yields a function that creates environments, closed after the test."""
   made = []
 
   def make_one(num_tasks=2, environments_per_task=3, horizon=5):
@@ -45,7 +45,7 @@ def make(request):
 
 
 def _actions(environment, num_steps, seed=0):
-  """Random actions [num_steps, N, A] within the spec."""
+  """Returns random actions [num_steps, N, A] within the spec."""
   spec = environment.action_spec()
   return (
     np.random.default_rng(seed)
@@ -59,7 +59,7 @@ def _actions(environment, num_steps, seed=0):
 
 
 def _play(environment, actions):
-  """Resets, steps with [T, N, A]; returns a TimeStep of arrays [T + 1, N]."""
+  """Resets and steps with [T, N, A]; returns a TimeStep of [T + 1, N]."""
   time_steps = [environment.reset()]
   time_steps += [environment.step(action) for action in actions]
   return ts.TimeStep(
@@ -126,9 +126,9 @@ def test_ordinary_episodes_are_not_counted_as_unstable(make):
   assert environment.num_unstable_episodes == 0
 
 
-def test_is_cut_off_at_the_horizon_with_discount_one(make):
+def test_is_truncated_at_the_horizon_with_discount_one(make):
   environment = make(horizon=3)
-  # Standing still ends no episode early; far goals and long countdowns.
+  # Goals are far away, countdowns long, and standing still ends no episode.
   environment.set_tasks(np.ones_like(environment.tasks) * _long(environment))
   played = _play(environment, np.zeros_like(_actions(environment, 7)))
   np.testing.assert_array_equal(
@@ -166,7 +166,7 @@ def test_an_ended_row_ignores_its_action(make):
   _assert_equal(_play(environment, actions), expected)
 
 
-def test_the_same_seed_repeats_and_another_does_not(make):
+def test_equal_seeds_repeat_and_different_ones_do_not(make):
   environment, twin = make(), make()
   twin.set_tasks(environment.tasks)
   actions = _actions(environment, 14)
@@ -183,7 +183,7 @@ def test_the_same_seed_repeats_and_another_does_not(make):
     assert (other.observation[0] != played.observation[0]).any(axis=1).all()
 
 
-def test_an_integer_seed_stands_for_one_key_a_task(make):
+def test_an_integer_seed_stands_for_a_key_of_each_task(make):
   environment, twin = make(), make()
   environment.seed(7)
   twin.seed([(7, 0), (7, 1)])
@@ -215,7 +215,7 @@ def test_dividing_the_tasks_over_environments_changes_nothing(make, keys):
     _assert_equal(_play(part, actions[:, rows]), expected)
 
 
-def test_setting_tasks_takes_effect_and_starts_every_row_anew(make):
+def test_setting_tasks_resets_every_row(make):
   environment = make()
   actions = _actions(environment, 3)
   environment.reset()
@@ -224,7 +224,7 @@ def test_setting_tasks_takes_effect_and_starts_every_row_anew(make):
   environment.set_tasks(tasks)
   np.testing.assert_array_equal(environment.tasks, tasks)
   np.testing.assert_array_equal(environment.step(actions[1]).step_type, [0] * 6)
-  # One reset is enough: the next step goes on.
+  # There is only one reset: the next step continues.
   assert (environment.step(actions[2]).step_type != FIRST).all()
 
 
@@ -255,7 +255,7 @@ def test_impossible_tasks_are_refused_and_change_nothing(make):
 
 
 @pytest.mark.parametrize('n', [0, 1, 5])
-def test_samples_any_number_of_tasks_and_touches_nothing(make, n):
+def test_samples_any_number_of_tasks_and_changes_nothing(make, n):
   environment = make()
   before = environment.tasks
   tasks = environment.sample_tasks(n, np.random.default_rng(0))
@@ -264,7 +264,7 @@ def test_samples_any_number_of_tasks_and_touches_nothing(make, n):
   np.testing.assert_array_equal(environment.tasks, before)
 
 
-def test_sampling_repeats_with_the_generator_and_goes_on_with_it(make):
+def test_sampling_depends_on_the_generator_alone(make):
   environment = make()
   tasks = environment.sample_tasks(64, np.random.default_rng(0))
   again = environment.sample_tasks(64, np.random.default_rng(0))
@@ -280,7 +280,7 @@ def test_sampled_tasks_can_be_set(make):
   environment.set_tasks(environment.sample_tasks(50, np.random.default_rng(0)))
 
 
-def test_arrays_handed_out_are_never_written_to_again(make):
+def test_returned_arrays_do_not_change_later(make):
   environment = make(horizon=3)
   actions = _actions(environment, 9)
   kept, copies = [], []
@@ -295,7 +295,7 @@ def test_arrays_handed_out_are_never_written_to_again(make):
     _assert_equal(time_step, copied)
 
 
-def test_writing_to_what_was_handed_out_disturbs_nothing(make):
+def test_writing_to_returned_arrays_has_no_effect(make):
   environment = make(horizon=3)
   actions = _actions(environment, 9)
   environment.seed(0)
@@ -368,8 +368,8 @@ def test_rows_of_one_task_draw_in_row_order_from_its_stream_alone():
     for key in (10, 20)
   )
   played = _play(environment, np.ones((8, 4, 1)))
-  # Lengths 2 and 3, with the reset: task 0 starts at 0, 3, 6, task 1 at 0, 4,
-  # 8. Each start of a task takes the next two numbers of its stream.
+  # The lengths are 2 and 3, plus a reset: task 0 starts at 0, 3, 6, task 1 at
+  # 0, 4, 8. Each start of a task takes the next two numbers of its stream.
   for t, b, start in [
     (0, 0, first[:2]),
     (3, 0, first[2:4]),
@@ -384,7 +384,7 @@ def test_rows_of_one_task_draw_in_row_order_from_its_stream_alone():
     np.testing.assert_array_equal(played.observation[t, rows, 1], [0, 0])
 
 
-def test_rows_restart_while_others_go_on():
+def test_rows_restart_while_others_continue():
   environment = countdown_environment.CountdownEnvironment()
   environment.set_tasks([1, 3])
   played = _play(
@@ -397,7 +397,7 @@ def test_rows_restart_while_others_go_on():
       [FIRST, MID, MID, LAST, FIRST, MID, MID],
     ],
   )
-  # The reward is the action, but for rows that start.
+  # The reward is the action, except in rows that start.
   np.testing.assert_array_equal(
     played.reward.T, [[0, 1, 0, 3, 0, 5, 0], [0, 1, 2, 3, 0, 5, 6]]
   )
@@ -406,7 +406,7 @@ def test_rows_restart_while_others_go_on():
   )
 
 
-def test_rows_that_restart_are_stepped_with_zeros_whatever_the_action():
+def test_rows_that_restart_are_stepped_with_zeros():
   environment = countdown_environment.CountdownEnvironment()
   environment.set_tasks([1, 3])
   environment.reset()
@@ -425,7 +425,7 @@ def test_terminating_at_the_horizon_is_a_termination():
   np.testing.assert_array_equal(played.discount[2], [0, 1])
 
 
-def test_rows_that_all_ended_are_reset_without_a_step():
+def test_a_batch_whose_rows_have_all_ended_is_reset_without_a_step():
   environment = countdown_environment.CountdownEnvironment()
   environment.set_tasks([1, 1])
   _play(environment, np.ones((4, 2, 1)))

@@ -1,4 +1,4 @@
-"""The example collects with TF-Agents' actor, before and after adaptation."""
+"""The example with TF-Agents' Actor collects before and after adaptation."""
 
 import os
 import pathlib
@@ -38,7 +38,7 @@ def test_it_runs_in_any_folder_and_prints_nothing_else(tmp_path):
   assert done.returncode == 0, done.stderr
   assert re.fullmatch(_PRINTED, done.stdout), done.stdout
   assert not done.stderr
-  # Nor does MuJoCo write its log.
+  # MuJoCo does not write its log, either.
   assert not list(tmp_path.iterdir())
 
 
@@ -51,7 +51,8 @@ def test_the_actor_acts_with_the_given_parameters(capsys):
   vector = gymnasium.make_vec('HalfCheetah-v5', 3, max_episode_steps=4)
   environment = gymnasium_environment.GymnasiumEnvironment(vector)
   agent = actor_pipeline.create_agent(environment)
-  # A mean of 9 in every state, deviation next to 0: the bound, 1, is stepped.
+  # The mean is 9 in every state, the deviation almost 0. So every action is
+  # clipped to the bound, 1.
   state = tuple(
     tf.fill(
       [1, *spec.shape],

@@ -1,4 +1,4 @@
-"""The example's server: how many clients it takes, and for how long."""
+"""The example's server limits the number of clients and their time."""
 
 import contextlib
 import importlib
@@ -41,7 +41,7 @@ def _length(request):
   return wrappers.Response(f'{len(request.get_data())} bytes')
 
 
-def test_silent_and_dripping_clients_are_left_after_the_time():
+def test_silent_and_slow_clients_are_disconnected_after_the_limit():
   begun = b'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n'
   with _serving(_length, connections=2, seconds=0.5) as connect:
     start = time.monotonic()
@@ -55,7 +55,7 @@ def test_silent_and_dripping_clients_are_left_after_the_time():
       assert silent.recv(100) == b''
 
 
-def test_an_answer_that_is_not_taken_is_given_up():
+def test_an_answer_that_is_not_received_is_abandoned():
   large = wrappers.Response(bytes(2**26))
   with _serving(large, connections=1, seconds=0.5) as connect:
     with connect() as deaf, connect() as patient:
@@ -65,7 +65,7 @@ def test_an_answer_that_is_not_taken_is_given_up():
       assert patient.recv(12) == b'HTTP/1.1 200'
 
 
-def test_so_many_clients_are_served_at_once_and_the_others_after_them():
+def test_clients_beyond_the_limit_wait_for_the_others():
   free, inside, most = threading.Semaphore(0), [], []
 
   @wrappers.Request.application
@@ -92,13 +92,13 @@ def test_so_many_clients_are_served_at_once_and_the_others_after_them():
   assert max(most) == 3
 
 
-def test_a_model_that_is_busy_says_so(monkeypatch):
+def test_requests_beyond_the_limit_of_calls_get_a_busy_answer(monkeypatch):
   serve_rest = importlib.import_module('serve_rest')
   monkeypatch.setattr(serve_rest, 'SECONDS', 0.2)
   free, entered = threading.Event(), threading.Semaphore(0)
 
   class Model:
-    """Answers when it is let."""
+    """Answers once `free` is set."""
 
     structured_input_signature = (
       (),

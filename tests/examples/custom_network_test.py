@@ -1,4 +1,4 @@
-"""The example's network is the formula it says, and all of it is adapted."""
+"""The example's network computes its formula, and all its layers adapt."""
 
 import os
 import pathlib
@@ -56,7 +56,7 @@ def test_the_network_is_residual_and_normalised(specs, outer_shape):
   generator = np.random.default_rng(0)
   for variable in network.trainable_variables:
     variable.assign(generator.normal(size=variable.shape))
-  # Of the input, the block, and the Gaussian.
+  # The variables of the input layer, the block and the Gaussian.
   w0, b0, gamma, beta, w1, b1, w_mean, b_mean, log_std = (
     v.numpy() for v in network.trainable_variables
   )

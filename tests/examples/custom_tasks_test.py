@@ -1,4 +1,4 @@
-"""The example's tasks are what it says, and an agent adapts to them."""
+"""The example's environment, checked by hand, and adaptation to its tasks."""
 
 import os
 import pathlib
@@ -41,7 +41,7 @@ def test_two_steps_by_hand():
   environment.set_tasks([0.5, -0.5])
   environment.seed(0)
   angle, velocity = environment.reset().observation.T
-  # Full torque, also where more is asked for, and none.
+  # Torques of 1, 3 (clipped to 1) and 0.
   for torque in ([1.0, 0.0], [3.0, 0.0]):
     time_step = environment.step(np.array(torque, np.float32)[:, np.newaxis])
     # 0.1 s of 10 rad/s^2 and of a friction of 5 / s.

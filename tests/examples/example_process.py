@@ -1,4 +1,4 @@
-"""Runs an example as its reader does: a process of its own."""
+"""Runs an example the way its reader does, in a process of its own."""
 
 from collections.abc import Sequence
 import os

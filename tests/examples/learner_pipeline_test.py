@@ -1,4 +1,4 @@
-"""The example with the stock Learner trains on two replicas, and resumes."""
+"""The example with the stock Learner trains on two replicas and resumes."""
 
 import re
 
@@ -38,7 +38,7 @@ def test_it_trains_and_saves(tmp_path):
     for value in event.summary.value
   }
   assert 'RunTime/train_steps_per_sec' in tags
-  # The policy as a SavedModel, and a checkpoint of it that was trained.
+  # The policy's SavedModel, and a checkpoint of the trained policy.
   policies = tmp_path / 'policies'
   policy = tf.saved_model.load(str(policies / 'policy'))
   assert policy.get_initial_state(3)[0].shape[0] == 3

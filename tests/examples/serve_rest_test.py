@@ -1,4 +1,4 @@
-"""The example server, a process: what it answers, and what it refuses."""
+"""The example server in a process of its own: its answers and refusals."""
 
 import http.client
 import json
@@ -35,7 +35,7 @@ def start_server(agent, tmp_path_factory):
   server = subprocess.Popen(
     [sys.executable, str(EXAMPLES / 'serve_rest.py')]
     + [f'--model={directory}', '--port=0'],
-    # What the repository holds is not needed.
+    # The server does not need the repository.
     env={'TF_CPP_MIN_LOG_LEVEL': '3', 'PATH': os.environ['PATH']},
     cwd='/',
     stdout=subprocess.PIPE,
@@ -47,7 +47,7 @@ def start_server(agent, tmp_path_factory):
       r'http://127\.0\.0\.1:(\d+)\n', server.stdout.readline()
     )
     yield int(address[1])
-    # Whatever it was sent, it goes on.
+    # The server survives everything that the tests send.
     assert server.poll() is None
     log.seek(0)
     assert 'Traceback' not in log.read()
@@ -74,7 +74,7 @@ def _call(port, signature, **values):
   return answer
 
 
-def test_round_trip_is_what_the_agent_does(agent, port):
+def test_a_round_trip_equals_the_agents_own(agent, port):
   state = _call(port, 'initial_state', batch_size=2)
   initial = agent.policy.get_initial_state(2)
   stage = recorded_batches.record(
@@ -103,7 +103,7 @@ def test_round_trip_is_what_the_agent_does(agent, port):
   )
 
 
-def test_signatures_are_told(port):
+def test_signatures_are_listed(port):
   status, signatures = _request(port, 'GET', '/')
   assert status == 200
   assert signatures['serving_default'] == {
@@ -138,10 +138,10 @@ def test_signatures_are_told(port):
     ('serving_default', b'{"observation": [1, 2]}', r'has shape \[2\]'),
     ('serving_default', b'{"observation": []}', 'has shape'),
     ('serving_default', b'{"observation": [[1, 2], [3]]}', 'is ragged'),
-    ('serving_default', b'{"observation": [["a", "b"]]}', 'than numbers'),
-    ('serving_default', b'{"observation": [[true, false]]}', 'than numbers'),
-    ('serving_default', b'{"observation": [[null, 1]]}', 'than numbers'),
-    ('serving_default', b'{"observation": {"x": 1}}', 'than numbers'),
+    ('serving_default', b'{"observation": [["a", "b"]]}', 'not numbers'),
+    ('serving_default', b'{"observation": [[true, false]]}', 'not numbers'),
+    ('serving_default', b'{"observation": [[null, 1]]}', 'not numbers'),
+    ('serving_default', b'{"observation": {"x": 1}}', 'not numbers'),
     ('serving_default', b'{"observation": [[NaN, 1]]}', 'out of range'),
     ('serving_default', b'{"observation": [[1e999, 1]]}', 'out of range'),
     ('serving_default', b'{"observation": [[1e39, 1]]}', 'out of range'),
@@ -156,11 +156,11 @@ def test_signatures_are_told(port):
       b'{"observation": [[1' + b'0' * 5000 + b', 1]]}',
       'digits',
     ),
-    # As an array of text this would take 64 GB.
+    # An array of text would take 64 GB for this.
     (
       'serving_default',
       b'{"observation": [["' + b'a' * 2**22 + b'"' + b', "b"' * 4000 + b']]}',
-      'than numbers',
+      'not numbers',
     ),
     (
       'serving_default',
@@ -180,7 +180,7 @@ def test_signatures_are_told(port):
     (
       'serving_default',
       b'{"observation": [[1, 2]], "observation": [[3, 4]]}',
-      'stands twice',
+      'occurs twice',
     ),
     (
       'serving_default',
@@ -189,7 +189,7 @@ def test_signatures_are_told(port):
     ),
     ('initial_state', b'{"batch_size": 0}', 'give 1 to 256'),
     ('initial_state', b'{"batch_size": 1000000000}', 'give 1 to 256'),
-    ('initial_state', b'{"batch_size": 1.5}', 'than numbers'),
+    ('initial_state', b'{"batch_size": 1.5}', 'not numbers'),
   ],
 )
 def test_bad_payloads_are_refused_with_a_reason(signature, body, reason, port):
@@ -234,7 +234,7 @@ def test_other_paths_and_methods(method, path, status, port):
 
 
 def _raw(port, data, seconds=30):
-  """Sends bytes and returns all that comes back, until the server hangs up."""
+  """Sends bytes and returns all answers until the server disconnects."""
   with socket.create_connection(('127.0.0.1', port), seconds) as connection:
     connection.sendall(data)
     answer = b''
@@ -260,7 +260,7 @@ def test_head_is_answered_without_a_body(port):
     ),
     (b'Host: 127.0.0.1\r\nContent-Length: many\r\n', 400),
     (b'Host: 127.0.0.1\r\nContent-Length: 0\r\n', 400),
-    # A page in a browser on this machine, whose name resolves to this machine.
+    # A web page in a browser on this machine, whose name resolves to it.
     (b'Host: elsewhere.example\r\nContent-Length: 4\r\n', 400),
     (b'Host: 127.0.0.1\r\nA: ' + b'a' * 2**17 + b'\r\n', 431),
     (b'Host: 127.0.0.1\r\n' + b'A: a\r\n' * 1000, 431),
@@ -273,13 +273,13 @@ def test_other_headers(headers, status, port):
   assert _call(port, 'serving_default', observation=[[1, 2]])
 
 
-def test_what_is_no_request_is_not_answered_with_a_crash(port):
+def test_the_server_survives_noise(port):
   for noise in (b'\x00\xff' * 1000 + b'\r\n\r\n', b'\r\n\r\n', b'GET\r\n\r\n'):
     assert b' 200 ' not in _raw(port, noise)
   assert _call(port, 'serving_default', observation=[[1, 2]])
 
 
-def test_clients_that_never_finish_are_left(port):
+def test_clients_that_never_finish_are_disconnected(port):
   head = b'POST /adapt HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n'
   start = time.monotonic()
   connections = []
@@ -297,7 +297,7 @@ def test_clients_that_never_finish_are_left(port):
   assert 9 < time.monotonic() - start < 25
 
 
-def test_a_body_that_is_too_large_is_refused_unread(port):
+def test_a_body_that_is_too_large_is_refused_without_reading_it(port):
   connection = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
   connection.putrequest('POST', '/adapt')
   connection.putheader('Content-Length', str(10**9))
@@ -306,14 +306,14 @@ def test_a_body_that_is_too_large_is_refused_unread(port):
   connection.close()
 
 
-def test_only_this_machine_is_served(port):
+def test_the_server_listens_only_on_this_machine(port):
   with open('/proc/net/tcp', encoding='utf-8') as file:
     local = [line.split()[1] for line in file.readlines()[1:]]
   listening = {a.split(':')[0] for a in local if a.endswith(f':{port:04X}')}
   assert listening == {'0100007F'}
 
 
-def test_the_client_plays_and_tells_how_long_requests_take(port):
+def test_the_client_plays_and_measures_requests(port):
   done = subprocess.run(
     [sys.executable, str(EXAMPLES / 'rest_client.py')]
     + [f'--port={port}', '--requests=1000'],

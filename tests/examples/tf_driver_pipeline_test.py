@@ -1,4 +1,4 @@
-"""The example with stock drivers learns, and prints nothing else."""
+"""The example with stock drivers learns and prints only its returns."""
 
 import re
 import statistics
@@ -29,8 +29,8 @@ def test_it_learns(tmp_path):
   assert not done.stderr
   before, after = zip(*_returns(done.stdout))
   assert len(before) == 12
-  # Measured: -72 at first, -44 in the last three iterations.
+  # Measured: -72 in the first iteration, -44 in the last three.
   assert statistics.mean(before[-3:]) > before[0] + 12
-  # A step of adaptation helps from the beginning.
+  # An adaptation step helps from the beginning.
   gains = [a - b for a, b in zip(after, before)]
   assert statistics.mean(gains) > 2

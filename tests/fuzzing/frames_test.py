@@ -1,4 +1,4 @@
-"""Frames of another shape, type or structure are refused in a line."""
+"""Frames of the wrong shape, type or structure are refused in one line."""
 
 from collections.abc import Mapping
 
@@ -13,12 +13,12 @@ from maml_tf.learning import meta_learner
 from tests.learning import recorded_batches
 from tests.learning import small_agent
 
-# Both tasks' episodes and padding.
+# The episodes of both tasks, and padding.
 NUM_TASKS, NUM_FRAMES = 2, 12
 
 
 class _Recorded:
-  """An agent with two adaptation steps, and what it recorded."""
+  """An agent with two adaptation steps, and a meta-batch that it recorded."""
 
   def __init__(self):
     self.agent = small_agent.create_agent(num_adaptation_steps=2)
@@ -32,7 +32,7 @@ def record():
   return _Recorded()
 
 
-# What becomes of one leaf, a tensor [B, T, ...], so that it fits no more.
+# Changes that make a single leaf, a tensor [B, T, ...], invalid.
 _LEAF_FAULTS: Mapping[str, object] = {
   'of another rank': lambda t: t[..., tf.newaxis],
   'without the tasks': lambda t: t[0],
@@ -49,7 +49,7 @@ _LEAF_FAULTS: Mapping[str, object] = {
   'None': lambda t: None,
   'a word': lambda t: 'reward',
 }
-# What becomes of a whole stage.
+# Changes that make a whole stage invalid.
 _STAGE_FAULTS: Mapping[str, object] = {
   'without policy_info': lambda s: s._replace(policy_info=()),
   'with half of policy_info': lambda s: s._replace(
@@ -70,7 +70,7 @@ _STAGE_FAULTS: Mapping[str, object] = {
 
 @st.composite
 def _broken(draw):
-  """A function that breaks a stage, by what it does."""
+  """Draws a description of a fault, and a function that adds it to a stage."""
   if draw(st.booleans()):
     return draw(st.sampled_from(list(_STAGE_FAULTS.items())))
   name, fault = draw(st.sampled_from(list(_LEAF_FAULTS.items())))
@@ -86,7 +86,7 @@ def _broken(draw):
 
 @pytest.mark.fuzz
 @hypothesis.given(_broken(), st.integers(0, 2))
-def test_frames_that_do_not_fit_are_refused(recorded, broken, number):
+def test_invalid_frames_are_refused(recorded, broken, number):
   agent, name = recorded.agent, broken[0]
   stages = [*recorded.batch.support, recorded.batch.query]
   fitting = tf.nest.map_structure(lambda t: t, stages[number])
@@ -117,13 +117,13 @@ def _assert_short(error, name):
 @pytest.mark.parametrize(
   'batch', [None, {}, (), 3, 'a', [1, 2]], ids=lambda b: repr(b)
 )
-def test_what_is_no_meta_batch_is_refused(recorded, batch):
+def test_other_values_than_meta_batches_are_refused(recorded, batch):
   for call in (recorded.learner.run, recorded.agent.train):
     with pytest.raises(ValueError, match='is no MetaBatch: give what'):
       call(batch)
 
 
-def test_stages_of_other_numbers_are_refused(recorded):
+def test_wrong_numbers_of_stages_are_refused(recorded):
   batch = recorded.batch
   for support in ((), batch.support[:1], batch.support * 2):
     with pytest.raises(ValueError, match='support stages, the agent takes 2'):
@@ -147,7 +147,7 @@ _STATES: Mapping[str, object] = {
 
 
 @pytest.mark.parametrize('name', _STATES)
-def test_states_that_do_not_fit_are_refused(recorded, name):
+def test_invalid_states_are_refused(recorded, name):
   state = _STATES[name](recorded.state)
   with pytest.raises(ValueError, match='^policy_state .*: give what') as error:
     recorded.agent.adapt(recorded.batch.query, state)
@@ -165,7 +165,7 @@ _WRONG = st.one_of(
 
 @pytest.mark.fuzz
 @hypothesis.given(_WRONG)
-def test_numbers_of_tasks_that_are_none_are_refused(recorded, num_tasks):
+def test_invalid_numbers_of_tasks_are_refused(recorded, num_tasks):
   stages = [*recorded.batch.support, recorded.batch.query]
   with pytest.raises(ValueError, match='^num_tasks is .*: give an integer of'):
     recorded.agent.meta_batch(stages, num_tasks)
@@ -175,13 +175,13 @@ def test_numbers_of_tasks_that_are_none_are_refused(recorded, num_tasks):
 
 @pytest.mark.fuzz
 @hypothesis.given(_WRONG)
-def test_steps_that_are_none_are_refused(recorded, step):
+def test_invalid_steps_are_refused(recorded, step):
   hypothesis.assume(step != 0 or isinstance(step, bool | float))
   with pytest.raises(ValueError, match='^step is .*: give an integer of'):
     recorded.agent.adapt(recorded.batch.query, recorded.state, step)
 
 
 @pytest.mark.parametrize('size', [0, -1, 1e300, 'a', np.nan, np.inf, ()])
-def test_step_sizes_that_are_none_are_refused(recorded, size):
+def test_invalid_step_sizes_are_refused(recorded, size):
   with pytest.raises(ValueError, match='^step_size is .*: give a finite'):
     recorded.agent.adapt(recorded.batch.query, recorded.state, step_size=size)

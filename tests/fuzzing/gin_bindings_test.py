@@ -1,4 +1,4 @@
-"""Whatever a user sets: a run that is finite, or one line that says why not."""
+"""Every setting leads to a finite run, or to one line with the reason."""
 
 import contextlib
 import csv
@@ -20,13 +20,13 @@ from tests.fuzzing import gin_settings
 
 
 class _Outcome(NamedTuple):
-  """What a command line did.
+  """The outcome of a command line.
 
   Attributes:
-    exit_code: What it returned.
-    lines: What it printed.
-    files: What is in the run's folder, None if there is none.
-    rows: Of metrics.csv.
+    exit_code: Its exit code.
+    lines: The printed lines.
+    files: The files in the run's folder, None if there is no folder.
+    rows: The rows of metrics.csv.
   """
 
   exit_code: int
@@ -63,14 +63,14 @@ def _assert_refused_in_one_line(outcome):
   assert outcome.exit_code == 2
   assert len(outcome.lines) == 1, outcome.lines
   assert outcome.lines[0].startswith('train: ')
-  # A line, not a config or a stack in one.
+  # The line is not a joined config or traceback.
   assert len('train: ') < len(outcome.lines[0]) < 400
   assert outcome.files is None
 
 
 @pytest.fixture(name='stops_once_built')
 def stop_once_built(monkeypatch):
-  """Ends a run where its parts are made: tracing them takes seconds."""
+  """Skips training, so that a run only builds its parts, without tracing."""
   monkeypatch.setattr(meta_learner.MetaLearner, 'trace', lambda *_: None)
   monkeypatch.setattr(training_loop.TrainingLoop, 'run', lambda *_: None)
   monkeypatch.setattr(
@@ -81,7 +81,7 @@ def stop_once_built(monkeypatch):
 @pytest.mark.parametrize(
   ('owner', 'parameter', 'value', 'named'),
   [
-    # Another part in its place.
+    # Another part instead of the right one.
     ('MamlAgent', 'inner_loop', '0', 'inner_loop is 0'),
     ('MamlAgent', 'inner_loop', '@TrustRegionUpdate()', 'inner_loop is <'),
     ('MamlAgent', 'meta_update', '@InnerLoop()', 'meta_update is <'),
@@ -91,19 +91,19 @@ def stop_once_built(monkeypatch):
     ('train_eval', 'value_network_fn', '""', "value_network_fn is ''"),
     ('train_eval', 'agent_class', '2', 'agent_class is 2'),
     ('train_eval', 'actor_network_fn', '@dice', 'dice'),
-    # Itself in its place.
-    ('InnerLoop', 'step_size', '@InnerLoop()', 'made of itself'),
-    # What gin makes before the run begins.
+    # A reference to itself.
+    ('InnerLoop', 'step_size', '@InnerLoop()', 'refers to itself'),
+    # Parts that gin creates before the run begins.
     ('train_eval', 'seed', '@names_match()', 'names_match'),
     ('train_eval', 'num_tasks', '@InnerLoop()', 'num_tasks is <'),
-    # Nothing in its place, without the config that gin would append.
+    # An undefined macro, without the config that gin would append.
     ('InnerLoop', 'step_size', '%nothing', "'nothing/gin.macro'"),
-    # What is true, but not True.
+    # Truth values that are not booleans.
     ('MamlAgent', 'jit_compile', "'False'", "jit_compile is 'False'"),
     ('MamlAgent', 'normalize_observations', '()', 'observations is ()'),
     ('InnerLoop', 'first_order', '1', 'first_order is 1'),
     ('create_value_network', 'share_layers', '0.0', 'share_layers is 0.0'),
-    # What nothing can be made of.
+    # Values out of range, and values of wrong types.
     ('train_eval', 'num_tasks', str(10**12), 'num_tasks is 1000000000000'),
     ('train_eval', 'num_tasks', str(10**30), f'num_tasks is {10**30}'),
     ('train_eval', 'episodes_per_task', str(10**12), '(horizon + 1) is'),
@@ -117,12 +117,12 @@ def stop_once_built(monkeypatch):
     ('create_actor_network', 'fc_layer_params', '8', 'fc_layer_params is 8'),
     ('HalfCheetahVelocity', 'control_cost_weight', '{}', 'weight is {}'),
     ('HalfCheetahDirection', 'reset_noise_scale', '-0.5', 'scale is -0.5'),
-    # What the run itself supplies.
+    # Arguments that the run itself supplies.
     ('MamlAgent', 'actor_network', 'None', 'actor_network'),
     ('ProximalObjective', 'num_adaptation_steps', '2', 'num_adaptation_steps'),
   ],
 )
-def test_faults_that_were_found(
+def test_known_faults_are_refused(
   owner, parameter, value, named, stops_once_built
 ):
   outcome = _train(gin_settings.Setting(owner, parameter, value))
@@ -132,7 +132,7 @@ def test_faults_that_were_found(
 
 @pytest.mark.fuzz
 @hypothesis.given(gin_settings.settings())
-def test_any_setting_is_taken_or_refused(stops_once_built, setting):
+def test_any_setting_is_accepted_or_refused(stops_once_built, setting):
   outcome = _train(setting)
   if outcome.exit_code:
     _assert_refused_in_one_line(outcome)
@@ -142,7 +142,7 @@ def test_any_setting_is_taken_or_refused(stops_once_built, setting):
 @hypothesis.settings(max_examples=25)
 @hypothesis.given(gin_settings.settings())
 def test_any_setting_trains_or_ends_in_one_line(setting):
-  # These would train for ever, as they should.
+  # These valid settings would train forever.
   hypothesis.assume(
     setting.parameter not in ('num_iterations', 'num_adaptation_steps')
   )

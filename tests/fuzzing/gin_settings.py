@@ -1,4 +1,4 @@
-"""Settings of all that a config can bind, most of their values nonsense."""
+"""Random settings of every parameter that a config can bind, mostly invalid."""
 
 import inspect
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import maml_tf.environments.locomotion
 import maml_tf.learning.trust_region  # noqa: F401
 
-# What has an experiment use a part that point.gin does not use.
+# Configs and settings that use a part which point.gin does not use.
 _USED_BY = {
   'ExplorationObjective': ('emaml.gin',),
   'ParameterStepSizes': ('meta_sgd.gin',),
@@ -49,12 +49,12 @@ _TINY = (
 
 
 class Setting(NamedTuple):
-  """What is changed of a tiny experiment that is right.
+  """A setting that is added to a valid, tiny experiment.
 
   Attributes:
     owner: A configurable's name.
     parameter: The name of one of its parameters.
-    value: What gin is given.
+    value: The value in gin's syntax.
   """
 
   owner: str
@@ -63,18 +63,18 @@ class Setting(NamedTuple):
 
   @property
   def gin_files(self) -> list[str]:
-    """A config that uses the owner."""
+    """Configs that use the owner."""
     return ['point.gin', *_USED_BY.get(self.owner, ())]
 
   @property
   def gin_bindings(self) -> list[str]:
-    """The tiny sizes, and the setting."""
+    """The tiny sizes and the setting."""
     setting = f'{self.owner}.{self.parameter} = {self.value}'
     return [*_TINY, *_MADE_USED.get(self.owner, ()), setting]
 
 
 def parameters() -> list[tuple[str, str]]:
-  """Every parameter of ours, and of the optimizer, that gin may bind."""
+  """Returns all bindable parameters of the package and of the optimizer."""
   found = []
   for _, configurable in gin.config._REGISTRY.items():
     module = configurable.module or ''
@@ -107,7 +107,7 @@ _REFERENCES = st.sampled_from(
     '%nothing',
   ]
 )
-# Sizes are tiny, wrong, or so large that nothing can be made of them.
+# Sizes are tiny, invalid, or far too large.
 _NUMBERS = st.one_of(
   st.integers(-3, 3),
   st.sampled_from([10**12, 10**30, -(10**30)]),
@@ -131,7 +131,7 @@ _VALUES = st.recursive(
 
 
 def settings() -> st.SearchStrategy[Setting]:
-  """Any parameter with any value."""
+  """Draws any parameter with any value."""
   return st.builds(
     lambda name, value: Setting(*name, value),
     st.sampled_from(parameters()),

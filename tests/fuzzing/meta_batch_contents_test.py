@@ -1,6 +1,6 @@
-"""Whatever frames hold: a finite result, or a NonFiniteError that costs none.
+"""All frames give a finite result or a NonFiniteError that changes nothing.
 
-Episodes of any lengths, none at all among them; rewards of any size, NaN too.
+Episodes have any lengths, including zero. Rewards have any size, including NaN.
 """
 
 import hypothesis
@@ -17,7 +17,7 @@ from tests.learning import small_agent
 
 NUM_TASKS, NUM_FRAMES = 2, 6
 
-# Transitions of each task's episodes, which have a boundary behind them.
+# The numbers of transitions in each task's episodes. A boundary follows each.
 _LENGTHS = (
   ((), ()),
   ((), (5,)),
@@ -28,22 +28,22 @@ _LENGTHS = (
 _LARGE = (1e30, -1e30, 1e18, 3e38, -3e38)
 _NOT_FINITE = (np.nan, np.inf, -np.inf)
 _ONES = np.ones([NUM_TASKS, NUM_FRAMES], np.float32)
-# Where no episode ends so late that the reward would count.
+# No episode reaches the last frame, so its reward does not count.
 _NAN_AT_THE_END = _ONES.copy()
 _NAN_AT_THE_END[1, 5] = np.nan
 
 
 class _Trained:
-  """A compiled agent, brought back to its beginning for each example."""
+  """A compiled agent that is reset to its initial state for each example."""
 
   def __init__(self, **kwargs):
     self.agent = small_agent.create_agent(**kwargs)
     self.learner = meta_learner.MetaLearner(self.agent)
     self._initial = [v.numpy() for v in self.agent.training_variables]
-    # In a graph it cannot raise.
+    # In a graph, `adapt` cannot raise.
     self.adapt = tf.function(self.agent.adapt, autograph=False)
     policy = self.agent.collect_policy
-    # Traced once, not for each stage.
+    # Traced once instead of once a stage.
     policy.act = tf.function(policy.act, autograph=False)
     self._recorded = {
       lengths: recorded_batches.record(
@@ -56,7 +56,7 @@ class _Trained:
     return self.agent.collect_policy.get_initial_state(NUM_TASKS)
 
   def stage(self, lengths, rewards):
-    """The agent's own actions, with these rewards."""
+    """Returns a stage of the agent's own actions with the given rewards."""
     return self._recorded[lengths]._replace(reward=tf.constant(rewards))
 
   def begin_again(self):
@@ -76,7 +76,7 @@ def create_trained():
 
 @st.composite
 def _rewards(draw):
-  """[B, T]: all alike, or of all sizes."""
+  """Draws rewards [B, T]: all equal, or of all sizes."""
   shape = (NUM_TASKS, NUM_FRAMES)
   ordinary = st.floats(-10, 10, width=32)
   kinds = [
@@ -118,7 +118,7 @@ def test_any_rewards_and_lengths(trained, support, query):
   try:
     loss_info = trained.learner.run(batch)
   except finite_checks.NonFiniteError:
-    # Squares of the others are float32 numbers.
+    # The squares of all other rewards are finite in float32.
     assert not (np.abs(valid_rewards) < 1e18).all()
     trained.assert_untouched()
   else:
@@ -129,7 +129,7 @@ def test_any_rewards_and_lengths(trained, support, query):
 
   trained.begin_again()
   adapted = trained.adapt(stages[0], trained.initial_state())
-  # The tasks do not share what is not finite: here that returns overflow.
+  # The overflow of one task's returns does not affect the other task.
   for task in range(NUM_TASKS):
     rewards = stages[0].reward.numpy()[task, _valid(stages[0])[task]]
     if np.abs(rewards, dtype=np.float64).sum() < 1e38:
@@ -150,7 +150,7 @@ def _assert_learns_nothing(trained, batch):
   assert loss_info.extra.gradient_norm == 0
 
 
-def test_without_a_single_transition_there_is_nothing_to_learn(trained):
+def test_a_meta_batch_without_transitions_changes_nothing(trained):
   nothing = trained.stage(((), ()), _ONES)
   _assert_learns_nothing(trained, meta_batch_lib.MetaBatch((nothing,), nothing))
   trained.begin_again()

@@ -1,4 +1,4 @@
-"""Episodes of one step, and rewards of any size, through a whole iteration."""
+"""Whole iterations with episodes of one step and rewards of any size."""
 
 import hypothesis
 from hypothesis import strategies as st
@@ -14,7 +14,7 @@ from tests import point_agent
 
 
 class _PaidNavigation(point_navigation.PointNavigation):
-  """Pays `rewards`, for each row of the batch; ends all where `terminates`."""
+  """Gives the rows `rewards`, and terminates all episodes if `terminates`."""
 
   rewards = None
   terminates = False
@@ -26,7 +26,7 @@ class _PaidNavigation(point_navigation.PointNavigation):
 
 
 class _Run:
-  """Two tasks of two episodes of one step, collected and learned from."""
+  """Collects and learns from two tasks of two episodes of one step."""
 
   def __init__(self):
     self.environment = _PaidNavigation(2, 2, horizon=1)
@@ -77,7 +77,7 @@ def test_any_rewards_of_single_steps(run, rewards, terminates):
     )
     loss_info = run.learner.run(collected.meta_batch)
   except finite_checks.NonFiniteError as error:
-    # Squares of the others are float32 numbers.
+    # The squares of all other rewards are finite in float32.
     assert not np.all(np.abs(rewards) < 1e18)
     assert is_finite or 'reward' in str(error)
     for variable, value in zip(run.agent.training_variables, run.initial):

@@ -1,4 +1,4 @@
-"""Whatever is set as tasks: numbers that can be played, or a ValueError."""
+"""All values for `set_tasks` are played or refused with a ValueError."""
 
 import hypothesis
 from hypothesis import strategies as st
@@ -25,7 +25,7 @@ _LEAVES = st.one_of(
 )
 _TASKS = st.one_of(
   st_numpy.arrays(_DTYPES, _SHAPES),
-  # Of one length or ragged.
+  # Lists of equal or different lengths.
   st.lists(st.one_of(_LEAVES, st.lists(_LEAVES, max_size=3)), max_size=3),
   st.lists(st.sampled_from([1, -1]), min_size=2, max_size=2),
   st.lists(
@@ -48,7 +48,7 @@ _TASKS = st.one_of(
   ],
 )
 def make_environment(request):
-  """Each environment with tasks, of two rows."""
+  """Yields each environment with tasks, with two rows."""
   environment = request.param(NUM_TASKS, 1, horizon=10)
   yield environment
   environment.close()
@@ -67,7 +67,7 @@ def test_any_tasks_are_played_or_refused(environment, tasks):
     environment.set_tasks(tasks)
   except ValueError as error:
     assert 'task' in str(error)
-    # What it played before, it still does.
+    # The environment still plays its previous tasks.
     np.testing.assert_array_equal(environment.tasks, before)
   else:
     np.testing.assert_array_equal(

@@ -101,6 +101,29 @@ def test_the_newest_intact_one_is_used(damage, part, tmp_path, capfd):
   assert said[0].endswith(f'): {folder / "ckpt-20"} is used instead')
 
 
+def test_what_was_found_is_restored_without_reading_it_again(
+  tmp_path, capfd, monkeypatch
+):
+  _save(tmp_path, [10, 20, 30])
+  _truncate(_files(tmp_path, 30)[1])
+  read, load = [], tf.train.load_checkpoint
+
+  def load_checkpoint(path):
+    read.append(os.path.basename(path))
+    return load(path)
+
+  monkeypatch.setattr(tf.train, 'load_checkpoint', load_checkpoint)
+  saved, variable = _checkpoints(tmp_path)
+  assert saved.find() == str(tmp_path / 'checkpoints' / 'ckpt-20')
+  # The folder is only looked at: a config may turn out to be another one.
+  assert capfd.readouterr().err == ''
+  assert variable.numpy()[0] == 0.0
+  assert saved.restore()
+  assert 'ckpt-20 is used instead' in capfd.readouterr().err
+  assert variable.numpy()[0] == 20.0
+  assert read == ['ckpt-30', 'ckpt-20']
+
+
 def test_files_that_are_missing(tmp_path, capfd):
   _save(tmp_path, [10, 20, 30])
   index, data = _files(tmp_path, 30)

@@ -251,6 +251,7 @@ def test_the_same_config_may_be_written_in_another_way(tmp_path):
     'train_eval.checkpoint_interval = 3',
     'train_eval.evaluation_interval = 5',
     'train_eval.export_saved_model = False',
+    'train_eval.loggers = [@zettings]',
   ],
 )
 def test_a_resumed_run_may_go_on_longer_be_saved_and_evaluated_otherwise(

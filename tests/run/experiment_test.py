@@ -442,6 +442,26 @@ def test_a_run_can_be_evaluated_from_some_iteration_on(
   assert _evaluations(tmp_path).splitlines() == [lines[0], *lines[4:]]
 
 
+@pytest.mark.parametrize(
+  ('value', 'message'),
+  [
+    ('@PointNavigation', r'loggers is .*: give a list, such as \[@MyLogger\]'),
+    ("['csv']", "a logger is 'csv': give a function, such as @MyLogger"),
+    (
+      '[@InnerLoop]',
+      'a logger is .*: give a function of root_dir and first_it',
+    ),
+  ],
+)
+def test_impossible_loggers_are_refused_before_training(
+  value, message, tmp_path
+):
+  root_dir = tmp_path / 'run'
+  with pytest.raises(errors.UsageError, match=message):
+    _train(root_dir, f'train_eval.loggers = {value}')
+  assert not root_dir.exists()
+
+
 def test_an_impossible_evaluation_is_refused_before_training(tmp_path):
   root_dir = tmp_path / 'run'
   for binding, message in (

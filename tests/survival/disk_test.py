@@ -1,4 +1,4 @@
-"""A run whose disk fills up, or whose files may not grow."""
+"""A run whose disk fills up, or whose files reach a size limit."""
 
 import resource
 import shutil
@@ -9,7 +9,7 @@ import pytest
 from maml_tf.run import checkpoints as run_checkpoints
 from tests.survival import trained_process
 
-# A checkpoint of these networks has about 0.8 MB: the third does not fit.
+# A checkpoint of these networks takes about 0.8 MB: the third does not fit.
 ARGUMENTS = (
   *trained_process.SMALL_POINT,
   '--gin_bindings=create_actor_network.fc_layer_params = (256, 256)',
@@ -18,7 +18,7 @@ ARGUMENTS = (
 
 @pytest.fixture(name='root_dir')
 def make_full_disk(tmp_path):
-  """A folder on a disk of 2 MB."""
+  """Yields a folder on a disk of 2 MB."""
   disk = tmp_path / 'disk'
   disk.mkdir()
   mount = ['mount', '-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', str(disk)]
@@ -28,7 +28,7 @@ def make_full_disk(tmp_path):
     yield disk / 'run', None
     subprocess.run(['umount', str(disk)], check=True)
     return
-  # Where nothing can be mounted: the metrics and events outgrow a limit.
+  # If mounting is not permitted, files of metrics and events reach a limit.
   yield (
     disk / 'run',
     lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20)),
@@ -45,7 +45,7 @@ def test_a_full_disk_ends_the_run_in_one_line(root_dir):
   assert lines[-1].endswith(
     'make room, and the same command goes on from the last checkpoint'
   )
-  # Nothing but progress before it.
+  # All lines before it show progress.
   for line in lines[1:-1]:
     assert line.startswith('iteration '), line
   last = run_checkpoints.newest_intact(str(folder / 'checkpoints'))

@@ -1,8 +1,8 @@
-"""What 300 small iterations leave behind: memory, files, threads.
+"""Measures the memory, files and threads of a process over 300 iterations.
 
   python -m tests.survival.endurance --iterations=300
 
-Prints the process's figures every 50 iterations of one run on points.
+Prints the figures after every 50 iterations of a run on points.
 """
 
 import maml_tf  # isort: skip  Before TensorFlow, which it quiets.
@@ -18,7 +18,7 @@ from tests import point_agent
 
 
 class Usage(NamedTuple):
-  """What a process holds.
+  """The resources of a process.
 
   Attributes:
     megabytes: Resident memory.
@@ -42,8 +42,8 @@ def usage() -> Usage:
   )
 
 
-def run(num_iterations: int, every: int, say=print) -> list[Usage]:
-  """Collects and learns; returns what was held every so many iterations."""
+def run(num_iterations: int, every: int, log=print) -> list[Usage]:
+  """Collects and learns; returns the resources every `every` iterations."""
   environment = point_navigation.PointNavigation(4, 4, 10)
   agent = point_agent.create_agent(environment)
   collector = maml_tf.MetaCollector(
@@ -55,7 +55,7 @@ def run(num_iterations: int, every: int, say=print) -> list[Usage]:
     learner.run(collector.collect(iteration).meta_batch)
     if iteration % every == 0:
       measured.append(usage())
-      say(
+      log(
         f'iteration {iteration}: {measured[-1].megabytes:.1f} MB,'
         f' {measured[-1].files} file descriptors,'
         f' {measured[-1].threads} threads'

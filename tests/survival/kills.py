@@ -1,9 +1,9 @@
-"""Kills a HalfCheetah run with SIGKILL again and again, and lets it go on.
+"""Kills a HalfCheetah run with SIGKILL repeatedly, and resumes it each time.
 
   python -m tests.survival.kills --kills=30
 
-Prints where each kill hit, if py-spy is installed, and whether the run that was
-killed ended as one that was not.
+Prints the phase of each kill, if py-spy is installed. Then compares the result
+with that of an uninterrupted run.
 """
 
 import maml_tf  # noqa: F401  # isort: skip  Before TensorFlow, which it quiets.
@@ -21,19 +21,19 @@ import time
 
 from tests.survival import trained_process
 
-# How the stack of the main thread names what a run does.
+# The phases of a run, with their patterns in the stack of the main thread.
 _PHASES = (
-  ('checkpoint writing', r'save \(.*run_checkpoints'),
-  ('checkpoint reading', r'(restore|newest_intact) \(.*run_checkpoints'),
+  ('checkpoint writing', r'save \(.*run/checkpoints'),
+  ('checkpoint reading', r'(restore|newest_intact) \(.*run/checkpoints'),
   ('export', r'save_adaptive'),
   ('collection', r'collect \(.*meta_collector'),
   ('update', r'(run|trace) \(.*meta_learner'),
-  ('recording', r'(write|__init__) \(.*run_log'),
+  ('recording', r'(write|__init__) \(.*run/loggers'),
 )
 
 
 def _phase(pid):
-  """What a stopped process is doing."""
+  """Returns the phase of a stopped process."""
   if not shutil.which('py-spy'):
     return 'unknown'
   stack = subprocess.run(
@@ -49,9 +49,10 @@ def _phase(pid):
 
 
 def _kill(process, wanted=None):
-  """Stops a process where it is, looks where that is, and kills it.
+  """Stops a process, determines its phase, and kills it.
 
-  Where something is wanted, it goes on until it does that (50 times at most).
+  With a wanted phase, the process continues until a stop hits that phase, for
+  at most 50 stops.
   """
   for _ in range(50 if wanted else 1):
     process.send_signal(signal.SIGSTOP)
@@ -67,7 +68,7 @@ def _kill(process, wanted=None):
 
 
 def _wait_for_folder(process, root_dir, pattern, seconds=60):
-  """Waits until something of that name is in the run's folder."""
+  """Waits until the run's folder has an entry that matches the pattern."""
   end = time.monotonic() + seconds
   while process.poll() is None and time.monotonic() < end:
     if next(pathlib.Path(root_dir).glob(pattern), None):
@@ -75,12 +76,12 @@ def _wait_for_folder(process, root_dir, pattern, seconds=60):
     time.sleep(0.0005)
 
 
-def run_with_kills(root_dir, num_kills, num_iterations, rng, say=print):
+def run_with_kills(root_dir, num_kills, num_iterations, rng, log=print):
   """Trains to the end through `num_kills` kills.
 
-  Most hit at a random moment soon after a random iteration; every fourth waits
-  for a checkpoint that is being written, every fifth for an update, every sixth
-  hits the start, and the last fifth the export.
+  Most kills happen at a random moment soon after a random iteration. Every
+  fourth waits for the writing of a checkpoint, every fifth for an update. Every
+  sixth hits the start, and the last fifth of all kills the export.
   """
   for number in range(1, num_kills + 1):
     process = trained_process.start(
@@ -88,7 +89,7 @@ def run_with_kills(root_dir, num_kills, num_iterations, rng, say=print):
     )
     is_last_fifth = number > 0.8 * num_kills
     if is_last_fifth:
-      # The last iteration is done: now the export, of a few seconds.
+      # After the last iteration, the export takes a few seconds.
       lines = trained_process.wait_for(
         process,
         f'iteration {num_iterations}/'
@@ -110,19 +111,19 @@ def run_with_kills(root_dir, num_kills, num_iterations, rng, say=print):
     if process.poll() is not None:
       code, rest = trained_process.finish(process)
       assert code == 0, rest
-      say(f'kill {number}: too late, the run was done')
+      log(f'kill {number}: too late, the run was done')
       continue
     waits_for_update = number % 5 == 0 and lines and not is_last_fifth
     phase = _kill(process, 'update' if waits_for_update else None)
-    told = [line for line in lines if 'damaged' in line]
-    say(f'kill {number}: in {phase}, with {_state(root_dir)} {told or ""}')
+    damage = ''.join(f' {line}' for line in lines if 'damaged' in line)
+    log(f'kill {number}: in {phase}, with {_state(root_dir)}{damage}')
   code, lines = trained_process.finish(
     trained_process.start(
       root_dir, trained_process.SMALL_CHEETAH, num_iterations
     )
   )
   assert code == 0, lines
-  say(f'at last: {lines[-1]}')
+  log(f'at last: {lines[-1]}')
 
 
 def _is_done(root_dir, num_iterations):
@@ -130,7 +131,7 @@ def _is_done(root_dir, num_iterations):
 
 
 def _state(root_dir):
-  """How far the files are."""
+  """Describes the progress of the run's files."""
   metrics = pathlib.Path(root_dir, 'metrics.csv')
   lines = metrics.read_text('utf-8').splitlines() if metrics.exists() else []
   names = [p.stem for p in pathlib.Path(root_dir).glob('checkpoints/*.index')]

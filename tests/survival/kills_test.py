@@ -1,4 +1,4 @@
-"""A run that is killed with SIGKILL ends as one that was not."""
+"""A run that is killed with SIGKILL ends like an uninterrupted one."""
 
 import random
 
@@ -7,12 +7,12 @@ import pytest
 from tests.survival import kills
 from tests.survival import trained_process
 
-# Minutes of real processes.
+# These tests run real processes for minutes.
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize('num_kills', [3, 30])
-def test_killed_runs_go_on_bit_for_bit(num_kills, tmp_path):
+def test_killed_runs_resume_bit_for_bit(num_kills, tmp_path):
   killed, whole = tmp_path / 'killed', tmp_path / 'whole'
   num_iterations = 4 * num_kills
   lines = []

@@ -9,7 +9,7 @@ import pytest
 
 from tests.survival import trained_process
 
-# Minutes of real processes.
+# These tests run real processes for minutes.
 pytestmark = pytest.mark.slow
 
 NUM_ITERATIONS = 12
@@ -19,7 +19,7 @@ NUM_ITERATIONS = 12
   ('number', 'exit_code'), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
 )
 def test_a_signal_saves_the_last_iteration_in_time(number, exit_code, tmp_path):
-  # 80,000 env steps an iteration, of which no checkpoint is due.
+  # An iteration takes 80,000 env steps. No checkpoint is due.
   arguments = (
     '--gin_file=cheetah.gin',
     '--gin_bindings=train_eval.checkpoint_interval = 1000',
@@ -35,14 +35,16 @@ def test_a_signal_saves_the_last_iteration_in_time(number, exit_code, tmp_path):
   rows = trained_process.rows(tmp_path / 'run')
   last = len(rows)
   assert last >= 2
-  assert rest[-1].startswith(f'train: stopped after iteration {last}; to go on')
+  assert rest[-1].startswith(
+    f'train: stopped after iteration {last}; to resume'
+  )
   assert len([x for x in lines + rest if x.startswith('iteration')]) == last
   names = os.listdir(tmp_path / 'run' / 'checkpoints')
   assert f'ckpt-{last}.index' in names
   assert not pathlib.Path(tmp_path, 'run', 'saved_model').exists()
 
 
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path):
+def test_a_stopped_run_resumes_like_an_uninterrupted_one(tmp_path):
   stopped, whole = tmp_path / 'stopped', tmp_path / 'whole'
   arguments = trained_process.SMALL_CHEETAH
   for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):

@@ -1,4 +1,4 @@
-"""`python -m maml_tf.train` as a process of its own, and what it leaves."""
+"""`python -m maml_tf.train` in a process of its own, and its results."""
 
 import csv
 import os
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import maml_tf
 
-# A run of real physics whose iterations take a tenth of a second.
+# A run of real physics. An iteration takes a tenth of a second.
 SMALL_CHEETAH = (
   '--gin_file=cheetah.gin',
   '--gin_bindings=train_eval.num_tasks = 4',
@@ -34,7 +34,7 @@ SMALL_POINT = (
 
 
 def start(root_dir, arguments, num_iterations, environment=(), **kwargs):
-  """Starts training; returns the `Popen`, whose stderr is a pipe of text."""
+  """Starts training; returns a `Popen` whose stderr is a text pipe."""
   package = str(pathlib.Path(maml_tf.__file__).parents[1])
   return subprocess.Popen(
     [
@@ -58,7 +58,7 @@ def finish(process, timeout=300):
 
 
 def wait_for(process, text):
-  """Reads stderr up to a line that holds `text`; returns the lines."""
+  """Reads stderr up to a line that contains `text`; returns the lines."""
   lines = []
   for line in process.stderr:
     lines.append(line.rstrip('\n'))
@@ -68,7 +68,7 @@ def wait_for(process, text):
 
 
 def rows(root_dir):
-  """The rows of metrics.csv, without what a clock measured."""
+  """Returns the rows of metrics.csv without the columns of the clock."""
   with open(f'{root_dir}/metrics.csv', newline='', encoding='utf-8') as file:
     return [
       {name: value for name, value in row.items() if 'second' not in name}
@@ -77,7 +77,7 @@ def rows(root_dir):
 
 
 def variables(root_dir):
-  """The variables of the last checkpoint by name, without the clock's."""
+  """Returns the last checkpoint's variables by name, without the clock's."""
   path = tf.train.latest_checkpoint(f'{root_dir}/checkpoints')
   reader = tf.train.load_checkpoint(path)
   return {
@@ -88,7 +88,7 @@ def variables(root_dir):
 
 
 def assert_same(root_dir, other):
-  """Bit for bit, rows and variables."""
+  """Compares rows and variables bit for bit."""
   assert rows(root_dir) == rows(other)
   one, two = variables(root_dir), variables(other)
   assert one.keys() == two.keys()

@@ -1,4 +1,4 @@
-"""Two workers of one run on loopback."""
+"""Processes that are the workers of one run on loopback."""
 
 import json
 import socket
@@ -7,7 +7,7 @@ from tests.survival import trained_process
 
 
 def environments(count):
-  """The variables that make each of several processes a worker."""
+  """Returns the environment variables of each worker."""
   addresses = [f'127.0.0.1:{port}' for port in _free_ports(count)]
   return [
     {
@@ -36,7 +36,7 @@ def start(root_dirs, arguments, num_iterations):
 
 
 def finish(processes):
-  """Waits for all; returns (exit code, lines of stderr) of each."""
+  """Waits for all workers; returns (exit code, lines of stderr) of each."""
   return [trained_process.finish(process) for process in processes]
 
 

@@ -1,4 +1,4 @@
-"""One worker of two is killed, or stopped: the other one does not go on."""
+"""One of two workers is killed or stopped, and the other one stops, too."""
 
 import signal
 import time
@@ -8,14 +8,14 @@ import pytest
 from tests.survival import trained_process
 from tests.survival import worker_processes
 
-# Minutes of real processes.
+# These tests run real processes for minutes.
 pytestmark = pytest.mark.slow
 
 NUM_ITERATIONS = 40
 
 
 @pytest.mark.parametrize('victim', [1, 0])
-def test_the_other_one_stops_and_both_resume(victim, tmp_path):
+def test_the_other_worker_stops_and_both_resume(victim, tmp_path):
   folders = [tmp_path / 'chief', tmp_path / 'worker']
   arguments = trained_process.SMALL_POINT
   workers = worker_processes.start(folders, arguments, NUM_ITERATIONS)
@@ -23,7 +23,7 @@ def test_the_other_one_stops_and_both_resume(victim, tmp_path):
   workers[victim].kill()
   start = time.monotonic()
   code, lines = trained_process.finish(workers[1 - victim], timeout=120)
-  # A heartbeat is missed after some ten seconds.
+  # A missing heartbeat is noticed after about ten seconds.
   assert time.monotonic() - start < 60
   workers[victim].communicate()
   assert code == 1
@@ -36,7 +36,7 @@ def test_the_other_one_stops_and_both_resume(victim, tmp_path):
     worker_processes.start(folders, arguments, NUM_ITERATIONS)
   ):
     assert code == 0, lines
-  # Only the chief writes.
+  # Only the chief writes files.
   assert not folders[1].exists()
   alone = tmp_path / 'alone'
   code, lines = trained_process.finish(
@@ -46,7 +46,7 @@ def test_the_other_one_stops_and_both_resume(victim, tmp_path):
   trained_process.assert_same(folders[0], alone)
 
 
-def test_a_notice_to_one_stops_both(tmp_path):
+def test_a_notice_to_one_worker_stops_both(tmp_path):
   folders = [tmp_path / 'chief', tmp_path / 'worker']
   workers = worker_processes.start(
     folders, trained_process.SMALL_POINT, 100_000

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from maml_tf.environments import point_navigation
-from maml_tf.environments.painting import painter as painter_lib
+from maml_tf.environments.rendering import renderer as renderer_lib
 from maml_tf.video import adaptation_video
 from tests import point_agent
 
@@ -77,7 +77,7 @@ def test_an_episode_ends_where_the_goal_is_reached(agent):
   )
 
 
-class _LengthPainter(painter_lib.Painter):
+class _LengthRenderer(renderer_lib.Renderer):
   """Paints how many states it was given."""
 
   def __call__(self, states):
@@ -91,7 +91,7 @@ def test_frames_show_the_halves_side_by_side():
   ]
   frames = list(
     adaptation_video.frames(
-      _LengthPainter(), episodes, ('before', 'after'), 'task 1'
+      _LengthRenderer(), episodes, ('before', 'after'), 'task 1'
     )
   )
   assert len(frames) == 4

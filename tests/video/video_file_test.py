@@ -58,10 +58,14 @@ def test_what_fails_leaves_the_old_video(tmp_path):
 @pytest.mark.parametrize(
   ('path', 'fps', 'message'),
   [
-    ('a.avi', 20, 'a.avi is no video: give a name that ends in .gif or .mp4'),
-    ('a.gif', 60, 'fps is 60: give at most 50, what a gif can show'),
+    (
+      'a.avi',
+      20,
+      'a.avi is not a video: give a name that ends in .gif or .mp4',
+    ),
+    ('a.gif', 60, 'fps is 60: give at most 50, the fastest that a gif'),
     ('a.gif', 0, 'fps is 0: give a finite number above 0'),
-    ('nowhere/a.gif', 20, 'nowhere is no folder'),
+    ('nowhere/a.gif', 20, 'nowhere is not a folder'),
   ],
 )
 def test_what_cannot_be_written(path, fps, message, tmp_path, monkeypatch):

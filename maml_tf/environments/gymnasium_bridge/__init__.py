@@ -1,1 +1,1 @@
-"""Gymnasium's environments and spaces as TF-Agents'."""
+"""Gymnasium environments as TF-Agents environments, in or out of process."""

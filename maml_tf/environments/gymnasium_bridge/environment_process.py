@@ -1,4 +1,4 @@
-"""A process that plays one Gymnasium environment, as its parent sees it."""
+"""The parent's side of a process that plays one Gymnasium environment."""
 
 from concurrent import futures
 from multiprocessing import connection
@@ -14,12 +14,12 @@ from maml_tf.environments.gymnasium_bridge import environment_worker
 
 
 class Failure(NamedTuple):
-  """Why a process gives no answers any more.
+  """The reason why a process no longer answers.
 
   Attributes:
     cause: 'raised', 'hung' or 'died'.
-    summary: One line, which goes on after 'the environment'.
-    traceback: The process's own, where it raised; else empty.
+    summary: A predicate of one line; 'the environment' is its subject.
+    traceback: The traceback of the process if it raised, else empty.
   """
 
   cause: str
@@ -28,24 +28,27 @@ class Failure(NamedTuple):
 
 
 class EnvironmentProcess:
-  """Starts the process, asks it, and ends it.
+  """Starts the process, sends it requests, and ends it.
 
-  The environment is made before the first answer, in the process. After a
-  `Failure` there is nothing to do but `kill`.
+  The process creates the environment before its first answer. After a
+  `Failure`, the only permitted call is `kill`.
 
   Attributes:
-    pipe: Ready for reading when `answer` has something to say.
-    deadline: By `time.monotonic`, when the answer to the last request is due.
-    answered: Whether it has ever answered: the environment is made.
+    pipe: A connection that is ready for reading once an answer has arrived.
+    deadline: The time by `time.monotonic` at which the answer to the last
+      request is due [s].
+    answered: Whether the process has ever answered, which means that its
+      environment exists.
   """
 
   def __init__(self, function: bytes, starter: futures.Executor):
-    """Starts the process and does not wait for it.
+    """Starts the process without waiting for it.
 
     Args:
-      function: Pickled; makes the environment.
-      starter: Its thread starts the process, which lives no longer than it:
-        that is whose death the kernel tells a child of.
+      function: A pickled function that creates the environment.
+      starter: An executor of one thread, which starts the process. The process
+        dies with that thread, since the kernel signals the death of the thread
+        that started a child.
     """
     self.pipe, child_pipe = connection.Pipe()
     self.deadline = time.monotonic()
@@ -53,8 +56,8 @@ class EnvironmentProcess:
     self._request = ''
     self._seconds = 0.0
     with child_pipe:
-      # In a session of its own: a terminal's signals are for the parent, and
-      # what the environment itself started can be ended with it.
+      # In a session of its own, the process does not receive a terminal's
+      # signals, and `kill` also ends the environment's own child processes.
       self._process = starter.submit(
         subprocess.Popen,
         [
@@ -75,11 +78,11 @@ class EnvironmentProcess:
     """Sends a request.
 
     Args:
-      seconds: The answer is due after so many.
-      request: 'reset' or 'step' of the environment, with its arguments;
-        'start', for its observation space, action space and metadata; or
-        'close', whose answer is that the process ends.
-      **arguments: By name.
+      seconds: The time until the answer is due [s].
+      request: 'reset' or 'step' call the environment's method. 'start' asks for
+        its observation space, action space and metadata. 'close' ends the
+        process without an answer.
+      **arguments: The method's arguments by name.
     """
     self._request = request
     self._seconds = seconds
@@ -87,14 +90,14 @@ class EnvironmentProcess:
     self._send(self.pipe.send, (request, arguments))
 
   def answer(self) -> Any:
-    """Returns what came, which is a `Failure` if nothing did."""
+    """Returns the answer that has arrived, or a `Failure` if there is none."""
     if not self.pipe.poll():
       return Failure(
         'hung', f'did not {self._request} within {self._seconds:g} seconds'
       )
     try:
       succeeded, answer = self.pipe.recv()
-    except (EOFError, OSError):  # Between two messages, or amid one.
+    except (EOFError, OSError):  # It died between two messages or within one.
       return Failure('died', f'died: its process {self._exit()}')
     if succeeded:
       self.answered = True
@@ -103,14 +106,14 @@ class EnvironmentProcess:
     return Failure('raised', f'raised {error}', traceback)
 
   def wait(self) -> None:
-    """Waits for the end of the process, until the deadline at most."""
+    """Waits until the process ends or its deadline passes."""
     try:
       self._process.wait(max(self.deadline - time.monotonic(), 0))
     except subprocess.TimeoutExpired:
       pass
 
   def kill(self) -> None:
-    """Ends the process and what it started, now."""
+    """Kills the process and its child processes."""
     self.pipe.close()
     try:
       os.killpg(self._process.pid, signal.SIGKILL)
@@ -122,12 +125,12 @@ class EnvironmentProcess:
     try:
       send(message)
     except OSError:
-      pass  # It has died: the answer will say so.
+      pass  # The process has died: `answer` reports it.
 
   def _exit(self):
-    """How the process ended, in words."""
+    """Describes the end of the process."""
     try:
-      # It closes its pipe just before.
+      # The pipe closes shortly before the process ends.
       code = self._process.wait(1)
     except subprocess.TimeoutExpired:
       return 'closed its pipe'

@@ -1,8 +1,8 @@
 """The program of a process that plays one Gymnasium environment.
 
-It is run as a script, by `environment_process`, and imports nothing of maml_tf:
-TensorFlow would take seconds of every start. All it is asked comes through one
-pipe, a request and its answer at a time.
+`environment_process` runs it as a script. It does not import maml_tf: importing
+TensorFlow would cost seconds at every start. All requests and answers pass
+through one pipe, one request at a time.
 """
 
 import ctypes
@@ -21,11 +21,11 @@ import mujoco
 _PR_SET_PDEATHSIG = 1
 
 
-def main():
-  """Plays until the pipe says so, ends, or the environment raises."""
+def main() -> None:
+  """Plays until a 'close' request, the end of the pipe, or an exception."""
   descriptor, parent = (int(argument) for argument in sys.argv[1:])
   _die_with(parent)
-  # Ctrl-C is for the parent, which ends this process when it wants to.
+  # Ctrl-C is meant for the parent, which decides when to end this process.
   signal.signal(signal.SIGINT, signal.SIG_IGN)
   mujoco.set_mju_user_warning(_log_warning)
   pipe = connection.Connection(descriptor)
@@ -38,14 +38,14 @@ def main():
     environment = pickle.loads(function)()
     _answer_requests(environment, pipe)
   except BaseException as error:  # An environment may also call sys.exit.
-    _tell(pipe, False, (_one_line(error), traceback.format_exc()))
-    # Its threads and what it registered for the exit could keep this process.
+    _send_answer(pipe, False, (_one_line(error), traceback.format_exc()))
+    # The environment's threads and exit handlers could keep the process alive.
     os._exit(1)
   environment.close()
 
 
 def _answer_requests(environment, pipe):
-  """Returns when nothing more will be asked."""
+  """Answers requests until the parent wants no more."""
   while True:
     try:
       name, arguments = pipe.recv()
@@ -61,26 +61,24 @@ def _answer_requests(environment, pipe):
       )
     else:
       answer = getattr(environment, name)(**arguments)
-    _tell(pipe, True, answer)
+    _send_answer(pipe, True, answer)
 
 
-def _tell(pipe, succeeded, answer):
-  """Sends an answer; also of classes that the parent's main program defines."""
+def _send_answer(pipe, succeeded, answer):
+  """Sends an answer or the description of an error."""
+  # Cloudpickle also sends classes that the parent's main program defines.
   message = cloudpickle.dumps((succeeded, answer))
   try:
     pipe.send_bytes(message)
   except ConnectionError:
-    os._exit(1)  # Nobody listens any more.
+    os._exit(1)  # The parent has closed the pipe.
 
 
 def _die_with(parent):
-  """Has the kernel kill this process when the parent is gone.
-
-  However the parent ends, and whatever this process is doing then.
-  """
+  """Asks the kernel to kill this process as soon as its parent has ended."""
   if sys.platform == 'linux':
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-  if os.getppid() != parent:  # It was gone before.
+  if os.getppid() != parent:  # The parent ended before the call.
     os._exit(1)
 
 
@@ -90,7 +88,7 @@ def _one_line(error):
 
 
 def _log_warning(message):
-  # As `mujoco_batch` does in the parent.
+  # The same as `mujoco_batch._log_warning`, which the parent uses.
   if 'settotalmass' not in message:
     logging.log_every_n_seconds(logging.WARNING, 'MuJoCo: %s', 1, message)
 

@@ -1,8 +1,8 @@
 """A Gymnasium environment, single or vectorised, as a TF-Agents environment."""
 
-from collections.abc import Sequence
 import numbers
 from typing import Any
+from typing import cast
 
 import gymnasium
 import numpy as np
@@ -18,38 +18,40 @@ from maml_tf.environments.gymnasium_bridge import supervised_environments
 
 _AutoresetMode = gymnasium.vector.AutoresetMode
 
-# Gymnasium's half-cheetah would have MuJoCo write a file about it.
+# Otherwise Gymnasium's half-cheetah would make MuJoCo write a log file.
 mujoco_batch.route_warnings()
 
 
 class GymnasiumEnvironment(py_environment.PyEnvironment):
   """Plays a `gymnasium.Env`, or the N rows of a `gymnasium.vector.VectorEnv`.
 
-  Episodes are TF-Agents': FIRST, MID, ..., LAST, and the step after LAST starts
-  the row anew whatever its action. A terminated episode ends with discount 0, a
-  truncated one with 1. Specs are those of `gymnasium_spaces.to_spec`: float64
-  observations and all rewards become float32. Actions beyond the bounds of a
-  `Box` are clipped on their way in; who acted keeps what was sampled.
+  Episodes follow TF-Agents: FIRST, MID, ..., LAST. The step after LAST ignores
+  its action and resets the row. A terminated episode ends with discount 0, a
+  truncated one with discount 1. `gymnasium_spaces.to_spec` defines the specs:
+  float64 observations and all rewards become float32. The environment clips
+  actions to the bounds of a `Box`. Trajectories keep the sampled actions.
 
-  With `supervised_environments.SupervisedVectorEnv` a row whose process fails
-  ends as truncated, and `discarded` says so.
+  In a `supervised_environments.SupervisedVectorEnv`, the failure of a row's
+  process truncates the row's episode. `discarded` then marks the row.
   """
 
   def __init__(self, environment: gymnasium.Env | gymnasium.vector.VectorEnv):
-    """Wraps an environment, which this one closes.
+    """Wraps a Gymnasium environment and takes over closing it.
 
     Args:
-      environment: What `gymnasium.make` or `gymnasium.make_vec` gives. A vector
-        environment must reset a row at the step after its end, which is
-        Gymnasium's default (`AutoresetMode.NEXT_STEP`), or leave it to the
-        caller (`DISABLED`). Then a row that ends before others do is reset
-        twice, since it cannot stand still while they are stepped.
+      environment: An environment of `gymnasium.make` or `gymnasium.make_vec`. A
+        vector environment must reset a row at the step after the row's end
+        (`AutoresetMode.NEXT_STEP`, Gymnasium's default) or leave resets to its
+        caller (`AutoresetMode.DISABLED`). In the second case, a row that ends
+        early is reset twice: it cannot pause while the others are stepped.
 
     Raises:
-      ValueError: It is not of Gymnasium, a space has no spec, or its rows are
-        reset at the step that ends them, which hides what comes after an end.
+      ValueError: If the environment is not a Gymnasium environment, a space has
+        no spec, or rows are reset at the step that ends them, which hides their
+        last observation.
     """
     super().__init__(handle_auto_reset=True)
+    self._batch_shape: tuple[int, ...]
     if isinstance(environment, gymnasium.vector.VectorEnv):
       self._batch_shape = (environment.num_envs,)
       self._resets_rows = _resets_rows(environment)
@@ -63,21 +65,21 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
     else:
       raise ValueError(
         f'the environment is {environment!r}: give a gymnasium.Env or a'
-        ' gymnasium.vector.VectorEnv, as gymnasium.make and make_vec do'
+        ' gymnasium.vector.VectorEnv, from gymnasium.make or make_vec'
       )
     self._gym = environment
     self._observation_spec = gymnasium_spaces.to_spec(
       self._observation_space, 'observation'
     )
     self._action_spec = gymnasium_spaces.to_spec(self._action_space, 'action')
-    self._seed = None
-    self._info = None
+    self._seed: Any = None
+    self._info: dict[str, Any] | None = None
     self._ended = np.zeros(self._batch_shape, bool)
     self._discarded = np.zeros(self._batch_shape, bool)
 
   @property
   def gym(self) -> gymnasium.Env | gymnasium.vector.VectorEnv:
-    """The environment that is wrapped."""
+    """The wrapped environment."""
     return self._gym
 
   @property
@@ -86,14 +88,14 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
 
   @property
   def batch_size(self) -> int | None:
-    """N of a vector environment, None of a single one."""
+    """N for a vector environment, None for a single one."""
     return self._batch_shape[0] if self.batched else None
 
   @property
   def discarded(self) -> np.ndarray:
-    """A bool array, [N] or []: the last step ended what is no whole episode.
+    """A bool array, [N] or []: the last step ended an incomplete episode.
 
-    The process of the row has failed, which says nothing about the actions.
+    The row's process failed for a reason that is unrelated to the actions.
     """
     return self._discarded
 
@@ -103,18 +105,18 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
   def action_spec(self) -> types.NestedArraySpec:
     return self._action_spec
 
-  def seed(self, seed: int | Sequence[int]) -> None:
-    """Sets what the next `reset` of all rows is seeded with.
+  def seed(self, seed: Any) -> None:
+    """Sets the seed of the next `reset` of all rows.
 
     Args:
-      seed: A non-negative int; for a vector environment also N of them, one a
-        row. Gymnasium's vector environments take s for s, ..., s + N - 1.
+      seed: A non-negative int, or for a vector environment N of them, one for
+        each row. An int s stands for s, ..., s + N - 1.
 
     Raises:
-      ValueError: It is something else.
+      ValueError: If the seed has another form.
     """
     if isinstance(seed, numbers.Integral) or not self.batched:
-      self._seed = checks.integer('seed', seed, 0)
+      self._seed = checks.integer('seed', cast(int, seed), 0)
       return
     seeds = list(seed) if np.iterable(seed) else []
     if len(seeds) != self.batch_size:
@@ -129,24 +131,24 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
     return self._info
 
   def render(self, mode: str = 'rgb_array') -> np.ndarray | None:
-    """Draws what the environment shows now.
+    """Renders the current state.
 
     Args:
-      mode: The `render_mode` that the environment was made with.
+      mode: The `render_mode` that the environment was created with.
 
     Returns:
-      A uint8 array [H, W, 3], of a vector environment [N, H, W, 3]; None where
-      the mode shows a window.
+      A uint8 array [H, W, 3], or [N, H, W, 3] for a vector environment. None if
+      the mode is 'human', which shows a window.
 
     Raises:
-      ValueError: The environment was made with another render mode.
+      ValueError: If the environment was created with another render mode.
     """
     if mode != self._gym.render_mode:
       raise ValueError(
         f'the environment was made with render_mode={self._gym.render_mode!r}:'
-        f' give gymnasium.make render_mode={mode!r}'
+        f' call gymnasium.make with render_mode={mode!r}'
       )
-    frames = self._gym.render()
+    frames: Any = self._gym.render()
     if mode == 'human':
       return None
     return np.stack(frames) if self.batched else frames
@@ -198,19 +200,23 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
     )
 
   def _reset_rows(self, rows):
-    """Resets the rows of a mask [N]; returns observations, of those rows."""
+    """Resets the rows of a mask [N] and returns observations [N, ...].
+
+    Only the observations of those rows are meaningful.
+    """
     observation, _ = self._gym.reset(options={'reset_mask': rows.copy()})
     return gymnasium_spaces.to_arrays(self._observation_space, observation)
 
 
 def _resets_rows(environment):
-  """Whether a vector environment resets its rows, at the step after their end.
+  """Returns whether a vector environment itself resets rows that have ended.
 
   Raises:
-    ValueError: It resets them at another time, or does not say when.
+    ValueError: If it resets them at another time than the step after their end,
+      or does not declare the time.
   """
-  # Vector environments of one class share their metadata: the last one made
-  # has written its mode there, so what the environment itself says comes first.
+  # Vector environments of one class share their metadata, which holds the mode
+  # of the newest one. So the environment's own attribute takes precedence.
   mode = getattr(environment.unwrapped, 'autoreset_mode', None)
   mode = mode or environment.metadata.get('autoreset_mode')
   if mode in (_AutoresetMode.NEXT_STEP, _AutoresetMode.DISABLED):
@@ -221,13 +227,13 @@ def _resets_rows(environment):
       ' with autoreset_mode=gymnasium.vector.AutoresetMode.NEXT_STEP'
     )
   raise ValueError(
-    'the vector environment does not say when it resets rows: set its'
+    'the vector environment does not declare when it resets rows: set its'
     " metadata['autoreset_mode'] to a gymnasium.vector.AutoresetMode"
   )
 
 
 def _choose(rows, where, elsewhere):
-  """Takes the rows of a mask [N] from one nest, the others from another."""
+  """Takes the rows of a mask [N] from one nest and the rest from another."""
 
   def choose(a, b):
     return np.where(rows.reshape([-1] + [1] * (a.ndim - 1)), a, b)

@@ -1,7 +1,7 @@
-"""Gymnasium's spaces as TF-Agents specs, and values on their way between them.
+"""Gymnasium spaces as TF-Agents specs, and conversions of their values.
 
 A batch of values has the structure of one value, with a leading batch axis in
-every array: so it is in Gymnasium's vector environments and in TF-Agents.
+every array, both in Gymnasium's vector environments and in TF-Agents.
 """
 
 from typing import Any
@@ -21,23 +21,23 @@ def to_spec(
 
   | space | spec |
   |---|---|
-  | `Box` | of its shape and bounds; float64 becomes float32, others stay |
+  | `Box` | the same shape and bounds; float64 becomes float32 |
   | `Discrete`, `MultiDiscrete` | int32 or int64, start, ..., start + n - 1 |
   | `MultiBinary` | int32, 0 or 1 |
   | `Dict`, `Tuple` | a dict or tuple of specs, named name/key or name/index |
 
-  Bounds are inclusive. An infinite one is its dtype's largest number, as in
-  every `BoundedArraySpec`.
+  Bounds are inclusive. As in every `BoundedArraySpec`, an infinite bound
+  becomes the largest number of its dtype.
 
   Args:
     space: A space of one environment.
-    name: What the values are, e.g. 'observation'.
+    name: The name of the spec, e.g. 'observation'.
 
   Returns:
     A `BoundedArraySpec`, or a nest of them.
 
   Raises:
-    ValueError: There is no spec for the space, or for a part of it.
+    ValueError: If the space, or a part of it, has no spec.
   """
   if isinstance(space, spaces.Dict):
     return {k: to_spec(v, _part_name(name, k)) for k, v in space.items()}
@@ -61,13 +61,13 @@ def to_arrays(space: spaces.Space, value: Any) -> types.NestedArray:
 
   Args:
     space: A space of one environment.
-    value: One value of it, or a batch of them.
+    value: A value of the space, or a batch of them.
   """
   if isinstance(space, spaces.Dict):
     return {k: to_arrays(v, value[k]) for k, v in space.items()}
   if isinstance(space, spaces.Tuple):
     return tuple(to_arrays(*pair) for pair in zip(space.spaces, value))
-  # A copy: environments may go on writing to what they returned.
+  # A copy, since environments may overwrite the arrays that they returned.
   return np.array(value, _spec_dtype(space))
 
 
@@ -76,18 +76,18 @@ def to_value(
   arrays: types.NestedArray,
   batch_shape: tuple[int, ...] = (),
 ) -> Any:
-  """Returns the space's value that is nearest to arrays of its spec.
+  """Returns the value of a space that is closest to arrays of its spec.
 
-  Numbers beyond the bounds of a `Box` become the bound, since many environments
-  refuse them and policies such as Gaussians sample them.
+  Numbers outside a `Box` are clipped to its bounds: Gaussian policies sample
+  them and many environments reject them.
 
   Args:
     space: A space of one environment.
     arrays: Arrays or tensors that match its spec.
-    batch_shape: `(N,)` for a batch of N values, `()` for one.
+    batch_shape: `(N,)` for a batch of N values, `()` for one value.
 
   Raises:
-    ValueError: The shape of an array is not that of the space.
+    ValueError: If an array does not have the space's shape.
   """
   if isinstance(space, spaces.Dict):
     return {k: to_value(v, arrays[k], batch_shape) for k, v in space.items()}
@@ -96,7 +96,7 @@ def to_value(
       to_value(*pair, batch_shape) for pair in zip(space.spaces, arrays)
     )
   value = np.asarray(arrays)
-  expected = (*batch_shape, *space.shape)
+  expected = (*batch_shape, *(space.shape or ()))
   if value.shape != expected:
     raise ValueError(
       f'a value for {space} has shape {value.shape}, expected {expected}'
@@ -104,7 +104,7 @@ def to_value(
   value = value.astype(space.dtype)
   if isinstance(space, spaces.Box):
     return np.asarray(np.clip(value, space.low, space.high))
-  # A number of its own where there is just one: environments look it up.
+  # Environments use a `Discrete` value as a key, so it must be a scalar.
   return value[()] if isinstance(space, spaces.Discrete) else value
 
 
@@ -113,14 +113,14 @@ def _part_name(name, part):
 
 
 def _spec_dtype(space):
-  """The dtype of a space's arrays, one that networks take."""
+  """Returns the dtype of a space's arrays, one that networks accept."""
   if isinstance(space, _INTEGERS):
     return np.int32 if np.can_cast(space.dtype, np.int32) else np.int64
   return np.float32 if space.dtype == np.float64 else space.dtype
 
 
 def _bounds(space):
-  """The least and the largest number, inclusive."""
+  """Returns the inclusive lower and upper bounds."""
   if isinstance(space, spaces.Discrete):
     return space.start, space.start + space.n - 1
   if isinstance(space, spaces.MultiDiscrete):

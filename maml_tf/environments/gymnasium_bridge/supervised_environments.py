@@ -1,4 +1,4 @@
-"""Gymnasium environments in processes that are watched and replaced."""
+"""Gymnasium environments in supervised processes, restarted when they fail."""
 
 import collections
 from collections.abc import Callable
@@ -19,25 +19,26 @@ from maml_tf.core import checks
 from maml_tf.core import random_streams
 from maml_tf.environments.gymnasium_bridge import environment_process
 
-# Where an info says that a row's episode was discarded.
+# The key of an info that marks rows whose episode was discarded.
 EPISODE_DISCARDED = 'episode_discarded'
 
 
 class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
-  """N environments, each in a process of its own, none of which ends the run.
+  """N environments, each in its own process, whose failures do not end the run.
 
-  A process whose environment raises, does not answer in time or dies is killed
-  and started again. The episode that it played ends there: truncated, with the
-  reward 0, the last observation that came, and `info['episode_discarded']` of
-  the row. At the next step the new process resets the row, as after any end
-  (`AutoresetMode.NEXT_STEP`), with a seed made of the row's own and of how
-  often it was started again. The other rows do not notice.
+  A process fails if its environment raises, if it does not answer in time, or
+  if it dies. A failed process is killed and restarted. The episode that it
+  played is truncated, with reward 0, the last received observation, and
+  `info['episode_discarded']` of the row. At the next step the new process
+  resets the row, as after every episode (`AutoresetMode.NEXT_STEP`). The seed
+  of that reset is derived from the row's seed and its number of restarts. A
+  failure does not affect the other rows.
 
-  The processes end with this one, however it ends: on Linux the kernel sees to
-  it, whatever they are doing. Ctrl-C does not reach them.
+  The processes end when this process ends, for whatever reason: on Linux the
+  kernel kills them. Ctrl-C does not reach them.
 
   Attributes:
-    num_discarded: Episodes that were lost so far.
+    num_discarded: The number of discarded episodes so far.
     num_restarts: A `Counter` of restarts by cause: raised, hung, died.
   """
 
@@ -50,21 +51,22 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
     start_timeout: float = 300.0,
     max_restarts: int = 10,
   ):
-    """Starts the processes and makes the environments in them.
+    """Starts the processes and creates the environments in them.
 
     Args:
-      env_fns: N functions, each makes the environment of a row. They are sent
-        by cloudpickle, and must make everything that an environment consists
-        of: a new process knows nothing of the old one.
-      timeout: Seconds that a step or a reset may take, and closing.
-      start_timeout: Seconds that it may take to start a process, make its
-        environment and reset it. N processes share the cores.
-      max_restarts: How many restarts there may be, of all rows together.
+      env_fns: N functions that create the environments of the rows. Cloudpickle
+        sends them to the processes. A function must create all parts of its
+        environment: a new process shares nothing with the one that it replaces.
+      timeout: The longest time that a step, a reset or closing may take [s].
+      start_timeout: The longest time that starting a process, creating its
+        environment and the first reset may take [s]. N processes share the
+        cores.
+      max_restarts: The largest number of restarts, summed over all rows.
 
     Raises:
-      ValueError: An argument is impossible, a function cannot be sent, or the
-        rows' spaces differ.
-      RuntimeError: An environment cannot be made.
+      ValueError: If an argument is out of range, a function cannot be sent to a
+        process, or the rows' spaces differ.
+      RuntimeError: If an environment cannot be created.
     """
     if not env_fns:
       raise ValueError('env_fns is empty: give a function for each row')
@@ -75,14 +77,15 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
     self.num_envs = len(self._functions)
     self.num_discarded = 0
     self.num_restarts = collections.Counter()
-    # What the rows were seeded with, and how often started again since then.
-    self._seeds = [None] * self.num_envs
+    # The rows' seeds, and the number of restarts of each row since it was
+    # seeded.
+    self._seeds: list[int | None] = [None] * self.num_envs
     self._restarts_since = [0] * self.num_envs
-    # What their next reset is seeded with; None lets it go on.
-    self._next_seeds = [None] * self.num_envs
-    self._observations = [None] * self.num_envs
+    # The seeds of the rows' next resets. None continues the random stream.
+    self._next_seeds: list[int | None] = [None] * self.num_envs
+    self._observations: list[Any] = [None] * self.num_envs
     self._ended = np.ones(self.num_envs, bool)
-    # Its thread lives as long as this object does.
+    # Its thread lives as long as this object.
     self._starter = futures.ThreadPoolExecutor(1)
     self._processes = []
     with self._closed_by_errors():
@@ -104,16 +107,18 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
     """Begins new episodes in all rows.
 
     Args:
-      seed: s for s, ..., s + N - 1; or N seeds, one a row.
-      options: Given to each environment.
+      seed: N seeds, one for each row. An int s stands for s, ..., s + N - 1.
+      options: Passed to each environment's `reset`.
 
     Returns:
-      Observations and infos, as `gymnasium.vector.AsyncVectorEnv` does.
+      Observations [N, ...] and infos, in the form of
+      `gymnasium.vector.AsyncVectorEnv`.
 
     Raises:
-      ValueError: The seeds are none, or not N.
-      RuntimeError: A restart too many was needed. The environment is closed
-        then, as after every error of which the rows know.
+      ValueError: If the seeds are not N non-negative integers.
+      RuntimeError: If more than `max_restarts` restarts were needed. The
+        environment is then closed, as after every error that occurs while
+        requests are on their way.
     """
     self._check_open()
     if seed is not None:
@@ -132,25 +137,26 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
   def step(
     self, actions: Any
   ) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-    """Steps all rows, and resets those that have ended.
+    """Steps all rows, except that rows that have ended are reset.
 
     Args:
-      actions: Of the `action_space`; an ended row's does not matter.
+      actions: A value of `action_space`. Rows that have ended ignore theirs.
 
     Returns:
-      Observations, float64 rewards [N], bool terminations [N] and truncations
-      [N], and infos, as `gymnasium.vector.AsyncVectorEnv` does.
+      Observations [N, ...], float64 rewards [N], bool terminations [N] and
+      truncations [N], and infos, in the form of
+      `gymnasium.vector.AsyncVectorEnv`.
 
     Raises:
-      ValueError: The actions are not N.
-      RuntimeError: As for `reset`.
+      ValueError: If there are not N actions.
+      RuntimeError: As in `reset`.
     """
     self._check_open()
     actions = list(utils.iterate(self.action_space, actions))
     if len(actions) != self.num_envs:
       raise ValueError(
         f'there are {len(actions)} actions for {self.num_envs} rows: give one'
-        ' a row'
+        ' for each row'
       )
     starting = self._ended
     with self._closed_by_errors():
@@ -193,8 +199,8 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
     """Ends the processes.
 
     Args:
-      terminate: Whether to kill them at once. Otherwise each may close its
-        environment first, and has `timeout` seconds for it.
+      terminate: Whether to kill the processes at once. Otherwise each has
+        `timeout` seconds to close its environment.
     """
     if not terminate:
       for process in self._processes:
@@ -213,7 +219,12 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
     return environment_process.EnvironmentProcess(function, self._starter)
 
   def _describe(self):
-    """Waits until all are made; returns the spaces and metadata of each."""
+    """Waits for all environments; returns their spaces and metadata.
+
+    Raises:
+      RuntimeError: If an environment cannot be created.
+      ValueError: If the rows' spaces differ.
+    """
     for process in self._processes:
       process.ask(self._start_timeout, 'start')
     descriptions = {}
@@ -222,8 +233,8 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
       answer = self._processes[row].answer()
       if isinstance(answer, environment_process.Failure):
         raise RuntimeError(
-          f'the environment of row {row} {answer.summary} while it was made:'
-          f' mend env_fns[{row}]' + _with_traceback(answer)
+          f'the environment of row {row} {answer.summary} while it was created:'
+          f' fix env_fns[{row}]' + _format_traceback(answer)
         )
       waiting.discard(row)
       descriptions[row] = answer
@@ -237,12 +248,13 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
     return descriptions[0]
 
   def _seed(self, seed):
-    is_one = not np.iterable(seed)
-    seeds = range(seed, seed + self.num_envs) if is_one else seed
+    seeds = list(
+      seed if np.iterable(seed) else range(seed, seed + self.num_envs)
+    )
     if len(seeds) != self.num_envs:
       raise ValueError(
         f'there are {len(seeds)} seeds for {self.num_envs} rows: give one int,'
-        ' or one a row'
+        ' or one for each row'
       )
     self._seeds = [
       s if s is None else checks.integer('seed', s, 0) for s in seeds
@@ -261,18 +273,18 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
     self._next_seeds[row] = None
 
   def _answers(self, resetting, options=None):
-    """Waits for the answers of all rows.
+    """Waits for the answers of all rows and restarts processes that fail.
 
     Args:
-      resetting: A bool array [N]: the rows that were asked to reset, and will
-        be again until they have.
-      options: For their resets.
+      resetting: A bool array [N]: True in rows that were asked to reset. After
+        a restart, such a row is asked again.
+      options: The options of these resets.
 
     Returns:
-      A list of N; of rows that were to step a `Failure` where it failed, and
-      they have a new process then.
+      A list of N answers. The answer of a row that failed to step is a
+      `Failure`.
     """
-    answers = [None] * self.num_envs
+    answers: list[Any] = [None] * self.num_envs
     waiting = set(range(self.num_envs))
     for row in self._due(waiting):
       answers[row] = self._processes[row].answer()
@@ -285,10 +297,11 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
     return answers
 
   def _due(self, waiting):
-    """Yields the rows that have answered or should have, until none waits.
+    """Yields rows that have answered or are overdue, until `waiting` is empty.
 
     Args:
-      waiting: A set of rows; who gets a row takes it out, or asks it again.
+      waiting: A set of rows. For each yielded row, the caller removes it from
+        the set or sends it another request.
     """
     while waiting:
       processes = {row: self._processes[row] for row in sorted(waiting)}
@@ -303,14 +316,18 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
           yield row
 
   def _restart(self, row, failure):
-    """Gives a row a new process, or raises the error that says why not."""
+    """Gives a row a new process.
+
+    Raises:
+      RuntimeError: If there have been `max_restarts` restarts already.
+    """
     self._processes[row].kill()
     if self.num_restarts.total() >= self._max_restarts:
       longer = ', give it a longer timeout' * (failure.cause == 'hung')
       raise RuntimeError(
         f'the environment of row {row} {failure.summary}, after'
-        f' {self._max_restarts} restarts: mend it{longer}, or raise'
-        ' max_restarts' + _with_traceback(failure)
+        f' {self._max_restarts} restarts: fix it{longer}, or raise'
+        ' max_restarts' + _format_traceback(failure)
       )
     self.num_restarts[failure.cause] += 1
     self._restarts_since[row] += 1
@@ -342,7 +359,10 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
 
   @contextlib.contextmanager
   def _closed_by_errors(self):
-    """Leaves no process behind, and no answer for a request it is not for."""
+    """Closes the environment if an error occurs.
+
+    No process is left behind, and no answer that a later request could receive.
+    """
     try:
       yield
     except BaseException:
@@ -354,18 +374,18 @@ def _pickle(row, function):
   """Returns a row's function as bytes.
 
   Raises:
-    ValueError: It cannot be sent to another process.
+    ValueError: If it cannot be sent to another process.
   """
   try:
     return cloudpickle.dumps(function)
   except Exception as error:
     raise ValueError(
       f'env_fns[{row}] cannot be sent to a process ({error}): give a function'
-      ' that makes all it needs itself'
+      ' that creates everything it needs'
     ) from error
 
 
-def _with_traceback(failure):
+def _format_traceback(failure):
   if not failure.traceback:
     return ''
   return f'\n\nThe traceback of its process:\n{failure.traceback}'

@@ -9,23 +9,23 @@ from tf_agents.trajectories import time_step as ts
 
 
 class CountedEpisodes(py_environment.PyEnvironment):
-  """Episode i has `lengths[i]` steps, over and over; 0 is one without end.
+  """Plays episodes of `lengths[i]` steps in a cycle; 0 means without end.
 
-  The observation is [i, steps so far], the reward of step t in episode i is
-  10 * i + t. Even episodes terminate, odd ones are truncated. `actions` are the
-  actions it was given. It cannot be seeded, and does not clip. `discarded` is
-  whether it has just ended an episode that does not count.
+  The observation is [i, steps so far]. The reward of step t in episode i is
+  10 * i + t. Even episodes terminate, odd ones are truncated. `actions` lists
+  the received actions. The environment has no seed and does not clip.
+  `discarded` is True after the last step of a discarded episode.
   """
 
   def __init__(self, lengths, first=0, every=1, faults=None, discards=()):
-    """Begins before episode `first`, and plays every `every`-th.
+    """Starts before episode `first` and plays every `every`-th episode.
 
     Args:
-      lengths: Of the episodes.
+      lengths: The lengths of the episodes.
       first: The number of the first episode.
-      every: How many rows share the episodes.
-      faults: {(episode, step): the time step's field that is NaN there}.
-      discards: The episodes that do not count.
+      every: The number of rows that share the episodes.
+      faults: A dict {(episode, step): name of the time step's NaN field}.
+      discards: The numbers of the discarded episodes.
     """
     super().__init__()
     self._lengths = itertools.cycle(lengths[first::every])

@@ -1,4 +1,4 @@
-"""A Gymnasium environment whose process fails where a test wants it to."""
+"""A Gymnasium environment whose process fails at a chosen point."""
 
 import os
 import pathlib
@@ -41,10 +41,11 @@ FAULTS = {
 
 
 class FaultyWalk(gymnasium.Env):
-  """A random walk from a random start; every step pays 1.
+  """A random walk from a random start with a reward of 1 for each step.
 
-  The observation is the position and the steps since the reset. An episode is
-  truncated after `length` steps, or terminates there if that is even.
+  The observation is the position and the number of steps since the reset. An
+  episode ends after `length` steps: it terminates if that is even, otherwise it
+  is truncated.
   """
 
   observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
@@ -53,16 +54,16 @@ class FaultyWalk(gymnasium.Env):
   def __init__(
     self, length=5, fault=None, at='step 1', times=1, folder=None, width=None
   ):
-    """Makes the environment.
+    """Creates the environment.
 
     Args:
-      length: Of an episode.
+      length: The length of an episode.
       fault: One of `FAULTS`.
-      at: Where it happens: 'make', 'close', or 'reset' or 'step' and which of
-        this process, from 1.
-      times: How often it happens, in one process after the other.
-      folder: Where they count that; a file for each.
-      width: Of the action, instead of 2.
+      at: The point of the fault: 'make', 'close', or 'reset' or 'step' with a
+        number. The number counts from 1 in each process.
+      times: The number of successive processes in which the fault happens.
+      folder: A folder in which the processes count faults, as files.
+      width: The length of the action.
     """
     self._length = length
     self._fault = fault

@@ -1,4 +1,4 @@
-"""Gymnasium's environments behave as TF-Agents' do, and as Gymnasium's."""
+"""Wrapped environments follow TF-Agents' contract and Gymnasium's results."""
 
 import gymnasium
 from gymnasium import spaces
@@ -27,7 +27,7 @@ FIRST, MID, LAST = (
   for step_type in (ts.StepType.FIRST, ts.StepType.MID, ts.StepType.LAST)
 )
 
-# Names, and the shapes of one observation and action: () is a number.
+# Names, with the shapes of an observation and an action. () is a number.
 SHAPES = {
   'CartPole-v1': ((4,), ()),
   'MountainCar-v0': ((2,), ()),
@@ -60,7 +60,7 @@ def _make_vec(name, num_envs, horizon=HORIZON):
 
 
 def _actions(environment, num_steps, seed=0):
-  """Random actions [num_steps, ...], some beyond the bounds of a Box."""
+  """Returns random actions [num_steps, ...], some outside the bounds."""
   spec = environment.action_spec()
   shape = (num_steps, *([environment.batch_size] * environment.batched))
   generator = np.random.default_rng(seed)
@@ -74,7 +74,7 @@ def _actions(environment, num_steps, seed=0):
 
 
 def _cast(observation):
-  """Gymnasium's observation in the dtypes that a spec promises."""
+  """Returns Gymnasium's observation in the dtypes of the spec."""
 
   def cast(part):
     part = np.asarray(part)
@@ -111,7 +111,7 @@ def test_time_steps_match_the_specs(name):
 
 
 @pytest.mark.parametrize('name', SHAPES)
-def test_steps_are_those_of_gymnasium(name):
+def test_steps_equal_those_of_gymnasium(name):
   raw = _make(name)
   observation, _ = raw.reset(seed=7)
   low = getattr(raw.action_space, 'low', -np.inf)
@@ -143,13 +143,13 @@ def test_steps_are_those_of_gymnasium(name):
 
 
 @pytest.mark.parametrize('name', ['CartPole-v1', 'Hopper-v5', 'Blackjack-v1'])
-def test_rows_of_a_vector_environment_are_single_environments(name):
+def test_rows_of_a_vector_environment_equal_single_environments(name):
   batch = gymnasium_environment.GymnasiumEnvironment(_make_vec(name, 3, 50))
   actions = _actions(batch, 100)
   batch.seed([5, 3, 8])
   whole = [batch.reset(), *(batch.step(action) for action in actions)]
   ends = np.stack([time_step.is_last() for time_step in whole])
-  # Some steps see one row end and another go on.
+  # In some steps one row ends and another continues.
   assert (ends.any(axis=1) & ~ends.all(axis=1)).any()
   for row, seed in enumerate([5, 3, 8]):
     single = gymnasium_environment.GymnasiumEnvironment(_make(name, 50))
@@ -160,28 +160,28 @@ def test_rows_of_a_vector_environment_are_single_environments(name):
       _assert_time_step(time_step, *row_step)
 
 
-def test_one_int_seeds_the_rows_with_it_and_its_successors():
+def test_an_int_seed_gives_the_rows_successive_seeds():
   batch = gymnasium_environment.GymnasiumEnvironment(_make_vec('Acrobot-v1', 2))
   batch.seed(np.int64(5))
   one = batch.reset()
   batch.seed([5, 6])
   np.testing.assert_equal(batch.reset(), one)
-  # A seed is used once: the next episode is another.
+  # A seed is used once: the next episode differs.
   assert (batch.reset().observation != one.observation).any()
 
 
 @pytest.mark.parametrize('mode', ['NextStep', 'Disabled'])
 def test_rows_that_end_at_different_times(mode):
   vector = corridor.corridors([2, 4], autoreset_mode=mode)
-  # The metadata, which is the class's, names the mode of this other one now.
+  # The shared metadata of the class now holds the mode of this environment.
   corridor.corridors([1], autoreset_mode='SameStep')
   environment = gymnasium_environment.GymnasiumEnvironment(vector)
   time_steps = [environment.reset()]
-  # The effort of the row that is reset costs nothing.
+  # The effort of a row that is reset has no effect.
   actions = np.array([1, 1]), np.array([[0.25], [7.0]])
   time_steps += [environment.step(actions) for _ in range(8)]
   got = tf.nest.map_structure(lambda *parts: np.stack(parts, 1), *time_steps)
-  # Lengths 2 and 4; a step after LAST starts anew.
+  # The lengths are 2 and 4. A step after LAST is a reset.
   np.testing.assert_array_equal(
     got.step_type,
     [
@@ -249,7 +249,7 @@ def test_nested_spaces():
   assert environment.get_info() == {'seed': 11}
   action = np.array(1), np.array([3.5], np.float32)
   time_step = environment.step(action)
-  # The environment is given the effort that its space allows.
+  # The environment receives an effort clipped to its space.
   assert environment.gym.actions == [(1, [1.0])]
   assert time_step.reward == 1
   np.testing.assert_equal(
@@ -323,12 +323,12 @@ def test_stock_driver_and_metrics():
   dynamic_episode_driver.DynamicEpisodeDriver(
     environment, policy, [returns, lengths], num_episodes=4
   ).run()
-  # CartPole pays 1 a step.
+  # CartPole's reward is 1 in every step.
   assert returns.result() == lengths.result()
   assert 8 <= lengths.result() <= HORIZON
 
 
-def test_stock_actor_scores_what_was_sampled_and_steps_what_is_clipped():
+def test_a_stock_actor_stores_sampled_actions_and_steps_clipped_ones():
   environment = gymnasium_environment.GymnasiumEnvironment(
     _make_vec('Pendulum-v1', 4)
   )
@@ -357,7 +357,7 @@ def test_stock_actor_scores_what_was_sampled_and_steps_what_is_clipped():
 
 
 def test_an_agent_adapts_to_discrete_actions():
-  """Three episodes of CartPole, in Gymnasium's own vectorised form."""
+  """Adapts on three episodes of Gymnasium's vectorised CartPole."""
   environment = gymnasium_environment.GymnasiumEnvironment(
     gymnasium.make_vec('CartPole-v1', 3, max_episode_steps=HORIZON)
   )
@@ -398,21 +398,21 @@ def test_an_agent_adapts_to_discrete_actions():
   ],
   ids=['no environment', 'same step', 'undeclared', 'space'],
 )
-def test_what_cannot_be_wrapped_is_an_error(make, message):
+def test_other_environments_are_an_error(make, message):
   with pytest.raises(ValueError, match=message) as error:
     gymnasium_environment.GymnasiumEnvironment(make())
   assert '\n' not in str(error.value)
 
 
 def _undeclared():
-  """A vector environment that does not say when it resets its rows."""
+  """Returns a vector environment that does not declare its autoreset mode."""
   vector = gymnasium.make_vec('CartPole-v1', 2)
   vector.metadata = {}
   return vector
 
 
 @pytest.mark.parametrize('seed', [-1, 0.5, None, [1, 2], [1, -2, 3], 'abc'])
-def test_impossible_seeds(seed):
+def test_invalid_seeds_are_an_error(seed):
   batch = gymnasium_environment.GymnasiumEnvironment(
     corridor.corridors([1, 1, 1])
   )
@@ -450,8 +450,8 @@ def test_a_row_whose_process_fails_is_truncated(tmp_path):
   for _ in range(6):
     time_steps.append(environment.step(np.zeros((2, 2), np.float32)))
     discarded.append(environment.discarded)
-  # Row 0 terminates every two steps; row 1 dies at its second step, and then
-  # terminates after four.
+  # Row 0 terminates every two steps. Row 1 dies at its second step, then
+  # terminates after four steps.
   np.testing.assert_array_equal(
     [t.step_type for t in time_steps],
     np.transpose(

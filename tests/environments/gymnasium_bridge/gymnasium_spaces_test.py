@@ -1,4 +1,4 @@
-"""Spaces become specs, and values of one become values of the other."""
+"""Conversions of spaces to specs, and of their values in both directions."""
 
 from gymnasium import spaces
 import numpy as np
@@ -30,7 +30,7 @@ _FLOAT_MAX = np.finfo(np.float32).max
       _FLOAT_MAX,
     ),
     (
-      # Finite, but more than a float32 can hold.
+      # Finite, but beyond the range of float32.
       spaces.Box(-1e300, 1e300, (1,), np.float64),
       (1,),
       np.float32,
@@ -86,7 +86,7 @@ def test_specs_of_dicts_and_tuples_are_named_by_their_path():
   ],
   ids=lambda value: type(value).__name__,
 )
-def test_other_spaces_are_an_error_that_says_which(space, name):
+def test_the_error_about_another_space_names_it(space, name):
   with pytest.raises(ValueError, match=f'^{name} is .*no spec: wrap') as error:
     gymnasium_spaces.to_spec(space, 'action')
   assert '\n' not in str(error.value)
@@ -106,7 +106,7 @@ def test_other_spaces_are_an_error_that_says_which(space, name):
   ],
   ids=str,
 )
-def test_sampled_values_match_the_spec_and_come_back(space):
+def test_sampled_values_match_the_spec_and_convert_back(space):
   space.seed(0)
   spec = gymnasium_spaces.to_spec(space)
   for _ in range(5):
@@ -125,8 +125,8 @@ def test_arrays_are_copies():
   np.testing.assert_array_equal(given, [0, 0])
 
 
-def test_numbers_beyond_a_box_become_its_bounds_in_its_own_dtype():
-  # The float32 next to 0.1 lies above the float64, and so outside the box.
+def test_numbers_beyond_a_box_become_its_bounds_in_its_dtype():
+  # The float32 nearest to 0.1 is larger than the float64, so outside the box.
   space = spaces.Box(np.array([-0.1, 0]), np.array([0.1, 1]), dtype=np.float64)
   value = gymnasium_spaces.to_value(space, np.array([0.1, -7], np.float32))
   np.testing.assert_array_equal(value, [0.1, 0.0])
@@ -138,7 +138,7 @@ def test_numbers_beyond_a_box_become_its_bounds_in_its_own_dtype():
   np.testing.assert_array_equal(batch, [[9, 9], [-9, 0.5]])
 
 
-def test_a_discrete_value_can_be_looked_up():
+def test_a_discrete_value_can_be_a_key():
   value = gymnasium_spaces.to_value(spaces.Discrete(3), np.array(2))
   assert {2: 'right'}[value] == 'right'
 

@@ -1,4 +1,4 @@
-"""Environments in processes that raise, hang and die, in earnest."""
+"""Environments in real processes that raise, hang and die."""
 
 from concurrent import futures
 import itertools
@@ -25,13 +25,13 @@ from tests.environments.gymnasium_bridge import faulty_walk
 from tests.environments.gymnasium_bridge import supervised_parent
 from tests.run import process_table
 
-# Healthy steps take milliseconds, but other tests may have the processors.
+# Healthy steps take milliseconds, but other tests may occupy the processors.
 TIMEOUT = 4.0
 SEED = 5
 
 
 def _walks(rows, folder, timeout=TIMEOUT, **kwargs):
-  """A vector environment with a row for each dict of `FaultyWalk` arguments."""
+  """Creates an environment with a row for each dict of arguments."""
   functions = []
   for number, row in enumerate(rows):
     own = pathlib.Path(folder) / str(number)
@@ -50,7 +50,7 @@ def _actions(num_steps, num_rows):
 
 
 def _derived_seed(seed, restarts):
-  """What a row is reset with after so many restarts."""
+  """Returns the seed of a row's reset after a number of restarts."""
   return int(random_streams.generator((seed, restarts)).integers(2**31))
 
 
@@ -59,7 +59,7 @@ def _workers():
 
 
 def _error(action):
-  """The first line and the rest of the RuntimeError that an action raises."""
+  """Returns the first line and the rest of the RuntimeError of an action."""
   with pytest.raises(RuntimeError) as error:
     action()
   line, _, rest = str(error.value).partition('\n')
@@ -81,9 +81,9 @@ def _assert_equal(ours, theirs):
     [lambda n=n: corridor.Corridor(n) for n in (2, 3)],
   ],
 )
-def test_healthy_environments_are_those_of_gymnasium(functions):
+def test_healthy_environments_equal_those_of_gymnasium(functions):
   theirs = gymnasium.vector.SyncVectorEnv(functions)
-  # The thread that makes them ends: their processes must not notice.
+  # The processes must survive the end of the thread that creates them.
   with futures.ThreadPoolExecutor(1) as thread:
     ours = thread.submit(
       supervised_environments.SupervisedVectorEnv, functions
@@ -108,7 +108,7 @@ def test_healthy_environments_are_those_of_gymnasium(functions):
   ours.close()
 
 
-def test_rows_that_fail_lose_an_episode_and_the_others_nothing(tmp_path):
+def test_a_failing_row_loses_an_episode_and_the_others_nothing(tmp_path):
   rows = [
     {'length': 6},
     {'length': 6, 'fault': 'raise', 'at': 'step 4'},
@@ -118,8 +118,8 @@ def test_rows_that_fail_lose_an_episode_and_the_others_nothing(tmp_path):
     {'length': 6, 'fault': 'kill', 'at': 'step 1'},
     {'length': 3},
   ]
-  # The steps of the batch at which the episodes are lost. Row 4 is reset by
-  # step 7, and step 8 is the 7th of its process.
+  # The steps of the batch at which episodes are lost. Step 7 resets row 4, and
+  # step 8 is the 7th step of its process.
   lost = {1: 4, 2: 3, 3: 3, 4: 10, 5: 1}
   actions = _actions(14, len(rows))
   healthy = gymnasium.vector.SyncVectorEnv(
@@ -133,7 +133,7 @@ def test_rows_that_fail_lose_an_episode_and_the_others_nothing(tmp_path):
     start = time.monotonic()
     found.append(environment.step(action))
     if step == 3:
-      # The two that hang have one deadline.
+      # The two hanging processes have the same deadline.
       assert TIMEOUT <= time.monotonic() - start < 2 * TIMEOUT
   for step, row in itertools.product(range(len(found)), range(len(rows))):
     if step < lost.get(row, np.inf):
@@ -144,7 +144,7 @@ def test_rows_that_fail_lose_an_episode_and_the_others_nothing(tmp_path):
     np.testing.assert_array_equal(observation[row], found[step - 1][0][row])
     assert reward[row] == 0 and truncated[row] and not terminated[row]
     assert info['episode_discarded'][row]
-    # A new episode, as if its seed had been given from the start.
+    # The new episode equals one of an environment with that seed.
     again = faulty_walk.FaultyWalk(length=6)
     start, _ = again.reset(seed=_derived_seed(SEED + row, 1))
     np.testing.assert_array_equal(found[step + 1][0][row], start)
@@ -163,11 +163,11 @@ def test_rows_that_fail_lose_an_episode_and_the_others_nothing(tmp_path):
   environment.close()
 
 
-def test_the_same_seed_gives_the_same_after_failures(tmp_path):
+def test_episodes_after_failures_repeat_with_the_seed(tmp_path):
   rows = [{'fault': 'raise', 'at': 'step 2', 'times': 4}]
   environment = _walks(rows, tmp_path)
   actions = _actions(5, 1)
-  # Each time the process fails at its second step, is replaced at the third
+  # Each time the process fails at its second step, is replaced at the third,
   # and fails again at the fifth.
   one, other = (
     [
@@ -185,10 +185,10 @@ def test_the_same_seed_gives_the_same_after_failures(tmp_path):
   environment.close()
 
 
-def test_resets_that_fail_are_tried_again(tmp_path):
+def test_failing_resets_are_repeated(tmp_path):
   rows = [
     {'length': 2},
-    # When all rows are reset, and when it resets itself.
+    # The fault occurs in a reset of all rows, and in a row's own reset.
     {'length': 2, 'fault': 'raise', 'at': 'reset 1', 'times': 2},
     {'length': 2, 'fault': 'exit', 'at': 'reset 2'},
   ]
@@ -207,7 +207,7 @@ def test_resets_that_fail_are_tried_again(tmp_path):
     np.testing.assert_array_equal(
       observations[row], faulty_walk.FaultyWalk().reset(seed=seed)[0]
     )
-  # They are ordinary resets: no episode was running.
+  # These are ordinary resets: no episode was in progress.
   assert not rewards.any() and not (terminations | truncations).any()
   assert 'episode_discarded' not in infos
   assert environment.num_discarded == 0
@@ -237,28 +237,28 @@ def test_a_process_that_dies_between_steps(tmp_path):
       'raise',
       2,
       'the environment of row 0 raised ValueError: the motor is hot, after 2'
-      ' restarts: mend it, or raise max_restarts',
+      ' restarts: fix it, or raise max_restarts',
       ['line', 'in _raise', 'in step', 'ValueError: the motor\nis hot'],
     ),
     (
       'exit',
       0,
       'the environment of row 0 died: its process ended with exit code 3, after'
-      ' 0 restarts: mend it, or raise max_restarts',
+      ' 0 restarts: fix it, or raise max_restarts',
       [],
     ),
     (
       'kill',
       0,
       'the environment of row 0 died: its process was killed by signal 9'
-      ' (SIGKILL), after 0 restarts: mend it, or raise max_restarts',
+      ' (SIGKILL), after 0 restarts: fix it, or raise max_restarts',
       [],
     ),
     (
       'loop',
       0,
       'the environment of row 0 did not step within 1.5 seconds, after 0'
-      ' restarts: mend it, give it a longer timeout, or raise max_restarts',
+      ' restarts: fix it, give it a longer timeout, or raise max_restarts',
       [],
     ),
   ],
@@ -271,13 +271,13 @@ def test_one_restart_too_many(tmp_path, fault, max_restarts, line, rest):
   environment = _walks(rows, tmp_path, timeout=1.5, max_restarts=max_restarts)
   environment.reset(seed=SEED)
   action = _actions(1, 1)[0]
-  for _ in range(2 * max_restarts):  # It fails and is reset.
+  for _ in range(2 * max_restarts):  # Fails and resets in turn.
     environment.step(action)
   found_line, found_rest = _error(lambda: environment.step(action))
   assert found_line == line
   assert bool(found_rest) == bool(rest)
   assert all(text in found_rest for text in rest)
-  # Nothing is left of it, and it says so.
+  # No process is left, and the environment reports that it is closed.
   assert _workers() == before
   assert len(os.listdir('/proc/self/fd')) == descriptors
   assert threading.active_count() == threads
@@ -295,15 +295,15 @@ def test_one_restart_too_many(tmp_path, fault, max_restarts, line, rest):
     ('loop', 'did not start within 2 seconds'),
   ],
 )
-def test_an_environment_that_cannot_be_made(tmp_path, fault, problem):
+def test_an_environment_that_cannot_be_created(tmp_path, fault, problem):
   before = _workers()
   rows = [{}, {'fault': fault, 'at': 'make', 'times': 9}]
   line, rest = _error(lambda: _walks(rows, tmp_path, start_timeout=2))
   assert line == (
-    f'the environment of row 1 {problem} while it was made: mend env_fns[1]'
+    f'the environment of row 1 {problem} while it was created: fix env_fns[1]'
   )
   assert ('in __init__' in rest) == (fault == 'raise')
-  # It was tried once.
+  # There was a single attempt.
   assert len(list(tmp_path.glob('1/fault *'))) == 1
   assert _workers() == before
 
@@ -317,7 +317,7 @@ def test_closing(tmp_path):
   environment.close()
   assert 1.5 <= time.monotonic() - start < 10
   assert _workers() == before
-  # The healthy one was closed properly.
+  # The healthy environment was closed properly.
   assert [len(list(tmp_path.glob(f'{row}/closed *'))) for row in (0, 1)] == [
     1,
     0,
@@ -329,7 +329,7 @@ def test_closing(tmp_path):
   assert _workers() == before
 
 
-def test_what_is_impossible():
+def test_invalid_arguments():
   make = supervised_environments.SupervisedVectorEnv
   before = _workers()
   lock = threading.Lock()
@@ -358,7 +358,7 @@ def test_what_is_impossible():
   environment.reset(seed=0)
   with pytest.raises(ValueError, match='2 actions for 1 rows'):
     environment.step(np.zeros((2, 2), np.float32))
-  # That was nobody's fault but the caller's.
+  # Errors of the caller do not count as failures of a process.
   environment.step(np.zeros((1, 2), np.float32))
   environment.close()
 
@@ -380,7 +380,7 @@ def test_what_is_impossible():
     ),
   ],
 )
-def test_no_process_outlives_the_one_it_plays_for(tmp_path, endings):
+def test_no_process_outlives_its_parent(tmp_path, endings):
   root = pathlib.Path(__file__).parents[3]
   with subprocess.Popen(
     [sys.executable, supervised_parent.__file__, tmp_path, *endings],
@@ -403,12 +403,12 @@ def test_no_process_outlives_the_one_it_plays_for(tmp_path, endings):
     ending: 2 for ending in endings
   }
   assert not any(left.values()), left
-  # Nothing is said about it but what the program itself says.
+  # The only messages are those of the program itself.
   assert ('RuntimeError: the end' in errors) == ('raises' in endings)
   assert 'Exception ignored' not in errors and 'Fatal' not in errors
 
 
-def test_the_worker_needs_no_tensorflow():
+def test_the_worker_does_not_import_tensorflow():
   program = (
     'import sys; import runpy;'
     f' runpy.run_path({environment_worker.__file__!r});'
@@ -417,19 +417,19 @@ def test_the_worker_needs_no_tensorflow():
   subprocess.run([sys.executable, '-c', program], check=True)
 
 
-def _die_amid_a_message():
+def _die_within_a_message():
   pipe = int(sys.argv[1])
-  # Says that 1,000 bytes follow, as for an observation.
+  # The header announces 1,000 bytes, as for an observation.
   os.write(pipe, struct.pack('!i', 1000) + b'half of it')
   os._exit(9)
 
 
-def test_a_process_that_dies_amid_a_message_has_died():
+def test_a_process_that_dies_within_a_message_has_died():
   with futures.ThreadPoolExecutor(1) as starter:
     process = environment_process.EnvironmentProcess(
-      cloudpickle.dumps(_die_amid_a_message), starter
+      cloudpickle.dumps(_die_within_a_message), starter
     )
-    # Nothing is asked: what a process leaves unread is another error.
+    # There is no request: unread data would cause another error.
     assert process.pipe.poll(60)
     failure = process.answer()
     assert failure.cause == 'died'

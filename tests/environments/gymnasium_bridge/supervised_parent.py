@@ -1,8 +1,8 @@
-"""A program that has environments in processes, and comes to an end.
+"""A program that starts environments in processes and ends in several ways.
 
-`supervised_parent.py FOLDER ENDING...` comes to each end in a process of its
-own, which says 'ENDING PID' when its environments play and ends at SIGUSR1, or
-does not.
+`supervised_parent.py FOLDER ENDING...` starts a process for each ending. The
+process prints 'ENDING PID' when its environments play. It ends at SIGUSR1,
+unless it hangs.
 """
 
 import os
@@ -15,7 +15,7 @@ from tests.environments.gymnasium_bridge import faulty_walk
 
 
 def _play(folder, ending):
-  """Makes two environments, one with an endless loop; closes none."""
+  """Creates two environments, one with an endless loop, and closes neither."""
   signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
   environments = supervised_environments.SupervisedVectorEnv(
     [
@@ -25,19 +25,19 @@ def _play(folder, ending):
   )
   environments.reset(seed=0)
   if ending.startswith('hung'):
-    threading.Timer(1.0, _say, (ending,)).start()
+    threading.Timer(1.0, _print_pid, (ending,)).start()
     environments.step(environments.action_space.sample())
-  _say(ending)
+  _print_pid(ending)
   signal.sigwait({signal.SIGUSR1})
   if ending == 'raises':
     raise RuntimeError('the end')
   if ending == 'exits at once':
     os._exit(0)
-  return environments  # For the interpreter to find when it ends.
+  return environments  # The interpreter deletes them when it ends.
 
 
-def _say(ending):
-  # One write: all processes have the same output.
+def _print_pid(ending):
+  # A single write, since all processes share the output.
   os.write(1, f'{ending} {os.getpid()}\n'.encode())
 
 

@@ -1,17 +1,18 @@
-"""OpenGL without a display, on the processor: EGL or OSMesa."""
+"""OpenGL without a display: EGL or OSMesa."""
 
 import importlib
 import os
 import subprocess
 import sys
+from typing import Any
 
 from maml_tf.core import errors
 
-# What MUJOCO_GL may be, and Debian's package of each.
+# The supported values of MUJOCO_GL, each with its Debian package.
 _PACKAGES = {'egl': 'libegl1', 'osmesa': 'libosmesa6'}
 
-# A library that is there may still draw nothing, or end the process that asks.
-# So another process tries; PyOpenGL decides once per process, too.
+# An installed library may still fail to render, or crash the process. Besides,
+# PyOpenGL chooses its library once per process. So a separate process tries it.
 _TRIAL = """
 import sys
 import importlib
@@ -23,20 +24,21 @@ mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
 """
 
 
-def create_context(width: int, height: int):
-  """Makes an OpenGL context of MuJoCo's and makes it current.
+def create_context(width: int, height: int) -> Any:
+  """Creates one of MuJoCo's OpenGL contexts and makes it current.
 
-  MUJOCO_GL=egl or osmesa decides; without it, EGL is tried, then OSMesa.
+  MUJOCO_GL=egl or MUJOCO_GL=osmesa selects the library. Without it, EGL is
+  tried first, then OSMesa.
 
   Args:
-    width: The most pixels of a picture, from left to right.
-    height: The most pixels of a picture, from above to below.
+    width: The largest width of an image in pixels.
+    height: The largest height of an image in pixels.
 
   Returns:
     A `GLContext` with `make_current` and `free`.
 
   Raises:
-    errors.UsageError: Nothing can draw; the message says what to install.
+    errors.UsageError: No library works; the message names a package to install.
   """
   wanted = os.environ.get('MUJOCO_GL', '').lower().strip()
   names = [wanted] if wanted in _PACKAGES else list(_PACKAGES)
@@ -48,13 +50,13 @@ def create_context(width: int, height: int):
       return context
   packages = ' or '.join(_PACKAGES[name] for name in names)
   raise errors.UsageError(
-    f'MuJoCo can draw with none of {", ".join(names)} here: install {packages},'
-    f" as Debian calls it, e.g. 'apt install {_PACKAGES[names[-1]]}'"
+    f'MuJoCo cannot render with {" or ".join(names)}: install the Debian'
+    f" package {packages}, e.g. 'apt install {_PACKAGES[names[-1]]}'"
   )
 
 
-def works(name):
-  """Whether a process can draw with EGL or OSMesa."""
+def works(name: str) -> bool:
+  """Returns whether a process can render with the library 'egl' or 'osmesa'."""
   done = subprocess.run(
     [sys.executable, '-c', _TRIAL, name],
     env={**os.environ, 'MUJOCO_GL': name},

@@ -1,31 +1,31 @@
-"""Pictures of a MuJoCo body, drawn without a display."""
+"""Images of a MuJoCo body, rendered without a display."""
 
 import copy
 
 import mujoco
 import numpy as np
 
-from maml_tf.environments.painting import headless_graphics
-from maml_tf.environments.painting import painter
+from maml_tf.environments.rendering import headless_graphics
+from maml_tf.environments.rendering import renderer
 
 
-class MujocoPainter(painter.Painter):
-  """Draws physics states as seen by the model's first camera.
+class MujocoRenderer(renderer.Renderer):
+  """Renders physics states through the model's first camera.
 
-  This is what `mujoco.Renderer` does, with an OpenGL library that is chosen
-  when the first picture is wanted and not when MuJoCo is imported.
+  It renders the same images as `mujoco.Renderer`, but chooses the OpenGL
+  library when it is created, not when MuJoCo is imported.
   """
 
   def __init__(self, model: mujoco.MjModel, width: int, height: int):
-    """Makes the OpenGL context and sends it the model.
+    """Creates the OpenGL context and uploads the model.
 
     Args:
       model: The body.
-      width: Pixels from left to right.
-      height: Pixels from above to below.
+      width: The width of the images in pixels.
+      height: The height of the images in pixels.
 
     Raises:
-      errors.UsageError: Nothing on this machine can draw.
+      errors.UsageError: No OpenGL library works on this machine.
     """
     model = copy.copy(model)
     model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
@@ -68,14 +68,18 @@ class MujocoPainter(painter.Painter):
     )
     self._gl_context.make_current()
     mujoco.mjr_render(self._rectangle, self._scene, self._context)
-    picture = np.empty(
+    image = np.empty(
       (self._rectangle.height, self._rectangle.width, 3), np.uint8
     )
-    mujoco.mjr_readPixels(picture, None, self._rectangle, self._context)
-    # OpenGL counts rows from below.
-    return picture[::-1].copy()
+    mujoco.mjr_readPixels(image, None, self._rectangle, self._context)
+    # OpenGL counts rows from the bottom.
+    return image[::-1].copy()
 
   def close(self) -> None:
     self._gl_context.make_current()
     self._context.free()
     self._gl_context.free()
+
+
+# The class's name in version 0.1.0.
+MujocoPainter = MujocoRenderer

@@ -1,6 +1,7 @@
-"""What a run writes and shows about itself: rows, events, the terminal."""
+"""What a run writes and shows: rows, events, the terminal, more loggers."""
 
 import csv
+import functools
 import io
 import math
 import os
@@ -10,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from maml_tf.core import errors
-from maml_tf.run import run_log
+from maml_tf.run import loggers
 
 # Float64s that a sloppy format would change.
 AWKWARD = (1 / 3, -1e-300, 1 / 3 * 1e38, 5e-324, 0.1 + 0.2, -0.0, 2.0**53)
@@ -29,11 +30,15 @@ def _row(iteration, **more):
   }
 
 
-def _write(directory, iterations, first_iteration=0, **more):
-  log = run_log.RunLog(str(directory), first_iteration, 10)
-  for iteration in iterations:
-    log.write(_row(iteration, **more))
-  log.close()
+def _open(directory, done=0, num_iterations=10, factories=()):
+  """The loggers of a run of which some iterations are done."""
+  return loggers.RunLoggers(str(directory), done + 1, num_iterations, factories)
+
+
+def _write(directory, iterations, done=0, **more):
+  with _open(directory, done) as log:
+    for iteration in iterations:
+      log.write(iteration, _row(iteration, **more))
 
 
 def _read(directory):
@@ -83,17 +88,17 @@ def test_numbers_that_are_not_finite_read_back(tmp_path):
 
 
 def test_a_row_is_on_disk_as_soon_as_it_is_written(tmp_path):
-  log = run_log.RunLog(str(tmp_path), 0, 10)
-  log.write(_row(1))
+  log = _open(tmp_path)
+  log.write(1, _row(1))
   assert _iterations(tmp_path) == [1]
-  log.write(_row(2))
+  log.write(2, _row(2))
   assert _iterations(tmp_path) == [1, 2]
   log.close()
 
 
 def test_a_resumed_run_appends(tmp_path):
   _write(tmp_path, [1, 2])
-  _write(tmp_path, [3, 4], first_iteration=2)
+  _write(tmp_path, [3, 4], done=2)
   assert _iterations(tmp_path) == [1, 2, 3, 4]
   whole = tmp_path / 'whole'
   whole.mkdir()
@@ -105,9 +110,9 @@ def test_a_resumed_run_appends(tmp_path):
 
 def test_resuming_drops_the_rows_after_the_checkpoint(tmp_path):
   _write(tmp_path, [1, 2, 3, 4])
-  _write(tmp_path, [], first_iteration=2)
+  _write(tmp_path, [], done=2)
   assert _iterations(tmp_path) == [1, 2]
-  _write(tmp_path, [3], first_iteration=2)
+  _write(tmp_path, [3], done=2)
   assert _iterations(tmp_path) == [1, 2, 3]
   assert [row['return_step_0'] for row in _read(tmp_path)] == [
     repr(-i / 3) for i in (1, 2, 3)
@@ -119,7 +124,7 @@ def test_resuming_drops_a_line_that_was_cut_short(tmp_path, half):
   _write(tmp_path, [1, 2])
   with open(tmp_path / 'metrics.csv', 'a', encoding='utf-8') as file:
     file.write(half)
-  _write(tmp_path, [3], first_iteration=2)
+  _write(tmp_path, [3], done=2)
   assert _iterations(tmp_path) == [1, 2, 3]
 
 
@@ -127,7 +132,7 @@ def test_resuming_drops_a_half_written_row_with_all_its_columns(tmp_path):
   _write(tmp_path, [1, 2, 3])
   path = tmp_path / 'metrics.csv'
   path.write_bytes(path.read_bytes()[:-3])
-  _write(tmp_path, [3], first_iteration=2)
+  _write(tmp_path, [3], done=2)
   assert _iterations(tmp_path) == [1, 2, 3]
   assert _read(tmp_path)[-1]['env_steps_per_second'] == '1333.3'
 
@@ -148,32 +153,27 @@ def test_a_file_that_holds_no_row_yet_does_not_matter(tmp_path, content):
 
 def test_tensorboard_events_hold_the_scalars(tmp_path):
   _write(tmp_path, [1, 2])
-  _write(tmp_path, [3], first_iteration=2)
+  _write(tmp_path, [3], done=2)
   events = _events(tmp_path)
   for iteration in (1, 2, 3):
     for name, value in _row(iteration).items():
       assert events[name, iteration] == pytest.approx(value, rel=1e-6)
 
 
-def _evaluation_rows(iteration, num_steps=1, mean=0.0):
-  return [
-    {
-      'iteration': iteration,
-      'env_steps': 1000 * iteration,
-      'step': step,
-      'mean': mean + iteration + step / 3,
-      'worse': 0.5,
-    }
-    for step in range(num_steps + 1)
-  ]
+def _evaluation(iteration, num_steps=1, mean=0.0):
+  steps = range(num_steps + 1)
+  return {
+    'env_steps': 1000 * iteration,
+    **{f'evaluation/mean_step_{i}': mean + iteration + i / 3 for i in steps},
+    **{f'evaluation/worse_step_{i}': 0.5 for i in steps},
+  }
 
 
-def _write_evaluations(directory, iterations, first_iteration=0, **kwargs):
-  log = run_log.RunLog(str(directory), first_iteration, 10)
-  for iteration in iterations:
-    log.write(_row(iteration))
-    log.write_evaluation(_evaluation_rows(iteration, **kwargs))
-  log.close()
+def _write_evaluations(directory, iterations, done=0, **kwargs):
+  with _open(directory, done) as log:
+    for iteration in iterations:
+      log.write(iteration, _row(iteration))
+      log.write(iteration, _evaluation(iteration, **kwargs))
 
 
 def _evaluations(directory):
@@ -201,7 +201,7 @@ def test_evaluations_have_one_row_a_step_and_resume(tmp_path, capsys):
     'held out at iteration 2  return 2.0 -> 2.3\n' in capsys.readouterr().err
   )
   # Resumed from a checkpoint of iteration 4: what came after is played again.
-  _write_evaluations(tmp_path, [6], first_iteration=4, mean=100.0)
+  _write_evaluations(tmp_path, [6], done=4, mean=100.0)
   assert _evaluations(tmp_path) == [
     *((i, step, i + step / 3) for i in (2, 4) for step in (0, 1)),
     *((6, step, 106 + step / 3) for step in (0, 1)),
@@ -215,9 +215,9 @@ def test_evaluations_after_the_checkpoint_are_dropped_without_new_ones(
   tmp_path,
 ):
   _write_evaluations(tmp_path, [2, 4])
-  _write(tmp_path, [], first_iteration=3)
+  _write(tmp_path, [], done=3)
   assert [i for i, _, _ in _evaluations(tmp_path)] == [2, 2]
-  _write(tmp_path, [], first_iteration=1)
+  _write(tmp_path, [], done=1)
   assert not (tmp_path / 'evaluations.csv').exists()
 
 
@@ -225,7 +225,7 @@ def test_evaluations_after_the_checkpoint_are_dropped_without_new_ones(
 def test_half_an_evaluation_does_not_matter(half, tmp_path):
   _write(tmp_path, [1, 2])
   (tmp_path / 'evaluations.csv').write_text(half, encoding='utf-8')
-  _write_evaluations(tmp_path, [3], first_iteration=2)
+  _write_evaluations(tmp_path, [3], done=2)
   assert [i for i, _, _ in _evaluations(tmp_path)] == [3, 3]
 
 
@@ -241,29 +241,30 @@ def test_without_a_terminal_each_iteration_is_a_line(tmp_path, capsys):
 
 
 def test_time_left_has_hours(tmp_path, capsys):
-  log = run_log.RunLog(str(tmp_path), 0, 1 + 3600 + 120 + 4)
-  log.write(_row(1) | {'collect_seconds': 0.75})
-  log.close()
+  with _open(tmp_path, num_iterations=1 + 3600 + 120 + 4) as log:
+    log.write(1, _row(1) | {'collect_seconds': 0.75})
   assert capsys.readouterr().err.endswith('  1:02:04 left\n')
 
 
 def test_a_disk_that_is_full_is_said_once(tmp_path):
-  log = run_log.RunLog(str(tmp_path), 0, 10)
+  log = _open(tmp_path)
   os.symlink('/dev/full', tmp_path / 'metrics.csv')
-  # Closing flushes what could not be written once more.
-  with pytest.raises(errors.RunError, match='the row cannot be written'):
+  # Closing flushes once more what could not be written.
+  with pytest.raises(errors.RunError, match='the log cannot be') as last:
     with log:
-      with errors.disk_errors('the row'):
-        log.write(_row(1))
+      with pytest.raises(errors.RunError) as first:
+        log.write(1, _row(1))
+      raise first.value
+  assert last.value is first.value
 
 
 def test_a_disk_that_is_full_at_the_end_is_said(tmp_path):
-  log = run_log.RunLog(str(tmp_path), 0, 10)
+  log = _open(tmp_path)
   os.symlink('/dev/full', tmp_path / 'metrics.csv')
   with pytest.raises(errors.RunError, match='the log cannot be written'):
     with log:
-      with pytest.raises(OSError):
-        log.write(_row(1))
+      with pytest.raises(errors.RunError):
+        log.write(1, _row(1))
 
 
 class _Terminal(io.StringIO):
@@ -277,9 +278,89 @@ def test_on_a_terminal_a_bar_shows_the_same(tmp_path, monkeypatch):
   terminal = _Terminal()
   monkeypatch.setattr(sys, 'stderr', terminal)
   # A resumed run begins in the middle.
-  _write(tmp_path, range(6, 11), first_iteration=5)
+  _write(tmp_path, range(6, 11), done=5)
   shown = terminal.getvalue()
   assert '| 5/10 ' in shown
   assert '| 10/10 ' in shown
   assert 'return -3.3 -> 1.4, 1,333 env steps/s' in shown
   assert 'left\n' not in shown
+
+
+class _Recorder:
+  """A logger that remembers; `made` holds all of them."""
+
+  made = []
+
+  def __init__(self, root_dir, first_iteration, project='maml'):
+    self.arguments = root_dir, first_iteration, project
+    self.written = []
+    self.is_closed = False
+    self.made.append(self)
+
+  def write(self, step, scalars):
+    self.written.append((step, dict(scalars)))
+
+  def close(self):
+    self.is_closed = True
+
+
+@pytest.fixture(name='recorders')
+def clear_recorders():
+  _Recorder.made.clear()
+  return _Recorder.made
+
+
+def test_another_logger_gets_all_that_ours_get(tmp_path, recorders):
+  project = functools.partial(_Recorder, project='other')
+  with _open(tmp_path, done=2, factories=[_Recorder, project]) as log:
+    log.write(3, _row(3))
+    log.write(3, _evaluation(3))
+    log.log('a line for the terminal alone')
+    assert not any(recorder.is_closed for recorder in recorders)
+  assert [recorder.arguments for recorder in recorders] == [
+    (str(tmp_path), 3, 'maml'),
+    (str(tmp_path), 3, 'other'),
+  ]
+  for recorder in recorders:
+    assert recorder.written == [(3, _row(3)), (3, _evaluation(3))]
+    assert recorder.is_closed
+
+
+def test_all_are_closed_where_one_fails(tmp_path, recorders):
+  def fail(**kwargs):
+    recorder = _Recorder(**kwargs)
+    recorder.close = lambda: open('/dev/full/a')
+    return recorder
+
+  with pytest.raises(errors.RunError, match='the log cannot be written'):
+    with _open(tmp_path, factories=[_Recorder, fail, _Recorder]):
+      pass
+  assert [recorder.is_closed for recorder in recorders] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+  ('factory', 'message'),
+  [
+    (lambda root_dir, first_iteration: 3, r'made 3: give it the methods write'),
+    (lambda root_dir: None, 'first_iteration'),
+  ],
+)
+def test_what_makes_no_logger_is_an_error_in_one_line(
+  factory, message, tmp_path, recorders, capsys
+):
+  with pytest.raises(errors.UsageError, match=message) as error:
+    _open(tmp_path, factories=[_Recorder, factory])
+  assert '\n' not in str(error.value)
+  assert recorders[0].is_closed
+  assert capsys.readouterr().err == ''
+
+
+def test_ours_are_loggers():
+  for kind in (
+    loggers.CsvLogger,
+    loggers.TensorBoardLogger,
+    loggers.TerminalLogger,
+    loggers.RunLoggers,
+    _Recorder,
+  ):
+    assert issubclass(kind, loggers.Logger)

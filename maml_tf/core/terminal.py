@@ -1,0 +1,24 @@
+"""Lines on stderr: what the command lines and a run report."""
+
+import sys
+
+
+def log(line: str) -> None:
+  """Prints a line to stderr at once."""
+  print(line, file=sys.stderr, flush=True)
+
+
+def print_error(
+  program: str, error: Exception | str, exit_code: int = 2
+) -> int:
+  """Prints why a program ends, in one line; returns the exit code.
+
+  Args:
+    program: The command line's name, which begins the line.
+    error: The error or message. Only its first line is printed: gin appends
+      lines about where in its call stack an error passed.
+    exit_code: What the program returns. 2: bad input.
+  """
+  line = str(error).partition('\n')[0]
+  log(f'{program}: {line}')
+  return exit_code

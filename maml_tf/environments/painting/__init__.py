@@ -1,1 +1,0 @@
-"""Pictures of environments, made without a display."""

@@ -1,0 +1,333 @@
+"""Where a run's numbers go: CSV files, TensorBoard, the terminal, and yours.
+
+A logger is anything with the two methods of `Logger`. `train_eval.loggers`
+takes functions that make more of them; `examples/custom_logger.py` is one.
+"""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import contextlib
+import csv
+import os
+import re
+import sys
+from typing import Protocol
+from typing import runtime_checkable
+
+import tensorflow as tf
+import tqdm
+
+from maml_tf.core import errors
+from maml_tf.core import files
+from maml_tf.core import terminal
+
+METRICS_FILE = 'metrics.csv'
+EVALUATIONS_FILE = 'evaluations.csv'
+# Begins the names of the scalars of an evaluation.
+EVALUATION = 'evaluation/'
+
+
+@runtime_checkable
+class Logger(Protocol):
+  """Records the scalars of a run."""
+
+  def write(self, step: int, scalars: Mapping[str, float]) -> None:
+    """Records scalars.
+
+    Args:
+      step: The meta-iteration, from 1. It never decreases.
+      scalars: Numbers by name: the metrics of the iteration, the columns of
+        metrics.csv; or, in a call of its own after that, an evaluation:
+        'env_steps', then `evaluation/<statistic>_step_<i>` after i = 0, 1, ...
+        adaptation steps.
+    """
+
+  def close(self) -> None:
+    """Flushes and closes; nothing is written afterwards."""
+
+
+# Makes a logger, given root_dir and first_iteration; see `RunLoggers`.
+LoggerFactory = Callable[..., Logger]
+
+
+class RunLoggers:
+  """All loggers of a run as one, and as a context that closes them."""
+
+  def __init__(
+    self,
+    root_dir: str,
+    first_iteration: int,
+    num_iterations: int,
+    factories: Sequence[LoggerFactory] = (),
+  ):
+    """Creates the loggers.
+
+    Args:
+      root_dir: The run's folder, which exists.
+      first_iteration: The first iteration that will be trained now: 1 in a new
+        run. A resumed run repeats the iterations from here on, which an earlier
+        process may have written already; an evaluation of the iteration before
+        may still follow.
+      num_iterations: How many iterations there will be in all.
+      factories: Each makes one more logger, given root_dir and first_iteration
+        by name.
+
+    Raises:
+      errors.RunError: A file cannot be written.
+      errors.UsageError: A factory made no logger, or a file of the run is not
+        what a run writes.
+    """
+    with contextlib.ExitStack() as stack:
+      with errors.disk_errors('the log'):
+        self._csv = CsvLogger(root_dir, first_iteration)
+        stack.callback(self._csv.close)
+        self._loggers = [self._csv, TensorBoardLogger(root_dir)]
+        stack.callback(self._loggers[-1].close)
+      for factory in factories:
+        with errors.usage_errors():
+          self._loggers.append(_create(factory, root_dir, first_iteration))
+        stack.callback(self._loggers[-1].close)
+      self._terminal = TerminalLogger(root_dir, first_iteration, num_iterations)
+      self._loggers.append(self._terminal)
+      stack.callback(self._terminal.close)
+      self._close = stack.pop_all()
+
+  def write(self, step: int, scalars: Mapping[str, float]) -> None:
+    """Writes to each logger in turn; see `Logger.write`.
+
+    Raises:
+      errors.RunError: One of them cannot write.
+    """
+    for logger in self._loggers:
+      with errors.disk_errors('the log'):
+        logger.write(step, scalars)
+
+  def log(self, line: str) -> None:
+    """Shows a line on the terminal."""
+    self._terminal.log(line)
+
+  def has_evaluation(self, iteration: int) -> bool:
+    """Returns whether that iteration was evaluated, in this run or before."""
+    return self._csv.last_evaluation == iteration
+
+  def close(self) -> None:
+    """Closes all loggers, even if one of them fails."""
+    self._close.close()
+
+  def __enter__(self) -> 'RunLoggers':
+    return self
+
+  def __exit__(self, error_type, error, traceback) -> None:
+    try:
+      with errors.disk_errors('the log'):
+        self.close()
+    except errors.RunError:
+      # The error under way has reported the full disk already.
+      if error is None:
+        raise
+
+
+class CsvLogger:
+  """Appends to metrics.csv, one row an iteration, and to evaluations.csv.
+
+  The columns are those of the first row. A resumed run drops the rows of the
+  iterations that it repeats.
+  """
+
+  def __init__(self, root_dir: str, first_iteration: int):
+    """Drops the rows from first_iteration on; see `RunLoggers`."""
+    self._metrics, self._evaluations = (
+      _CsvFile(os.path.join(root_dir, name), first_iteration)
+      for name in (METRICS_FILE, EVALUATIONS_FILE)
+    )
+
+  @property
+  def last_evaluation(self) -> int | None:
+    """The iteration of the last evaluation in the file; None without one."""
+    return self._evaluations.last_iteration
+
+  def write(self, step: int, scalars: Mapping[str, float]) -> None:
+    """Appends a row, or one for each adaptation step of an evaluation."""
+    if _is_evaluation(scalars):
+      self._evaluations.write(step, _evaluation_rows(step, scalars))
+    else:
+      self._metrics.write(step, [scalars])
+
+  def close(self) -> None:
+    """Closes both files, even if one of them fails."""
+    with contextlib.ExitStack() as stack:
+      stack.callback(self._metrics.close)
+      stack.callback(self._evaluations.close)
+
+
+class TensorBoardLogger:
+  """Writes scalars as TensorBoard's events."""
+
+  def __init__(self, root_dir: str):
+    self._writer = tf.summary.create_file_writer(root_dir)
+
+  def write(self, step: int, scalars: Mapping[str, float]) -> None:
+    """Writes each scalar under its name."""
+    # The metrics of the iteration have written an evaluation's env_steps.
+    start = EVALUATION if _is_evaluation(scalars) else ''
+    with self._writer.as_default(step=step):
+      for name, value in scalars.items():
+        if name.startswith(start):
+          tf.summary.scalar(name, value)
+
+  def close(self) -> None:
+    """Flushes and closes the event file."""
+    self._writer.close()
+
+
+class TerminalLogger:
+  """Shows progress on stderr: a bar on a terminal, else a line an iteration."""
+
+  def __init__(self, root_dir: str, first_iteration: int, num_iterations: int):
+    """Prints where the run is; see `RunLoggers`."""
+    self._num_iterations = num_iterations
+    done = first_iteration - 1
+    resumed = f', resumed after iteration {done}' if done else ''
+    terminal.log(f'The run is in {root_dir}{resumed}')
+    self._bar = None
+    if sys.stderr.isatty():
+      self._bar = tqdm.tqdm(
+        total=num_iterations,
+        initial=done,
+        dynamic_ncols=True,
+        unit='iteration',
+        smoothing=0.1,
+      )
+
+  def log(self, line: str) -> None:
+    """Shows a line, above the bar if there is one."""
+    tqdm.tqdm.write(line, file=sys.stderr)
+
+  def write(self, step: int, scalars: Mapping[str, float]) -> None:
+    """Shows returns, speed and time left; of an evaluation, the returns."""
+    if _is_evaluation(scalars):
+      returns = _path(scalars, f'{EVALUATION}mean_step_')
+      self.log(f'held out at iteration {step}  return {returns}')
+      return
+    returns = _path(scalars, 'return_step_')
+    speed = f'{scalars["env_steps_per_second"]:,.0f} env steps/s'
+    if self._bar is not None:
+      self._bar.set_postfix_str(f'return {returns}, {speed}')
+      self._bar.update()
+      return
+    seconds = scalars['collect_seconds'] + scalars['update_seconds']
+    left = _duration((self._num_iterations - step) * seconds)
+    terminal.log(
+      f'iteration {step}/{self._num_iterations}'
+      f'  return {returns}  {speed}  {left} left'
+    )
+
+  def close(self) -> None:
+    """Ends the bar."""
+    if self._bar is not None:
+      self._bar.close()
+
+
+class _CsvFile:
+  """A file of rows; a resumed run keeps those before its first iteration.
+
+  Attributes:
+    last_iteration: Of the last row; None if there is none.
+  """
+
+  def __init__(self, path: str, first_iteration: int):
+    self._path = path
+    self._columns, self.last_iteration = _keep_rows(path, first_iteration)
+    self._file = None
+
+  def write(self, step: int, rows: Sequence[Mapping[str, float]]) -> None:
+    if self._file is None:
+      self._file = open(self._path, 'a', newline='', encoding='utf-8')
+    if not self._columns:
+      self._columns = list(rows[0])
+      self._file.write(','.join(self._columns) + '\n')
+    for row in rows:
+      # repr of a float reads back as the same float.
+      self._file.write(','.join(repr(row[c]) for c in self._columns) + '\n')
+    self._file.flush()
+    self.last_iteration = step
+
+  def close(self) -> None:
+    if self._file is not None:
+      self._file.close()
+
+
+def _keep_rows(path, first_iteration):
+  """Drops rows from an iteration on; returns the columns and the last one kept.
+
+  Of a new file: no columns, and None.
+  """
+  if not os.path.exists(path):
+    return [], None
+  try:
+    with open(path, newline='', encoding='utf-8') as file:
+      header, *rows = list(csv.reader(file)) or [[]]
+    kept = [
+      row
+      for row in rows
+      if len(row) == len(header) and int(row[0]) < first_iteration
+    ]
+  except (ValueError, csv.Error) as error:
+    raise errors.UsageError(
+      f'{path} does not hold the rows of a run ({error}): bring them back, or'
+      ' move it away'
+    ) from error
+  if not kept:
+    os.remove(path)
+    return [], None
+  with files.replace_file(path) as scratch:
+    with open(scratch, 'w', newline='', encoding='utf-8') as file:
+      csv.writer(file, lineterminator='\n').writerows([header, *kept])
+  return header, int(kept[-1][0])
+
+
+def _create(factory, root_dir, first_iteration):
+  """Makes a user's logger."""
+  logger = factory(root_dir=root_dir, first_iteration=first_iteration)
+  if not isinstance(logger, Logger):
+    raise ValueError(
+      f'train_eval.loggers: {factory} made {logger!r}: give it the methods'
+      ' write(step, scalars) and close()'
+    )
+  return logger
+
+
+def _is_evaluation(scalars):
+  return any(name.startswith(EVALUATION) for name in scalars)
+
+
+def _evaluation_rows(step, scalars):
+  """The rows of evaluations.csv, one for each adaptation step."""
+  rows = {}
+  for name, value in scalars.items():
+    match = re.fullmatch(f'{EVALUATION}(.+)_step_([0-9]+)', name)
+    if match:
+      rows.setdefault(int(match[2]), {})[match[1]] = value
+  return [
+    {
+      'iteration': step,
+      'env_steps': scalars['env_steps'],
+      'step': adaptation_step,
+      **statistics,
+    }
+    for adaptation_step, statistics in sorted(rows.items())
+  ]
+
+
+def _path(scalars, prefix):
+  """The returns after 0, 1, ... adaptation steps, with arrows between."""
+  return ' -> '.join(
+    f'{value:.1f}' for name, value in scalars.items() if name.startswith(prefix)
+  )
+
+
+def _duration(seconds):
+  minutes, seconds = divmod(round(seconds), 60)
+  hours, minutes = divmod(minutes, 60)
+  return f'{hours}:{minutes:02}:{seconds:02}'

@@ -1,0 +1,110 @@
+"""The metrics of one meta-iteration: a flat dictionary of numbers by name.
+
+A new metric is one line: of the update, a field of `MamlLossInfo`; a count of
+the collection, a name in `shared_collection.COUNTS`; anything else, a line in
+`of_iteration`.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from tf_agents.agents import tf_agent
+from tf_agents.typing import types
+
+from maml_tf import evaluation
+from maml_tf.run import loggers
+from maml_tf.run import shared_collection
+
+# Fields of `MamlLossInfo` that control the run rather than describe it.
+_NOT_REPORTED = ('finite_tasks', 'is_taken')
+
+
+def of_iteration(
+  iteration: int,
+  env_steps: int,
+  wall_seconds: float,
+  collection: shared_collection.Collection,
+  loss_info: tf_agent.LossInfo,
+  is_skipped: bool,
+  collect_seconds: float,
+  update_seconds: float,
+) -> dict[str, float]:
+  """Returns the metrics of a meta-iteration in the order of metrics.csv.
+
+  Args:
+    iteration: The meta-iteration, from 1.
+    env_steps: Transitions since the run began, of all tasks and stages.
+    wall_seconds: Seconds since the run began.
+    collection: What all workers collected.
+    loss_info: A `LossInfo` whose extra is a `MamlLossInfo`.
+    is_skipped: Whether nothing was learned from this meta-batch.
+    collect_seconds: Seconds that the collection took.
+    update_seconds: Seconds that the update took.
+  """
+  counts = dict(collection.counts)
+  collected_steps = counts.pop('env_steps')
+  means = collection.returns.mean(axis=(1, 2))
+  return flatten(
+    {
+      'iteration': iteration,
+      'env_steps': env_steps,
+      'wall_seconds': round(wall_seconds, 3),
+      'return': means,
+      'return_min': collection.returns.min(axis=(1, 2)),
+      'return_max': collection.returns.max(axis=(1, 2)),
+      'adaptation_delta': means[-1] - means[0],
+      'meta_loss': loss_info.loss,
+      **_of_update(loss_info.extra),
+      **counts,
+      'skipped_meta_batches': int(is_skipped),
+      'collect_seconds': round(collect_seconds, 4),
+      'update_seconds': round(update_seconds, 4),
+      'env_steps_per_second': round(
+        collected_steps / (collect_seconds + update_seconds), 1
+      ),
+    }
+  )
+
+
+def of_evaluation(
+  evaluated: evaluation.Evaluation, env_steps: int
+) -> dict[str, float]:
+  """Returns the statistics of an evaluation, named `evaluation/...`.
+
+  Args:
+    evaluated: The evaluation of the trained policy alone.
+    env_steps: Transitions since the run began.
+  """
+  (trained,) = evaluated.policies
+  statistics = {
+    f'{loggers.EVALUATION}{name}': [
+      getattr(s, name) for s in trained.statistics
+    ]
+    for name in trained.statistics[0]._fields
+  }
+  return flatten({'env_steps': env_steps, **statistics})
+
+
+def flatten(metrics: Mapping[str, types.Array]) -> dict[str, float]:
+  """Returns plain numbers by name.
+
+  Args:
+    metrics: Numbers, and vectors whose element i becomes `<name>_step_<i>`.
+  """
+  flat = {}
+  for name, value in metrics.items():
+    if np.ndim(value):
+      vector = np.asarray(value)
+      flat.update({f'{name}_step_{i}': float(x) for i, x in enumerate(vector)})
+    else:
+      flat[name] = value if isinstance(value, int) else float(value)
+  return flat
+
+
+def _of_update(extra):
+  """The fields of a `MamlLossInfo` that are reported."""
+  return {
+    name: value
+    for name, value in extra._asdict().items()
+    if name not in _NOT_REPORTED
+  }

@@ -1,0 +1,118 @@
+"""What all workers collected in a meta-iteration.
+
+Workers exchange numbers, the same count each time: a signal to stop, the
+counts, a message as character codes and the returns. Meta-batches stay where
+they were collected.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from maml_tf.collection import meta_collector
+from maml_tf.core import meta_batch as meta_batch_lib
+from maml_tf.run import workers as worker_group
+
+# The fields of `Collected` that add up over workers. Each becomes a metric.
+COUNTS = ('env_steps', 'unstable_episodes')
+
+_MESSAGE_LENGTH = 200
+
+
+class Collection(NamedTuple):
+  """What one worker, or all workers together, collected.
+
+  Attributes:
+    meta_batch: The `MetaBatch` of this worker's tasks. None: nothing to learn
+      from, because of `problem` or `stop_signal`.
+    returns: A float64 array [X + 1, B, E]; NaN without a meta-batch.
+    counts: The numbers named in `COUNTS`; 0 without a meta-batch.
+    problem: What is not finite, in one line; '' if everything is finite.
+    stop_signal: The signal that cut the collection; 0 if none did.
+  """
+
+  meta_batch: meta_batch_lib.MetaBatch | None
+  returns: np.ndarray
+  counts: Mapping[str, int]
+  problem: str = ''
+  stop_signal: int = 0
+
+
+def of_worker(collected: meta_collector.Collected) -> Collection:
+  """Returns what this worker has to share of its collection."""
+  counts = {name: getattr(collected, name) for name in COUNTS}
+  return Collection(collected.meta_batch, collected.returns, counts)
+
+
+def nothing(
+  returns_shape: tuple[int, int, int], problem: str = '', stop_signal: int = 0
+) -> Collection:
+  """Returns a collection without a meta-batch; see `Collection`."""
+  counts = dict.fromkeys(COUNTS, 0)
+  returns = np.full(returns_shape, np.nan)
+  return Collection(None, returns, counts, problem, stop_signal)
+
+
+def exchange(
+  collection: Collection, workers: worker_group.WorkerGroup
+) -> Collection:
+  """Shares a collection with all workers; each of them gets the same result.
+
+  If one worker has a problem, nothing that the others collected counts.
+
+  Args:
+    collection: This worker's.
+    workers: The workers, each of which calls this.
+
+  Returns:
+    A `Collection` of all tasks; its meta-batch is this worker's own.
+  """
+  shape = collection.returns.shape
+  gathered = workers.exchange(
+    [
+      collection.stop_signal,
+      *(collection.counts[name] for name in COUNTS),
+      *_to_numbers(collection.problem),
+      *collection.returns.ravel(),
+    ]
+  )
+  signals, counts, messages, returns = np.split(
+    gathered, np.cumsum([1, len(COUNTS), _MESSAGE_LENGTH]), axis=1
+  )
+  problem = next(filter(None, map(_to_text, messages)), '')
+  stop_signal = int(signals.max())
+  if problem or stop_signal:
+    num_steps, num_tasks, num_episodes = shape
+    all_tasks = (num_steps, num_tasks * len(gathered), num_episodes)
+    return nothing(all_tasks, problem, stop_signal)
+  totals = (int(total) for total in counts.sum(axis=0))
+  return Collection(
+    collection.meta_batch,
+    join_returns(returns, shape),
+    dict(zip(COUNTS, totals)),
+  )
+
+
+def join_returns(
+  gathered: np.ndarray, shape: tuple[int, int, int]
+) -> np.ndarray:
+  """Joins the workers' returns along the tasks.
+
+  Args:
+    gathered: An array [workers, (X + 1) * B * E].
+    shape: (X + 1, B, E), of one worker.
+
+  Returns:
+    An array [X + 1, workers * B, E].
+  """
+  return np.concatenate(list(gathered.reshape(-1, *shape)), axis=1)
+
+
+def _to_numbers(text):
+  codes = [ord(character) for character in text[:_MESSAGE_LENGTH]]
+  return codes + [0] * (_MESSAGE_LENGTH - len(codes))
+
+
+def _to_text(numbers):
+  return ''.join(chr(int(number)) for number in numbers if number)

@@ -1,0 +1,199 @@
+"""Images of environments, and the names of the methods that render them."""
+
+import importlib
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import maml_tf
+from maml_tf.core import errors
+from maml_tf.environments import locomotion
+from maml_tf.environments import point_navigation
+from maml_tf.environments.rendering import headless_graphics
+from maml_tf.environments.rendering import mujoco_renderer
+from maml_tf.environments.rendering import point_renderer
+from maml_tf.environments.rendering import renderer as renderer_lib
+from tests.environments import countdown_environment
+
+# This runs in a process of its own, since MuJoCo's renderer chooses its OpenGL
+# library by MUJOCO_GL when MuJoCo is imported.
+_COMPARISON = """
+import sys
+import mujoco
+import numpy as np
+from maml_tf.environments import locomotion
+environment = locomotion.HalfCheetahDirection(1, 2, horizon=20)
+environment.seed(0)
+environment.reset()
+actions = np.random.default_rng(0).uniform(-1, 1, (9, 2, 6)).astype(np.float32)
+for action in actions:
+  environment.step(action)
+states = environment.render_state()
+renderer = environment.create_renderer(None, states, 80, 60)
+ours = [renderer(state[np.newaxis]) for state in states]
+renderer.close()
+model = environment.physics.models[0]
+data = mujoco.MjData(model)
+renderer = mujoco.Renderer(model, height=60, width=80)
+for state, image in zip(states, ours):
+  data.qpos[:] = state[1:10]
+  data.qvel[:] = state[10:19]
+  mujoco.mj_forward(model, data)
+  renderer.update_scene(data, camera='track')
+  np.testing.assert_array_equal(image, renderer.render())
+renderer.close()
+assert (ours[0] != ours[1]).any()
+"""
+
+
+def _graphics():
+  """Returns the name of an OpenGL library that works, or skips the test."""
+  for name in ('egl', 'osmesa'):
+    if headless_graphics.works(name):
+      return name
+  return pytest.skip('neither EGL nor OSMesa is installed')
+
+
+def test_half_cheetah_images_equal_those_of_mujocos_renderer(tmp_path):
+  done = subprocess.run(
+    [sys.executable, '-c', _COMPARISON],
+    env={
+      **os.environ,
+      'MUJOCO_GL': _graphics(),
+      'PYTHONPATH': str(pathlib.Path(maml_tf.__file__).parents[1]),
+    },
+    cwd=tmp_path,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+
+
+def _render_points(goal, path, width=100, height=80):
+  environment = point_navigation.PointNavigation(1, 1)
+  path = np.array(path)
+  renderer = environment.create_renderer(np.array(goal), path, width, height)
+  return renderer(path).astype(int)
+
+
+def _centre(image, colour):
+  """Returns the mean row and column of the pixels near a colour."""
+  near = np.abs(image - colour).sum(axis=2) < 90
+  assert near.any()
+  return np.argwhere(near).mean(axis=0)
+
+
+def test_goal_and_path_have_their_positions_in_the_image():
+  # The largest coordinate is 0.5. Half the height, 40 pixels, is 1.1 times
+  # that.
+  image = _render_points([0.5, 0.25], [[0, 0], [0, -0.4], [-0.4, -0.4]])
+  assert image.shape == (80, 100, 3)
+  scale = 40 / 0.55
+  red, blue = (214, 39, 40), (31, 119, 180)
+  np.testing.assert_allclose(
+    _centre(image, red),
+    [40 - 0.25 * scale, 50 + 0.5 * scale],
+    atol=1.5,
+  )
+  # Two strokes of equal length: down from the origin, then to the left. The
+  # disc at their end moves the centre towards it.
+  row, column = _centre(image, blue)
+  assert 40 + 0.2 * scale < row < 40 + 0.42 * scale
+  assert 50 - 0.42 * scale < column < 50 - 0.08 * scale
+  # The upper half has no blue pixels, except in the width of the first stroke.
+  upper = image[: 40 - 4]
+  assert not (np.abs(upper - blue).sum(axis=2) < 90).any()
+
+
+def test_a_distant_goal_fits_into_the_image():
+  image = _render_points([30.0, 0.0], [[0, 0]])
+  _, column = _centre(image, (214, 39, 40))
+  assert 80 < column < 95
+
+
+def test_the_render_state_of_points_is_their_position():
+  environment = point_navigation.PointNavigation(1, 2)
+  environment.reset()
+  environment.step(np.array([[0.05, 0], [0, -0.02]], np.float32))
+  np.testing.assert_allclose(
+    environment.render_state(), [[0.05, 0], [0, -0.02]], atol=1e-7
+  )
+
+
+def test_the_render_state_of_bodies_is_their_physics_state():
+  environment = locomotion.HalfCheetahVelocity(1, 2)
+  environment.reset()
+  np.testing.assert_array_equal(
+    environment.render_state(), environment.physics.state
+  )
+  environment.close()
+
+
+def test_an_environment_without_a_renderer_raises_an_error():
+  environment = countdown_environment.CountdownEnvironment()
+  for call in (
+    environment.render_state,
+    environment.picture_states,
+    lambda: environment.create_renderer(0, [], 8, 8),
+    lambda: environment.create_painter(0, [], 8, 8),
+  ):
+    with pytest.raises(
+      errors.UsageError,
+      match='CountdownEnvironment cannot be rendered: give it the methods'
+      ' render_state and create_renderer',
+    ):
+      call()
+
+
+class _FormerNames(countdown_environment.CountdownEnvironment):
+  """Implements rendering under the names of version 0.1.0."""
+
+  def picture_states(self):
+    return np.ones((self.batch_size, 3))
+
+  def create_painter(self, task, states, width, height):
+    return task, width
+
+
+class _FormerNamesOverPoints(point_navigation.PointNavigation):
+  """Extends the inherited methods under the names of version 0.1.0."""
+
+  def picture_states(self):
+    return super().picture_states() + 1
+
+  def create_painter(self, task, states, width, height):
+    return super().create_painter(task, states, 2 * width, height)
+
+
+def test_methods_of_the_former_names_are_called_by_the_new_ones():
+  environment = _FormerNames()
+  np.testing.assert_array_equal(environment.render_state(), np.ones((2, 3)))
+  assert environment.create_renderer(4, None, 5, 6) == (4, 5)
+
+  points = _FormerNamesOverPoints(1, 1)
+  np.testing.assert_array_equal(points.render_state(), [[1, 1]])
+  renderer = points.create_renderer(np.ones(2), np.zeros((1, 2)), 20, 10)
+  assert isinstance(renderer, point_renderer.PointRenderer)
+  assert renderer(np.zeros((1, 2))).shape == (10, 40, 3)
+
+
+def test_methods_of_the_new_names_are_called_by_the_former_ones():
+  points = point_navigation.PointNavigation(1, 1)
+  np.testing.assert_array_equal(points.picture_states(), [[0, 0]])
+  renderer = points.create_painter(np.ones(2), np.zeros((1, 2)), 20, 10)
+  assert isinstance(renderer, point_renderer.PointRenderer)
+
+
+def test_former_import_paths_give_the_renderers():
+  for module, former_name, cls in (
+    ('painter', 'Painter', renderer_lib.Renderer),
+    ('point_painter', 'PointPainter', point_renderer.PointRenderer),
+    ('mujoco_painter', 'MujocoPainter', mujoco_renderer.MujocoRenderer),
+  ):
+    former = importlib.import_module(f'maml_tf.environments.{module}')
+    assert getattr(former, former_name) is cls
