@@ -262,8 +262,7 @@ def test_rows_of_several_episodes_and_a_cut_one():
   np.testing.assert_array_equal(
     rows.step_type, 2 * [[F, M, L, F, M, L]] + 2 * [[F, M, M, M, L, F]]
   )
-  batch = agent.meta_batch([rows, rows], 2)
-  (support,), query = batch.support, batch.query
+  query = agent.meta_batch([rows, rows], 2).query
   # The last frame of the second task's rows leads to where nobody saw.
   np.testing.assert_array_equal(
     query.step_type, [2 * [F, M, L, F, M, L], 2 * [F, M, M, M, L, L]]
