@@ -338,6 +338,7 @@ def test_adapt_names_what_does_not_fit(points):
     agent.adapt(uninformed, state)
 
 
+@pytest.mark.slow
 def test_the_stock_learner_on_two_replicas(two_replicas, tmp_path):
   num_tasks = 4
   environment = point_navigation.PointNavigation(num_tasks, NUM_EPISODES, 3)
