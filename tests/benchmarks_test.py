@@ -79,6 +79,7 @@ def test_scaling_measures_a_shared_point_once(monkeypatch, tmp_path):
   assert (tmp_path / 'scaling.png').read_bytes().startswith(b'\x89PNG')
 
 
+@pytest.mark.slow
 def test_scaling_point(capsys):
   scaling_point.main([*SMALL, '--horizon=5', '--width=8', '--iterations=1'])
   result = _last_line(capsys)

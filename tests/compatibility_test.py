@@ -192,7 +192,7 @@ def test_stock_parts_give_what_ours_give(points):
   agent, state, rows, stage = points
   batch = agent.meta_batch([rows, rows], NUM_TASKS)
   assert isinstance(batch, meta_batch.MetaBatch)
-  (support,), query = batch
+  (support,), query = batch.support, batch.query
   _assert_close(support, query)
   assert query.reward.shape == (NUM_TASKS, NUM_EPISODES * (HORIZON + 1))
   np.testing.assert_array_equal(query.step_type, stage.step_type)
@@ -262,7 +262,7 @@ def test_rows_of_several_episodes_and_a_cut_one():
   np.testing.assert_array_equal(
     rows.step_type, 2 * [[F, M, L, F, M, L]] + 2 * [[F, M, M, M, L, F]]
   )
-  (support,), query = agent.meta_batch([rows, rows], 2)
+  query = agent.meta_batch([rows, rows], 2).query
   # The last frame of the second task's rows leads to where nobody saw.
   np.testing.assert_array_equal(
     query.step_type, [2 * [F, M, L, F, M, L], 2 * [F, M, M, M, L, L]]
@@ -338,6 +338,7 @@ def test_adapt_names_what_does_not_fit(points):
     agent.adapt(uninformed, state)
 
 
+@pytest.mark.slow
 def test_the_stock_learner_on_two_replicas(two_replicas, tmp_path):
   num_tasks = 4
   environment = point_navigation.PointNavigation(num_tasks, NUM_EPISODES, 3)

@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 
+from maml_tf.learning import trust_region  # noqa: F401  For gin.
 from maml_tf.learning import value_networks  # noqa: F401  For gin.
 from maml_tf.run import config as run_config
 from maml_tf.run import experiment
@@ -18,6 +19,8 @@ SMALL = (
   'train_eval.horizon = 5',
   'train_eval.export_saved_model = False',
   'GradientUpdate.num_steps = 1',
+  'TrustRegionUpdate.num_conjugate_gradient_steps = 2',
+  'TrustRegionUpdate.num_backtracks = 2',
   'create_actor_network.fc_layer_params = (8,)',
   'create_value_network.fc_layer_params = (8,)',
 )

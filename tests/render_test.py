@@ -61,21 +61,22 @@ def _pictures(path):
   return np.stack(frames)
 
 
-def test_a_process_films_points(points, tmp_path):
-  done = _run(
-    f'--root_dir={points}',
-    '--task=0.5,-0.25',
-    '--width=100',
-    '--height=81',
-    '--num_adaptation_steps=2',
-    '--episodes=3',
-    '--fps=10',
-    '--out=mine.gif',
-    cwd=tmp_path,
+def test_it_films_points(points, tmp_path, monkeypatch, capfd):
+  monkeypatch.chdir(tmp_path)
+  code = _main(
+    root_dir=points,
+    task='0.5,-0.25',
+    width=100,
+    height=81,
+    num_adaptation_steps=2,
+    episodes=3,
+    fps=10.0,
+    out='mine.gif',
   )
-  assert done.returncode == 0, done.stderr
-  assert done.stdout == ''
-  first, second = done.stderr.splitlines()
+  printed = capfd.readouterr()
+  assert code == 0, printed.err
+  assert printed.out == ''
+  first, second = printed.err.splitlines()
   number = r'-?\d+\.\d'
   assert re.fullmatch(
     rf'render: task 0.5, -0.25: return {number} -> {number} -> {number}, mean'

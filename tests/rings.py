@@ -35,7 +35,8 @@ _UNITS = (
   'learning/task_map_test.py',
   'learning/trust_region_test.py',
   'run/config_test.py',
-  'run/run_log_test.py',
+  'run/loggers_test.py',
+  'run/metrics_test.py',
   'video/video_file_test.py',
 )
 _NO_UNITS = (

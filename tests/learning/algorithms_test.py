@@ -96,7 +96,8 @@ def _train_alone(name):
   return _train(name, tf.distribute.get_strategy(), False)
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.slow
+@pytest.mark.parametrize('name', configs.ALGORITHMS)
 def test_one_replica_equals_two_compiled_ones(name, two_replicas):
   before, alone, losses, batches = _train_alone(name)
   assert any(np.any(a != b) for a, b in zip(before, alone, strict=True))
@@ -108,7 +109,8 @@ def test_one_replica_equals_two_compiled_ones(name, two_replicas):
     np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.slow
+@pytest.mark.parametrize('name', configs.ALGORITHMS)
 def test_the_whole_step_compiles_once(name):
   alone, losses, batches = _train_alone(name)[1:]
   agent = _create_agent(_parse(name))

@@ -124,8 +124,21 @@ def _tasks(agent, batch):
   return prepared, tasks
 
 
-@pytest.mark.parametrize('network', NETWORKS)
-@pytest.mark.parametrize('inner_loop', [*INNER_LOOPS, 'values'])
+@pytest.mark.parametrize(
+  ('network', 'inner_loop'),
+  [
+    # DiCE does not ask what the network is made of.
+    pytest.param(
+      network,
+      inner_loop,
+      marks=[pytest.mark.slow]
+      if inner_loop == 'DiCE' and network != 'discrete'
+      else [],
+    )
+    for network in NETWORKS
+    for inner_loop in (*INNER_LOOPS, 'values')
+  ],
+)
 def test_the_meta_gradient_is_the_mean_of_the_tasks(network, inner_loop):
   values = inner_loop == 'values'
   agent = _create_agent(
@@ -147,7 +160,14 @@ def test_the_meta_gradient_is_the_mean_of_the_tasks(network, inner_loop):
   assert all(np.abs(part).max() > 0 for part in tf.nest.flatten(gradient))
 
 
-@pytest.mark.parametrize('network', NETWORKS)
+@pytest.mark.parametrize(
+  'network',
+  [
+    pytest.param('convolutional', marks=pytest.mark.slow),
+    'discrete',
+    'deviation of the state',
+  ],
+)
 def test_the_trust_region(network):
   agent = _create_agent(
     network,

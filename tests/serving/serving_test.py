@@ -225,6 +225,7 @@ def test_each_task_takes_the_step_that_is_its_next(agent, model):
   )
 
 
+@pytest.mark.slow
 def test_an_agent_that_xla_compiles(tmp_path):
   agent = point_agent.create_agent(jit_compile=True)
   serving.save_adaptive(agent, str(tmp_path))
