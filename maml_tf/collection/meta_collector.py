@@ -174,13 +174,15 @@ class MetaCollector:
     }
     seconds['other'] = time.perf_counter() - start - sum(seconds.values())
     return Collected(
-      _meta_batch([(stage.experience, stage.prepared) for stage in stages]),
-      tuple(stage.policy_state for stage in stages),
-      self._environment.tasks,
-      np.stack([stage.returns for stage in stages]),
-      sum(stage.env_steps for stage in stages),
-      self._environment.num_unstable_episodes - unstable_before,
-      seconds,
+      meta_batch=_meta_batch([(s.experience, s.prepared) for s in stages]),
+      policy_states=tuple(stage.policy_state for stage in stages),
+      tasks=self._environment.tasks,
+      returns=np.stack([stage.returns for stage in stages]),
+      env_steps=sum(stage.env_steps for stage in stages),
+      unstable_episodes=(
+        self._environment.num_unstable_episodes - unstable_before
+      ),
+      seconds=seconds,
     )
 
   def stages(

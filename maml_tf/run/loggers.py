@@ -5,6 +5,7 @@ takes functions that make more of them; `examples/custom_logger.py` is one.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
@@ -84,10 +85,12 @@ class RunLoggers:
         stack.callback(self._csv.close)
         self._loggers = [self._csv, TensorBoardLogger(root_dir)]
         stack.callback(self._loggers[-1].close)
+      self._own_loggers = []
       for factory in factories:
         with errors.usage_errors():
-          self._loggers.append(_create(factory, root_dir, first_iteration))
-        stack.callback(self._loggers[-1].close)
+          logger = _create(factory, root_dir, first_iteration)
+        self._own_loggers.append(logger)
+        stack.callback(_close, logger)
       self._terminal = TerminalLogger(root_dir, first_iteration, num_iterations)
       self._loggers.append(self._terminal)
       stack.callback(self._terminal.close)
@@ -101,6 +104,9 @@ class RunLoggers:
     """
     for logger in self._loggers:
       with errors.disk_errors('the log'):
+        logger.write(step, scalars)
+    for logger in self._own_loggers:
+      with _failures(logger):
         logger.write(step, scalars)
 
   def log(self, line: str) -> None:
@@ -285,6 +291,24 @@ def _keep_rows(path, first_iteration):
     with open(scratch, 'w', newline='', encoding='utf-8') as file:
       csv.writer(file, lineterminator='\n').writerows([header, *kept])
   return header, int(kept[-1][0])
+
+
+def _close(logger):
+  with _failures(logger):
+    logger.close()
+
+
+@contextlib.contextmanager
+def _failures(logger: Logger) -> Iterator[None]:
+  """Turns whatever a user's logger raises into a one-line `RunError`."""
+  try:
+    yield
+  except Exception as error:
+    reason = f'{type(error).__name__}: {error}'.partition('\n')[0]
+    raise errors.RunError(
+      f'{type(logger).__name__} of train_eval.loggers failed ({reason}): fix it'
+      ' or leave it out; the same command resumes from the last checkpoint'
+    ) from error
 
 
 def _create(factory, root_dir, first_iteration):

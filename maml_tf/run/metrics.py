@@ -1,8 +1,8 @@
 """The metrics of one meta-iteration: a flat dictionary of numbers by name.
 
-A new metric is one line: of the update, a field of `MamlLossInfo`; a count of
-the collection, a name in `shared_collection.COUNTS`; anything else, a line in
-`of_iteration`.
+A new metric is one line here or none: the fields of `MamlLossInfo` and the
+counts named in `shared_collection.COUNTS` are taken as they are; a number that
+is at hand is a line in `of_iteration`. CONTRIBUTING.md has an example of each.
 """
 
 from collections.abc import Mapping

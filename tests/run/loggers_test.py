@@ -267,6 +267,32 @@ def test_a_disk_that_is_full_at_the_end_is_said(tmp_path):
         log.write(1, _row(1))
 
 
+class _Unreachable:
+  """A logger whose server does not answer."""
+
+  def __init__(self, root_dir, first_iteration):
+    del root_dir, first_iteration
+
+  def write(self, step, scalars):
+    raise ConnectionError(f'step {step}\ntraceback')
+
+  def close(self):
+    raise ValueError('nothing to close')
+
+
+def test_a_logger_that_fails_ends_the_run_in_one_line(tmp_path):
+  log = loggers.RunLoggers(str(tmp_path), 1, 3, [_Unreachable])
+  with pytest.raises(errors.RunError) as failure:
+    log.write(1, _row(1))
+  assert str(failure.value).startswith(
+    '_Unreachable of train_eval.loggers failed (ConnectionError: step 1): fix'
+  )
+  # The package's own loggers have written the row before.
+  assert len((tmp_path / 'metrics.csv').read_text().splitlines()) == 2
+  with pytest.raises(errors.RunError, match='ValueError: nothing to close'):
+    log.close()
+
+
 class _Terminal(io.StringIO):
   """A stderr that says that somebody watches."""
 
