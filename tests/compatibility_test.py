@@ -318,7 +318,7 @@ def test_a_stock_tf_driver_collects_with_adapted_parameters():
 @pytest.mark.parametrize('number', [0, 1, 3])
 def test_a_stage_for_each_number_of_steps(points, number):
   agent, _, rows, _ = points
-  message = f'^{number} stages were given: give 2, what was'
+  message = f'^{number} stages were given: give 2, collected'
   with pytest.raises(ValueError, match=message):
     agent.meta_batch([rows] * number, NUM_TASKS)
 
