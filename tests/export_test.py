@@ -101,11 +101,11 @@ def test_one_task_and_what_is_refused(root_dir, tmp_path):
     ([run, out, '--deterministic'], 2, '--deterministic needs a --state'),
     ([f'--root_dir={tmp_path}', out], 2, 'holds no run'),
     ([run, out, '--state=nothing.npz'], 2, 'nothing.npz'),
-    ([run, out, f'--state={root_dir}/config.gin'], 2, 'is no .npz file'),
+    ([run, out, f'--state={root_dir}/config.gin'], 2, 'is not an .npz file'),
     (
       [run, f'--export_dir={tmp_path / "thesis"}'],
       2,
-      'exists and is no SavedModel',
+      'exists and is not a SavedModel',
     ),
     ([run, f'--export_dir={state}/model'], 2, 'state.npz'),
   )

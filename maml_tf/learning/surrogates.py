@@ -40,9 +40,9 @@ def likelihood_ratio(
 
   This is the low-variance-curvature surrogate of ProMP (arXiv:1810.06784). Its
   derivative is the policy gradient. Its second derivative keeps the Hessian
-  term that log pi(a|s) * A loses. It omits one term of the exact Hessian: the effect
-  of earlier actions on the advantages of later ones. This term is noisy, and it
-  is zero where the advantages are zero.
+  term that log pi(a|s) * A loses. It omits one term of the exact Hessian: the
+  effect of earlier actions on the advantages of later ones. This term is noisy,
+  and it is zero where the advantages are zero.
 
   Args:
     log_prob: A differentiable tensor [T]: log pi(a|s).
@@ -140,8 +140,8 @@ def _ratio(log_prob, behaviour_log_prob):
 
   A ratio that overflows makes every derivative NaN, even one that the mask
   multiplies by 0. Ratios on boundaries may overflow, because the action there
-  is not a sample of the behaviour. On a valid frame a ratio of exp(20) means that
-  the policy is far from its data.
+  is not a sample of the behaviour. On a valid frame a ratio of exp(20) means
+  that the policy is far from its data.
   """
   return tf.exp(tf.minimum(log_prob - behaviour_log_prob, 20.0))
 

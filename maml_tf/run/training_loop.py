@@ -1,4 +1,4 @@
-"""The loop of a run: collect, learn, record; it may be cut and resumed."""
+"""The loop of a run: collect, learn, record. It can be stopped and resumed."""
 
 import contextlib
 import os
@@ -80,16 +80,16 @@ class TrainingLoop:
     checkpoints: run_checkpoints.RunCheckpoints,
     progress: Progress,
   ):
-    """Takes the parts of a run.
+    """Stores the parts of a run.
 
     Args:
       root_dir: The run's folder.
-      settings: What the run is asked for.
+      settings: The settings of the run.
       collector: Collects the tasks of this worker.
       learner: Trains the agent; its graph has been made by `trace`.
       evaluator: None if settings.evaluation_interval is 0.
       workers: The processes that share the run.
-      checkpoints: Of the agent, its step counter and the progress.
+      checkpoints: Save the agent, its step counter and the progress.
       progress: What the run has used so far.
     """
     self._root_dir = root_dir
@@ -144,7 +144,7 @@ class TrainingLoop:
           self._save_if_due(iteration, seconds - collect_seconds)
 
   def finish(self, interrupt: interruption.Interrupt) -> np.ndarray:
-    """Exports the policy, if that is wanted, and plays held-out tasks.
+    """Exports the policy, unless that is left out, and plays held-out tasks.
 
     Args:
       interrupt: Whether the user has asked to stop.
@@ -183,7 +183,7 @@ class TrainingLoop:
     """Restores the last checkpoint or writes the first one.
 
     Returns:
-      How many iterations are done.
+      The number of completed iterations.
     """
     if self._workers.is_chief and not self._checkpoints.restore():
       self._checkpoints.save(0)

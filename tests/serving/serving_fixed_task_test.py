@@ -90,9 +90,9 @@ def test_what_was_there_stays_until_the_new_model_is_whole(
 
 def test_a_folder_of_something_else_is_not_replaced(point, tmp_path):
   (tmp_path / 'thesis.tex').write_text('Years of work.')
-  with pytest.raises(ValueError, match='exists and is no SavedModel'):
+  with pytest.raises(ValueError, match='exists and is not a SavedModel'):
     serving.save_adaptive(point, str(tmp_path))
-  with pytest.raises(ValueError, match='exists and is no SavedModel'):
+  with pytest.raises(ValueError, match='exists and is not a SavedModel'):
     serving.save_adaptive(point, str(tmp_path / 'thesis.tex'))
   assert (tmp_path / 'thesis.tex').read_text() == 'Years of work.'
 
