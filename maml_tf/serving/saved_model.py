@@ -217,8 +217,8 @@ def _check_directory(directory):
 
 
 def _write(saver, signatures, directory):
-  """Writes next to the directory, then moves the complete model into it."""
-  # PolicySaver names its own signatures by numbers and paths: drop them.
+  """Replaces the directory once the whole model is written."""
+  # PolicySaver's own signatures are named by numbers and paths.
   saver.signatures.clear()
   saver.signatures.update(signatures)
   parent, name = os.path.split(os.path.abspath(directory))
