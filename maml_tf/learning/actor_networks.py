@@ -104,7 +104,7 @@ class ContextVector(tf.keras.layers.Layer):
   """Appends a learned vector, which is initially zero, to its input."""
 
   def __init__(self, size: int, **kwargs):
-    """Sets the size of the vector."""
+    """Stores the size of the vector."""
     super().__init__(**kwargs)
     self._size = size
 

@@ -46,7 +46,7 @@ class LinearFeatureBaseline:
   """
 
   def __init__(self, ridge: float = 1e-5, clip: float = 10.0):
-    """Sets the regression.
+    """Stores the settings.
 
     Args:
       ridge: Regularisation, relative to the mean square of the features.
@@ -118,7 +118,7 @@ class ValueLoss:
   """
 
   def __init__(self, coefficient: float = 0.5, clip: float = 10.0):
-    """Sets the loss.
+    """Stores the settings.
 
     Args:
       coefficient: The weight of the loss.

@@ -10,9 +10,13 @@ from maml_tf.core import finite_checks
 
 
 def finite_tasks(per_task: types.NestedTensor) -> types.Tensor:
-  """Returns a tensor [B]: 1 for the tasks of a nest [B, ...] that are finite.
+  """Finds the tasks whose numbers are all finite.
 
-  It is 0 for all other tasks.
+  Args:
+    per_task: A nest of tensors [B, ...].
+
+  Returns:
+    A float32 tensor [B]: 1 for finite tasks, else 0.
   """
   leaves = [
     tf.reduce_all(tf.math.is_finite(t), axis=list(range(1, t.shape.rank)))

@@ -230,7 +230,7 @@ class MamlAgent(tf_agent.TFAgent):
     Raises:
       ValueError: The step size is not positive, or a shape is not as above.
       finite_checks.NonFiniteError: A task's new parameters are not finite. In a
-        `tf.function` nothing is raised; only that task's are not finite.
+        `tf.function` nothing is raised; other tasks' parameters stay finite.
     """
     if not tf.is_tensor(step):
       step = checks.integer('step', step, 0)

@@ -199,7 +199,7 @@ class PolicyGradientObjective(MetaObjective):
     entropy_coefficient: float = 0.0,
     name: str | None = None,
   ):
-    """Sets the objective.
+    """Stores the settings.
 
     Args:
       num_adaptation_steps: X.
@@ -238,7 +238,7 @@ class ExplorationObjective(PolicyGradientObjective):
     entropy_coefficient: float = 0.0,
     name: str | None = None,
   ):
-    """Sets the objective.
+    """Stores the settings.
 
     Args:
       num_adaptation_steps: X.

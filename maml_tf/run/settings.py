@@ -38,7 +38,7 @@ class Settings(NamedTuple):
     checkpoint_interval: Iterations between checkpoints.
     evaluation_interval: Iterations between evaluations, see `Evaluator`; they
       do not change the training. 0: never.
-    when_not_finite: What happens to a meta-batch in which an observation, a
+    when_not_finite: The treatment of a meta-batch in which an observation, a
       reward, a gradient or a parameter is NaN or infinite. 'stop': the run ends
       with the parameters of the iteration before. 'skip': nothing is learned
       from the meta-batch, and the run continues.

@@ -29,7 +29,7 @@ _LONG_UPDATE_SECONDS = 2.0
 
 
 class Progress(tf.Module):
-  """What a run has used so far, kept in its checkpoints."""
+  """The steps and seconds of a run so far, kept in its checkpoints."""
 
   def __init__(self):
     super().__init__()
@@ -45,11 +45,11 @@ class Progress(tf.Module):
 def check_resumable(
   root_dir: str, checkpoints: run_checkpoints.RunCheckpoints
 ) -> None:
-  """Checks that a folder holds a whole run, or none; it writes nothing.
+  """Checks that a folder holds a complete run or none. Writes nothing.
 
   Args:
     root_dir: The run's folder, which need not exist.
-    checkpoints: Those of the folder.
+    checkpoints: The checkpoints of the folder.
 
   Raises:
     errors.UsageError: It has metrics without a checkpoint, or no intact one.
@@ -90,7 +90,7 @@ class TrainingLoop:
       evaluator: None if settings.evaluation_interval is 0.
       workers: The processes that share the run.
       checkpoints: Save the agent, its step counter and the progress.
-      progress: What the run has used so far.
+      progress: The steps and seconds of the run so far.
     """
     self._root_dir = root_dir
     self._settings = settings

@@ -61,7 +61,7 @@ def _regroup(rows, num_tasks):
     ((F, M, M, L, M, M, L, F), (F, M, M, L, M, M, L, F)),
     # The second episode is cut off: its last frame holds its last state.
     ((F, L, F, M, L, F, M, M), (F, L, F, L, L, F, L, L)),
-    # One frame of it is no transition at all.
+    # A single frame of an episode contains no transition.
     ((F, M, L, F, M, L, F, M), (F, M, L, L, M, L, L, L)),
     # The middle of an episode becomes an episode.
     ((M, M, M, M, M, M, M, M), (F, M, M, L, M, M, L, L)),
@@ -123,7 +123,7 @@ def _row_by_row(rows, values, gamma, gae_lambda):
         continue
       terminates = rows.discount[row, t] == 0
       if t == length - 1 and not terminates:
-        continue  # Nobody knows what it led to.
+        continue  # The observation that follows is not known.
       delta = rows.reward[row, t] - values[row, t]
       if not terminates:
         delta += gamma * values[row, t + 1]
