@@ -1,4 +1,4 @@
-"""The benchmarks run, and measure what they say."""
+"""The benchmarks run and report correct measurements."""
 
 import csv
 import json
@@ -40,7 +40,7 @@ def test_meta_gradient_cost(capsys):
 
 
 def _measured(sizes, iterations):
-  """A point that takes 1 s a task and replica, and fails with 3 replicas."""
+  """A point that takes 1 s per task and replica and fails with 3 replicas."""
   if sizes['replicas'] == 3:
     return None
   seconds = sizes['tasks'] * sizes['replicas'] / iterations
@@ -92,7 +92,9 @@ def test_scaling_point(capsys):
 
 
 @pytest.mark.slow
-def test_scaling_writes_what_could_be_measured(monkeypatch, tmp_path, capsys):
+def test_scaling_writes_the_points_that_succeeded(
+  monkeypatch, tmp_path, capsys
+):
   small = {'tasks': 3, 'episodes': 2, 'horizon': 5, 'width': 8, 'replicas': 1}
   monkeypatch.setattr(scaling, 'BASE', small)
   monkeypatch.setitem(scaling.SWEEP, 'replicas', (1, 2, 3))

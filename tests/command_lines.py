@@ -12,7 +12,7 @@ def call(name, argv=(), **values):
 
   Args:
     name: The module in maml_tf, such as 'train'.
-    argv: What the command line was given besides flags.
+    argv: The arguments of the command line other than flags.
     **values: The flags.
   """
   for flag in list(flags.FLAGS):

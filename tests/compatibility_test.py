@@ -1,4 +1,4 @@
-"""What TF-Agents expects of an agent, and what its stock parts make of it."""
+"""The agent works as TF-Agents expects, and with TF-Agents' own parts."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def test_members_of_an_agent():
     assert isinstance(policy, tf_policy.TFPolicy)
     assert policy.time_step_spec == time_step_spec
     assert policy.action_spec == agent.action_spec
-  # What drivers record is what buffers store is what stages are made of.
+  # Drivers record, buffers store and stages consist of the same frames.
   assert isinstance(agent.collect_data_spec, trajectory.Trajectory)
   assert agent.collect_data_spec == agent.collect_policy.collect_data_spec
   assert agent.collect_data_spec.policy_info
@@ -106,7 +106,7 @@ class LossAndTrainTest(test_utils.TestCase):
 
 def test_checkpoint_round_trip(tmp_path):
   def checkpointer(agent):
-    # Restores what is there.
+    # Restores an existing checkpoint.
     return common.Checkpointer(
       str(tmp_path), agent=agent, train_step=agent.train_step_counter
     )
@@ -188,7 +188,7 @@ def collect_points():
   return agent, state, rows, buffer.read()
 
 
-def test_stock_parts_give_what_ours_give(points):
+def test_stock_parts_give_the_same_results(points):
   agent, state, rows, stage = points
   batch = agent.meta_batch([rows, rows], NUM_TASKS)
   assert isinstance(batch, meta_batch.MetaBatch)
@@ -204,7 +204,7 @@ def test_stock_parts_give_what_ours_give(points):
     np.testing.assert_allclose(
       actual[valid], expected[valid], rtol=1e-4, atol=1e-5
     )
-  # The final observations, which are bootstrapped from.
+  # The final observations, from which truncated episodes bootstrap.
   np.testing.assert_allclose(
     query.observation, stage.observation, rtol=1e-4, atol=1e-5
   )
@@ -313,7 +313,7 @@ def test_a_stock_tf_driver_collects_with_adapted_parameters():
     assert state[0].shape[0] == NUM_TASKS
   loss_info = agent.train(agent.meta_batch(stages, NUM_TASKS))
   assert np.isfinite(loss_info.loss)
-  # The second stage was collected by what the inner loop finds again.
+  # The inner loop computes again the parameters that collected stage 1.
   np.testing.assert_allclose(
     agent.loss(agent.meta_batch(stages, NUM_TASKS)).extra.kl, 0, atol=1e-2
   )
@@ -322,12 +322,12 @@ def test_a_stock_tf_driver_collects_with_adapted_parameters():
 @pytest.mark.parametrize('number', [0, 1, 3])
 def test_a_stage_for_each_number_of_steps(points, number):
   agent, _, rows, _ = points
-  message = f'^{number} stages were given: give 2, what was'
+  message = f'^{number} stages were given: give 2, collected'
   with pytest.raises(ValueError, match=message):
     agent.meta_batch([rows] * number, NUM_TASKS)
 
 
-def test_adapt_names_what_does_not_fit(points):
+def test_errors_of_adapt_name_the_mismatch(points):
   agent, state, rows, _ = points
   with pytest.raises(ValueError, match='6 rows, which 4 tasks cannot share'):
     agent.adapt(rows, agent.collect_policy.get_initial_state(4))
@@ -384,7 +384,7 @@ def test_the_stock_learner_on_two_replicas(two_replicas, tmp_path):
   assert stock.train_step_numpy == 2
 
 
-def test_batches_whose_size_is_known_when_they_come():
+def test_batches_of_a_size_unknown_when_traced():
   agents = [point_agent.create_agent() for _ in range(2)]
   batch = recorded_batches.create(agents[0])
   specs = tf.nest.map_structure(

@@ -1,8 +1,8 @@
-"""The gin files that ship, and which of them need another one."""
+"""The shipped gin files: experiments, and algorithms that need one."""
 
 EXPERIMENTS = ('cheetah.gin', 'cheetah_velocity.gin', 'point.gin')
 
-# Each is to be named after an experiment.
+# Pass each as a second --gin_file, after an experiment's.
 ALGORITHMS = (
   'anil.gin',
   'cavia.gin',

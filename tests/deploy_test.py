@@ -98,7 +98,7 @@ def _lint_dockerfile(text):
 
 
 def _check_manifest(text):
-  """Returns the objects; raises unless a cluster would take them."""
+  """Returns the objects; raises an error if a cluster would reject them."""
   rules = yamllint_config.YamlLintConfig('extends: default')
   for problem in linter.run(text, rules):
     raise ValueError(str(problem))
@@ -208,7 +208,7 @@ def test_workers_have_the_names_that_the_jobset_gives_pods(
     for index in range(2)
   ]
   index_variable, tf_config = container['env']
-  # Kubernetes puts in what an earlier line of `env` has defined.
+  # Kubernetes substitutes variables that earlier lines of `env` define.
   assert 'job-completion-index' in str(index_variable['valueFrom'])
   text = tf_config['value']
   assert text.count('$(') == 1
@@ -241,7 +241,7 @@ def test_a_pod_that_fails_restarts_all_unless_its_input_is_bad(jobset, pod):
   spec, policy = job['template']['spec'], jobset['spec']['failurePolicy']
   assert spec['backoffLimit'] == 0
   assert policy['maxRestarts'] > 0
-  # Kubernetes takes a podFailurePolicy with this alone.
+  # Kubernetes accepts a podFailurePolicy only with this policy.
   assert pod['restartPolicy'] == 'Never'
   (rule,) = spec['podFailurePolicy']['rules']
   assert rule['action'] == 'FailJob'
@@ -280,7 +280,7 @@ def test_the_flags_are_those_of_train(container):
   assert any(f"'{flags['strategy']}'" in text for text in sources.values())
 
 
-def test_what_is_copied_is_enough_to_install(tmp_path):
+def test_the_copied_files_are_enough_to_install(tmp_path):
   copies = re.findall(r'^COPY (.*)$', _DOCKERFILE, re.MULTILINE)
   for *sources, target in map(str.split, copies):
     for source in sources:

@@ -1,4 +1,4 @@
-"""The command line of evaluation: what it says, returns and leaves."""
+"""The command line of evaluation: output, exit codes and files."""
 
 import csv
 import json
@@ -39,7 +39,7 @@ def _files(directory):
 
 
 def _refusal(capfd):
-  """The one line that says what is wrong."""
+  """Returns the printed error, which must be one line."""
   out, err = capfd.readouterr()
   assert out == ''
   assert re.fullmatch(r'evaluate: [^\n]+\n', err), err
@@ -51,7 +51,7 @@ def _json(directory):
 
 
 def test_a_process_prints_a_table_and_writes_three_files(root_dir, tmp_path):
-  # A user's environment: the package found, nothing made quiet.
+  # A user's environment: the package is on the path, and all is logged.
   environment = {
     name: value
     for name, value in os.environ.items()
@@ -154,7 +154,7 @@ def test_an_out_that_is_a_file(root_dir, tmp_path, capfd):
   assert 'file' in _refusal(capfd)
 
 
-def test_an_argument_that_is_no_flag(root_dir, capfd):
+def test_an_argument_that_is_not_a_flag(root_dir, capfd):
   assert _main(['run'], root_dir=str(root_dir)) == 2
   assert 'run is not a flag' in _refusal(capfd)
 

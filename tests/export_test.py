@@ -1,4 +1,4 @@
-"""The command line of the export as a user meets it: processes."""
+"""The command line of the export, run as processes."""
 
 import os
 import pathlib
@@ -13,7 +13,7 @@ import maml_tf
 from maml_tf.run import trained_run
 
 _ROOT = str(pathlib.Path(maml_tf.__file__).parents[1])
-# Several commands in one process, whose imports take longer than what they do.
+# Runs several commands in one process: imports take longer than the commands.
 _COMMANDS = """
 import ast
 import sys
@@ -50,7 +50,7 @@ def _process(arguments, stdin=None):
 
 
 def _variables(model_dir):
-  """The values that a model holds, by shape."""
+  """The values of a model's variables, by shape."""
   model = tf.saved_model.load(str(model_dir))
   return [v.numpy() for v in model.model_variables]
 
@@ -67,7 +67,7 @@ def test_training_leaves_a_model_that_adapts(root_dir):
   assert model.get_train_step().numpy() == 1
 
 
-def test_a_process_exports_what_adapts(root_dir, tmp_path):
+def test_a_process_exports_a_model_that_adapts(root_dir, tmp_path):
   out = tmp_path / 'deep' / 'model'
   flags = [f'--root_dir={root_dir}', f'--export_dir={out}']
   process = _process(['-m', 'maml_tf.export', *flags])
@@ -84,7 +84,7 @@ def test_a_process_exports_what_adapts(root_dir, tmp_path):
     np.testing.assert_array_equal(ours, theirs)
 
 
-def test_one_task_and_what_is_refused(root_dir, tmp_path):
+def test_exports_for_one_task_and_refusals(root_dir, tmp_path):
   agent = trained_run.load(root_dir).agent
   state = str(tmp_path / 'state.npz')
   adapted = [v.numpy() + 1 for v in agent.meta_parameters]
@@ -101,11 +101,11 @@ def test_one_task_and_what_is_refused(root_dir, tmp_path):
     ([run, out, '--deterministic'], 2, '--deterministic needs a --state'),
     ([f'--root_dir={tmp_path}', out], 2, 'holds no run'),
     ([run, out, '--state=nothing.npz'], 2, 'nothing.npz'),
-    ([run, out, f'--state={root_dir}/config.gin'], 2, 'is no .npz file'),
+    ([run, out, f'--state={root_dir}/config.gin'], 2, 'is not an .npz file'),
     (
       [run, f'--export_dir={tmp_path / "thesis"}'],
       2,
-      'exists and is no SavedModel',
+      'exists and is not a SavedModel',
     ),
     ([run, f'--export_dir={state}/model'], 2, 'state.npz'),
   )

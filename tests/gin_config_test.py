@@ -11,7 +11,7 @@ from maml_tf.run import config as run_config
 from maml_tf.run import experiment
 from tests import configs
 
-# What takes time is made small; the rest is the config's own.
+# Settings that cost time are small; the rest is the config's own.
 SMALL = (
   'train_eval.num_iterations = 1',
   'train_eval.num_tasks = 2',
@@ -26,7 +26,7 @@ SMALL = (
 )
 
 
-def test_what_ships():
+def test_shipped_configs():
   assert {*configs.EXPERIMENTS, *configs.ALGORITHMS} == set(
     run_config.shipped_configs()
   )

@@ -1,4 +1,4 @@
-"""Files of somebody else are read without unpickling anything."""
+"""Foreign files are read without unpickling anything."""
 
 import io
 import os
@@ -19,9 +19,9 @@ from maml_tf.run import loggers
 from maml_tf.run import trained_run
 from tests import point_agent
 
-# What pickles have looked up since `unpickled` was asked for. Python tells an
-# audit hook, whoever unpickles and however it was imported; without such a
-# look-up a pickle cannot run anything.
+# The names that pickles have looked up since the test asked for `unpickled`.
+# Python reports every look-up to an audit hook. Without a look-up a pickle
+# cannot run anything.
 _looked_up = []
 
 
@@ -60,7 +60,7 @@ def create_agent():
   return point_agent.create_agent()
 
 
-def test_a_pickle_is_heard_and_goes_off(tmp_path, unpickled):
+def test_the_check_detects_unpickling(tmp_path, unpickled):
   pickle.loads(pickle.dumps(_Bomb(tmp_path / 'heard')))
   assert unpickled and (tmp_path / 'heard').is_dir()
 
@@ -118,7 +118,7 @@ def test_parameters_that_are_pickles_are_refused(
 
 
 def _npz(header):
-  """An archive whose array says of itself what the header does."""
+  """Writes an archive whose array has the given header."""
   text = header.encode() + b'\n'
   file = io.BytesIO()
   with zipfile.ZipFile(file, 'w') as archive:
@@ -140,7 +140,7 @@ def _npz(header):
     '__import__("os").mkdir("exploded")',
   ],
 )
-def test_headers_are_not_believed(header, agent, tmp_path, monkeypatch):
+def test_headers_are_not_trusted(header, agent, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   pathlib.Path('state.npz').write_bytes(_npz(header))
   with pytest.raises(ValueError, match='no .npz file'):

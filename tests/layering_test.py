@@ -1,4 +1,4 @@
-"""The package's shape: its rooms, their imports, the size of modules."""
+"""The package's structure: its rooms, their imports, the size of modules."""
 
 import ast
 import pathlib
@@ -11,8 +11,8 @@ import maml_tf
 _PACKAGE = pathlib.Path(maml_tf.__file__).parent
 _ROOT = pathlib.Path(__file__).parents[1]
 
-# From above to below. A room may import the rooms above it, and its own modules
-# as long as the imports do not go in a circle.
+# From top to bottom. A room may import the rooms above it. Its own modules may
+# import each other if the imports are not circular.
 ROWS = (
   ('core',),
   ('environments',),
@@ -21,7 +21,7 @@ ROWS = (
   ('evaluation', 'serving'),
   ('run',),
   ('adaptation', 'video'),
-  # maml_tf/__init__.py, which hands on names of the rooms.
+  # maml_tf/__init__.py, which exports names of the rooms.
   ('',),
   ('train', 'evaluate', 'export', 'render'),
 )
@@ -92,7 +92,7 @@ def test_no_import_stands_inside_a_function(name):
       assert not hidden
 
 
-def test_imports_go_in_no_circle():
+def test_imports_are_not_circular():
   pending = {name: _imports(SOURCES[name], SOURCES) for name in SOURCES}
   while True:
     free = [name for name, imports in pending.items() if not imports]

@@ -1,4 +1,4 @@
-"""Meta-learning learns: one gradient step gets better at reaching goals."""
+"""Meta-training makes one gradient step better at reaching goals."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""A small agent that navigates points, and what it is made of."""
+"""A small agent that navigates points, and its parts."""
 
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
@@ -20,7 +20,7 @@ def create_network(environment):
 
 
 def create_agent(environment=None, optimizer_steps=2, **kwargs):
-  """An agent for an environment, always with the same initial parameters."""
+  """An agent for an environment, with fixed initial parameters."""
   tf.keras.utils.set_random_seed(0)
   environment = environment or point_navigation.PointNavigation()
   return maml_agent.MamlAgent(
@@ -36,7 +36,7 @@ def create_agent(environment=None, optimizer_steps=2, **kwargs):
 
 
 def different_parameters(agent, num_tasks, seed=0):
-  """Parameters [B, ...] near the meta-parameters, other ones for each task."""
+  """Parameters [B, ...] near the meta-parameters, different for each task."""
   generator = tf.random.Generator.from_seed(seed)
   return tuple(
     v + 0.5 * generator.normal([num_tasks, *v.shape])

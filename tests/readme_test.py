@@ -11,7 +11,7 @@ _ROOT = pathlib.Path(__file__).parent.parent
 
 
 def _run(arguments, directory):
-  """Runs Python in a folder; returns what it printed."""
+  """Runs Python in a folder; returns its output."""
   done = subprocess.run(
     [sys.executable, *arguments],
     cwd=directory,

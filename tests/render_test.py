@@ -1,4 +1,4 @@
-"""The video that a user gets, and what is said where there is none."""
+"""The command line of the video: its pictures and its errors."""
 
 import os
 import pathlib
@@ -107,7 +107,7 @@ def test_a_process_films_a_half_cheetah(cheetah, tmp_path):
   assert done.returncode == 0, done.stderr
   assert 'render: task -1: return' in done.stderr.splitlines()[0]
   assert len(done.stderr.splitlines()) == 2
-  # Neither MuJoCo nor OpenGL leaves a file.
+  # MuJoCo and OpenGL leave no files.
   assert [path.name for path in tmp_path.iterdir()] == ['a.gif']
   frames = _pictures(tmp_path / 'a.gif')
   assert frames.shape == (7, 240 + 64, 644, 3)
@@ -176,6 +176,6 @@ def test_bad_input_is_one_line(points, values, message, capfd):
   assert message in err
 
 
-def test_an_argument_that_is_no_flag(capfd):
+def test_an_argument_that_is_not_a_flag(capfd):
   assert _main('-1', root_dir='run') == 2
   assert capfd.readouterr().err == 'render: -1 is not a flag: see --help\n'

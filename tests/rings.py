@@ -84,7 +84,7 @@ def is_unit(path: pathlib.Path) -> bool:
 
 
 def position(path: pathlib.Path) -> int:
-  """Where a file stands in the order of a run."""
+  """The position of a file in the order of a run."""
   names = [_TESTS / name for name in _LONGEST]
   return names.index(path) if path in names else len(names)
 

@@ -1,6 +1,6 @@
-"""Runs pytest on what the command line names, as a program that Bazel starts.
+"""Runs pytest on the arguments of the command line, as Bazel needs it.
 
-Bazel runs a test as a program that stands in a copy of the tree.
+Bazel runs a test as a program inside a copy of the tree.
 """
 
 import sys
@@ -9,7 +9,7 @@ import pytest
 
 
 def main():
-  """Returns pytest's exit code, 0 where every test of a file is a slow one."""
+  """Returns pytest's exit code; 0 if a file contains only slow tests."""
   code = pytest.main(['-p', 'no:cacheprovider', *sys.argv[1:]])
   return 0 if code == pytest.ExitCode.NO_TESTS_COLLECTED else int(code)
 

@@ -1,4 +1,4 @@
-"""Trained runs that several files of tests read, each trained once."""
+"""Trained runs that several test files share; each is trained once."""
 
 import fcntl
 import os
@@ -22,7 +22,7 @@ TINY = (
 )
 NO_MODEL = 'train_eval.export_saved_model = False'
 
-# Stated here, so that a better point.gin does not move thresholds.
+# These settings are fixed here: a better point.gin must not move thresholds.
 LEARNED = (
   'import maml_tf.environments.point_navigation',
   'train_eval.environment_class = @PointNavigation',
@@ -48,11 +48,11 @@ _CONFIGS = {
 
 
 class SharedRun(NamedTuple):
-  """A run that tests read; one that changes it takes a copy.
+  """A run that tests read; a test that changes it must copy it.
 
   Attributes:
     root_dir: The run's folder.
-    returns: What `train_eval` returned, float64 [X + 1, B, E].
+    returns: The result of `train_eval`, float64 [X + 1, B, E].
   """
 
   root_dir: pathlib.Path
@@ -60,13 +60,13 @@ class SharedRun(NamedTuple):
 
 
 def train_once(tmp_path_factory, name) -> SharedRun:
-  """Trains a run, unless another worker of pytest-xdist has."""
+  """Trains a run unless another worker of pytest-xdist has done so."""
   folder = tmp_path_factory.getbasetemp()
   if 'PYTEST_XDIST_WORKER' in os.environ:
     folder = folder.parent
   root_dir = folder / f'shared-{name}'
   returns = folder / f'shared-{name}.npy'
-  # The one that comes second waits.
+  # The second worker waits.
   with open(folder / f'shared-{name}.lock', 'w', encoding='utf-8') as lock:
     fcntl.flock(lock, fcntl.LOCK_EX)
     if not returns.exists():

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: what it says, returns and leaves."""
+"""The command line of training: output, exit codes and files."""
 
 import os
 import pathlib
@@ -37,7 +37,7 @@ INTERRUPTED_LINES = (*LINES, '', 'Stopping, and saving. .+')
 
 @pytest.fixture(autouse=True)
 def somewhere_else(tmp_path, monkeypatch):
-  """Each test stands in an empty folder."""
+  """Runs each test in an empty folder."""
   monkeypatch.chdir(tmp_path)
 
 
@@ -55,7 +55,7 @@ def _main(
 
 
 def _one_line(capfd):
-  """What was printed, which must be one line of ours on stderr."""
+  """Returns the printed error, which must be one line on stderr."""
   out, err = capfd.readouterr()
   assert out == ''
   assert err.startswith('train: ')
@@ -84,7 +84,7 @@ def test_no_gin_file_at_all(capfd):
   assert not _files()
 
 
-def test_an_argument_that_is_no_flag(capfd):
+def test_an_argument_that_is_not_a_flag(capfd):
   assert _main(argv=['point.gin']) == 2
   assert 'point.gin is not a flag' in _one_line(capfd)
   assert not _files()
@@ -126,7 +126,7 @@ def test_an_argument_that_is_no_flag(capfd):
     ('create_actor_network.fc_layer_params = (-8,)', ''),
     ('InnerLoop.num_steps = 0', 'num_steps is 0'),
     ('GradientUpdate.num_steps = 0', 'num_steps is 0'),
-    # Impossible numbers; 1e999 is how gin says infinity.
+    # Impossible numbers; gin reads 1e999 as infinity.
     ('tf.keras.optimizers.Adam.learning_rate = -1e-3', 'learning_rate is -0.0'),
     ('tf.keras.optimizers.Adam.learning_rate = 0', 'learning_rate is 0.0'),
     ('tf.keras.optimizers.Adam.learning_rate = 1e999', 'learning_rate is inf'),
@@ -232,7 +232,7 @@ def _assert_ours(lines, patterns=LINES):
 
 
 def _environment():
-  """A user's environment variables: the package found, nothing made quiet."""
+  """A user's environment variables, with the package on the path."""
   root = str(pathlib.Path(maml_tf.__file__).parents[1])
   inherited = {
     name: value
@@ -272,7 +272,7 @@ def test_process_with_bad_input_prints_one_line_and_exits_with_2():
 
 def test_process_stopped_by_ctrl_c_goes_on_by_the_command_it_prints():
   bindings = [*TINY, 'train_eval.num_iterations = 100']
-  # A name that a shell would take apart.
+  # A shell would split this name.
   root_dir = "my run's"
   arguments = [f'--gin_bindings={binding}' for binding in bindings]
   command = shlex.join(

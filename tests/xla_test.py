@@ -1,4 +1,4 @@
-"""What XLA compiles, it compiles once for each shape: counted by its dumps."""
+"""XLA compiles each function once per shape, as its dumps show."""
 
 import pathlib
 
@@ -32,7 +32,7 @@ def _num_compilations(folder):
     pytest.param(('--gin_file=maml_trpo.gin',), marks=pytest.mark.slow),
   ],
 )
-def test_five_iterations_compile_what_one_does(flags, tmp_path):
+def test_five_iterations_compile_no_more_than_one(flags, tmp_path):
   dumps = tmp_path / 'dumps'
   file, *rest = COMPILED
   process = trained_process.start(
@@ -44,7 +44,7 @@ def test_five_iterations_compile_what_one_does(flags, tmp_path):
   trained_process.wait_for(process, 'iteration 1/')
   after_one = _num_compilations(dumps)
   trained_process.wait_for(process, 'iteration 5/')
-  # Acting, preparing and adapting; and the step, or what loops over tasks.
+  # Acting, preparing, adapting, and the step or the functions in it.
   assert _num_compilations(dumps) == after_one >= 4
   code, lines = trained_process.finish(process)
   assert code == 0, lines

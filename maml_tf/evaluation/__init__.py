@@ -1,4 +1,4 @@
-"""Returns on held-out tasks, their statistics and the report."""
+"""Evaluates on held-out tasks: returns, statistics and a report."""
 
 from maml_tf.evaluation.evaluator import Evaluation
 from maml_tf.evaluation.evaluator import Evaluator

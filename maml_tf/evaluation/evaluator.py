@@ -1,7 +1,7 @@
 """Returns on held-out tasks after 0, 1, ... adaptation steps.
 
-Held-out tasks come from the streams of iteration 0, on which nothing is
-trained: the same tasks, starts and noise at every evaluation with one seed.
+Held-out tasks come from the random streams of iteration 0, which training does
+not use. All evaluations with one seed use the same tasks, starts and noise.
 """
 
 from collections.abc import Callable
@@ -26,13 +26,13 @@ _SCHEDULES = ('constant', 'halve')
 
 
 class PolicyEvaluation(NamedTuple):
-  """How one policy did.
+  """The returns of one policy.
 
   Attributes:
-    name: 'trained', or a reference: 'initial' or 'random'.
+    name: 'trained', or the name of a reference: 'initial' or 'random'.
     returns: A float64 array [S + 1, B, E]: undiscounted episode returns after
       0, ..., S adaptation steps.
-    statistics: One `StepStatistics` for each of them.
+    statistics: One `StepStatistics` for each number of steps.
   """
 
   name: str
@@ -41,11 +41,11 @@ class PolicyEvaluation(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-  """How policies did on the same held-out tasks.
+  """The returns of several policies on the same held-out tasks.
 
   Attributes:
-    iteration: How many meta-iterations the trained policy has seen.
-    seed: Of the tasks, starts and actions.
+    iteration: The number of meta-iterations that the policy has trained for.
+    seed: The seed of the tasks, starts and actions.
     step_size_schedule: 'constant' or 'halve'.
     tasks: The tasks, a float64 array [B, ...].
     policies: The trained policy, then the references.
@@ -60,7 +60,10 @@ class Evaluation(NamedTuple):
 
 @gin.configurable(denylist=['agent', 'create_environment', 'seed'])
 class Evaluator:
-  """Adapts an agent as it is now to held-out tasks, and plays them."""
+  """Adapts an agent to held-out tasks and measures its returns.
+
+  Each evaluation uses the agent's parameters at that time.
+  """
 
   def __init__(
     self,
@@ -75,19 +78,19 @@ class Evaluator:
     """Creates an environment of its own and a collector.
 
     Args:
-      agent: What is evaluated.
+      agent: The agent to evaluate.
       create_environment: Makes the environment, given num_tasks and
         environments_per_task.
-      seed: The run's seed: its held-out tasks are disjoint from those that it
-        trains on.
+      seed: The run's seed. Its held-out tasks come from other random streams
+        than its training tasks.
       num_tasks: B, any number.
-      episodes_per_task: E, for each step.
+      episodes_per_task: E, the number of episodes per task and step.
       num_adaptation_steps: S, which may exceed the X of training. None: X.
       step_size_schedule: 'constant': the inner loop's own step sizes. 'halve':
         half of its step size after the first step, as in the MAML paper.
 
     Raises:
-      ValueError: An argument is impossible.
+      ValueError: An argument is out of range or of the wrong type.
     """
     checks.integer('num_tasks', num_tasks, 1)
     checks.integer('episodes_per_task', episodes_per_task, 1)
@@ -115,15 +118,14 @@ class Evaluator:
     initial_parameters: Sequence[types.Array] | None = None,
     log: Callable[[str], None] = lambda line: None,
   ) -> Evaluation:
-    """Plays all tasks; nothing of the agent changes.
+    """Plays all tasks, without changing the agent.
 
     Args:
       initial_parameters: The networks' parameters before training, without a
-        leading B. Given them, there are two references: these parameters,
-        adapted the same way, and random actions. The former see observations
-        normalised as the trained ones do, and learned step sizes are theirs
-        too. None: no references.
-      log: Receives a line after each adaptation step's episodes.
+        leading B. They add two references: these parameters, adapted the same
+        way, and random actions. The former use the trained agent's normaliser
+        and learned step sizes. None: no references.
+      log: Receives a line after the episodes of each adaptation step.
 
     Returns:
       An `Evaluation`.
@@ -170,7 +172,7 @@ class Evaluator:
 
 
 def _later_step_size(agent, schedule):
-  """The step size after the first step; None: the inner loop's own."""
+  """Returns the step size after the first step; None: the inner loop's own."""
   if schedule not in _SCHEDULES:
     raise ValueError(
       f'step_size_schedule is {schedule!r}: give ' + ' or '.join(_SCHEDULES)

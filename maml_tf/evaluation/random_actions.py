@@ -16,11 +16,11 @@ from maml_tf.environments import task_environment
 def play(
   environment: task_environment.TaskEnvironment, seed: int, iteration: int
 ) -> np.ndarray:
-  """Plays one episode in every environment, with the tasks that are set.
+  """Plays one episode in every environment with its current tasks.
 
-  Actions are uniform within the bounds of the action spec, and standard normal
-  where it has none. The episodes have the same starts as the collector's first
-  stage of the same seed and iteration.
+  Actions are uniform within the bounds of the action spec. Actions without
+  bounds are standard normal. The episodes have the same starts as the
+  collector's first stage of the same seed and iteration.
 
   Args:
     environment: B tasks with E environments each.

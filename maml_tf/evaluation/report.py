@@ -1,4 +1,4 @@
-"""What an evaluation found, as a table, JSON, CSV and a picture."""
+"""The report of an evaluation: a table, JSON, CSV and a plot."""
 
 import csv
 import json
@@ -30,7 +30,7 @@ _LINE_STYLES = {'trained': '-', 'initial': '--', 'random': ':'}
 
 
 def table(result: evaluation.Evaluation) -> str:
-  """Returns lines for the terminal, one for each policy and step."""
+  """Returns a table for the terminal, one line per policy and step."""
   _, num_tasks, num_episodes = result.policies[0].returns.shape
   title = (
     f'Return on {_count(num_tasks, "held-out task")},'
@@ -68,7 +68,7 @@ def write(result: evaluation.Evaluation, directory: str) -> None:
 
   Args:
     result: The evaluation.
-    directory: A folder that exists.
+    directory: An existing folder.
 
   Raises:
     OSError: A file cannot be written.
@@ -87,7 +87,7 @@ def _count(number, noun):
 
 
 def _decimals(result):
-  """As many decimals as show four digits of the largest return."""
+  """Returns the number of decimals that shows four digits of all returns."""
   means = np.concatenate([p.returns.mean(axis=(1, 2)) for p in result.policies])
   largest = np.max(np.abs(means), initial=0, where=np.isfinite(means))
   digits = math.floor(math.log10(largest)) + 1 if largest else 1
@@ -124,7 +124,7 @@ def _write_json(result, path):
 
 
 def _plain(statistics):
-  """The statistics by name, in what JSON knows: no NaN."""
+  """Returns the statistics by name, with None for NaN, which JSON lacks."""
   return {
     name: value if math.isfinite(value) else None
     for name, value in statistics._asdict().items()
@@ -169,7 +169,7 @@ def _write_plot(result, path):
 
 
 def _draw_tasks(axes, task_returns):
-  """A thin line for each task; [S + 1, B]."""
+  """Draws a thin line for each task from mean returns [S + 1, B]."""
   num_tasks = task_returns.shape[1]
   lines = axes.plot(
     task_returns,

@@ -1,8 +1,7 @@
 """Statistics of returns over tasks, with bootstrap confidence intervals.
 
-As "Deep RL at the Edge of the Statistical Precipice" (arXiv:2108.13264)
-recommends: interquartile means beside means, and percentile bootstrap
-intervals.
+The interquartile means and percentile bootstrap intervals follow "Deep RL at
+the Edge of the Statistical Precipice" (arXiv:2108.13264).
 """
 
 from typing import NamedTuple
@@ -12,28 +11,29 @@ import scipy.stats
 
 CONFIDENCE_LEVEL = 0.95
 
-# Always the same resamples: the same returns have the same intervals.
+# With a fixed seed, equal returns have equal intervals.
 _SEED = 0
 _NUM_RESAMPLES = 9999
-# How many are held in memory at once.
+# The number of resamples in memory at once.
 _BATCH = 500
 
 
 class StepStatistics(NamedTuple):
-  """Of the tasks' mean returns after some adaptation steps, over tasks.
+  """Statistics over tasks of their mean returns after some adaptation steps.
 
-  Where a return is not finite the means are NaN; where they are, and for a
-  single task, the intervals' ends are.
+  If any return is not finite, means and intervals are NaN. With one task, the
+  intervals are NaN.
 
   Attributes:
-    mean: Their mean.
-    mean_low: The lower end of its confidence interval, over the draw of tasks.
-    mean_high: The upper end.
-    iqm: Their interquartile mean: of the middle half of the tasks.
-    iqm_low: The lower end of its confidence interval.
-    iqm_high: The upper end.
+    mean: The mean over tasks.
+    mean_low: The lower end of the mean's confidence interval, which describes
+      the draw of tasks.
+    mean_high: The upper end of that interval.
+    iqm: The interquartile mean: the mean of the middle half of the tasks.
+    iqm_low: The lower end of the interquartile mean's confidence interval.
+    iqm_high: The upper end of that interval.
     adaptation_delta: `mean` minus the mean before adaptation.
-    worse: The share of tasks that have less than before adaptation.
+    worse: The share of tasks whose return is lower than before adaptation.
   """
 
   mean: float
@@ -47,7 +47,7 @@ class StepStatistics(NamedTuple):
 
 
 def over_tasks(returns: np.ndarray) -> tuple[StepStatistics, ...]:
-  """Describes returns after 0, ..., S adaptation steps.
+  """Computes statistics of returns after 0, ..., S adaptation steps.
 
   Args:
     returns: An array [S + 1, B, E] of episode returns.
@@ -62,7 +62,7 @@ def over_tasks(returns: np.ndarray) -> tuple[StepStatistics, ...]:
       *_with_interval(after, np.mean),
       *_with_interval(after, _interquartile_mean),
       adaptation_delta=float(np.mean(after) - np.mean(before)),
-      # What is no number any more is worse too.
+      # A return that has become NaN counts as worse.
       worse=float(np.mean(~(after >= before) & ~np.isnan(before))),
     )
     for after in task_returns
@@ -74,8 +74,8 @@ def _interquartile_mean(values, axis=-1):
 
 
 def _with_interval(values, statistic):
-  """A statistic of values [B], and the ends of its interval."""
-  # Sorting would take NaN for the best.
+  """Returns a statistic of values [B] and the ends of its interval."""
+  # Sorting would put NaN at the top.
   if not np.isfinite(values).all():
     return np.nan, np.nan, np.nan
   if len(values) == 1:

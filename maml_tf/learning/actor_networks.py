@@ -25,24 +25,25 @@ def create_actor_network(
 ) -> actor_distribution_network.ActorDistributionNetwork:
   """Creates an `ActorDistributionNetwork` with tanh layers.
 
-  Continuous actions: a diagonal Gaussian whose mean is a linear output (not
-  squashed to the action spec) and whose log standard deviation is one trainable
-  vector, the same in every state. Both are in units of half the action's range,
-  the mean from its middle, so that one inner step size suits small and large
-  actions alike. Discrete actions: a Categorical.
+  The distribution of continuous actions is a diagonal Gaussian. Its mean is a
+  linear output, which is not squashed to the action spec. Its log standard
+  deviation is one trainable vector, the same in every state. Both are in units
+  of half the action's range, and the mean is relative to the middle of the
+  range: one inner step size then suits small and large actions alike. The
+  distribution of discrete actions is a Categorical.
 
   Args:
     observation_spec: A nest of `TensorSpec`.
     action_spec: A nest of `BoundedTensorSpec`.
-    fc_layer_params: Units of the layers.
-    initial_stddev: The standard deviation at the beginning, in units of half
-      the action's range.
-    min_stddev: A floor: adaptation changes the standard deviation too, and must
-      not collapse it.
-    context_size: How many numbers of a learned context vector are appended to
-      the observation, which must be a single vector then. CAVIA
-      (arXiv:1810.03642) adapts them alone: InnerLoop.adapts =
-      @names_match(), names_match.pattern = 'context'.
+    fc_layer_params: The number of units of each layer.
+    initial_stddev: The initial standard deviation, in units of half the
+      action's range.
+    min_stddev: The smallest standard deviation, in the same units. Adaptation
+      changes the standard deviation too and must not collapse it.
+    context_size: The size of a learned context vector, which the network
+      appends to the observation. The observation must then be a single vector.
+      CAVIA (arXiv:1810.03642) adapts the context vector alone:
+      InnerLoop.adapts = @names_match(), names_match.pattern = 'context'.
 
   Returns:
     The network.
@@ -82,10 +83,10 @@ def create_actor_network(
 
 
 def layer_units(fc_layer_params: Sequence[int]) -> tuple[int, ...]:
-  """Returns the units of layers, if they are numbers of units.
+  """Checks the numbers of units of layers and returns them as a tuple.
 
   Raises:
-    ValueError: They are not.
+    ValueError: They are not positive integers.
   """
   is_sequence = isinstance(fc_layer_params, Sequence | np.ndarray)
   if not is_sequence or isinstance(fc_layer_params, str):
@@ -100,10 +101,10 @@ def layer_units(fc_layer_params: Sequence[int]) -> tuple[int, ...]:
 
 
 class ContextVector(tf.keras.layers.Layer):
-  """Appends a learned vector, zeros at the beginning, to its input."""
+  """Appends a learned vector, which is initially zero, to its input."""
 
   def __init__(self, size: int, **kwargs):
-    """Sets how many numbers it has."""
+    """Stores the size of the vector."""
     super().__init__(**kwargs)
     self._size = size
 
@@ -122,10 +123,13 @@ class ContextVector(tf.keras.layers.Layer):
 def _middle_and_half_range(
   spec: tensor_spec.BoundedTensorSpec,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Each action dimension's middle and half range; 0 and 1 without bounds."""
+  """Returns the middle and half range of each action dimension.
+
+  They are 0 and 1 where the action has no bounds.
+  """
   dtype = spec.dtype.as_numpy_dtype
   half = np.asarray(spec.maximum / 2 - spec.minimum / 2, dtype)
-  # An action without bounds has the limits of its dtype.
+  # The bounds of an unbounded action are the limits of its dtype.
   bounded = half < np.finfo(dtype).max / 4
   middle = np.where(bounded, spec.minimum, 0) + np.where(bounded, half, 0)
   return middle.astype(dtype), np.where(bounded, half, 1).astype(dtype)

@@ -1,7 +1,7 @@
 """Advantages: returns, GAE and standardisation, task by task.
 
-All functions work on frames [B, T] that hold episodes end to end, and never
-look across a boundary. Generalised advantage estimation: arXiv:1506.02438.
+All functions work on frames [B, T], which hold episodes end to end. Nothing
+crosses a boundary. Generalised advantage estimation: arXiv:1506.02438.
 """
 
 from typing import NamedTuple
@@ -26,20 +26,20 @@ def generalized_advantages(
 ) -> types.Tensor:
   """Computes A_t = delta_t + gamma * lambda * A_{t+1} within each episode.
 
-  delta_t = r_t + d_t * V(o_{t+1}) - V(o_t). A terminated episode has d_t = 0 at
-  its end; a truncated one has not, and bootstraps from the value of the LAST
-  frame, which holds its final observation.
+  delta_t = r_t + d_t * V(o_{t+1}) - V(o_t). At the end of a terminated episode
+  d_t = 0. A truncated episode bootstraps from the value of its LAST frame,
+  which holds the final observation.
 
   Args:
     rewards: A tensor [B, T]: the reward that follows the frame's action.
-    discounts: A tensor [B, T]: gamma, times 0 where the episode terminates.
+    discounts: A tensor [B, T]: gamma; 0 where the episode terminates.
     next_step_type: An int32 tensor [B, T].
-    values: A tensor [B, T]: V of every frame, LAST frames included.
+    values: A tensor [B, T]: V of every frame, including LAST frames.
     mask: A tensor [B, T]: 1 on transitions, 0 on boundaries.
     gae_lambda: lambda in [0, 1].
 
   Returns:
-    Advantages [B, T], 0 on boundaries.
+    The advantages, a tensor [B, T] in units of the return; 0 on boundaries.
   """
   next_values = tf.concat([values[:, 1:], tf.zeros_like(values[:, :1])], 1)
   deltas = (rewards + discounts * next_values - values) * mask
@@ -53,7 +53,17 @@ def discounted_returns(
   next_step_type: types.Tensor,
   mask: types.Tensor,
 ) -> types.Tensor:
-  """Computes sum_k gamma^k r_{t+k} to the episode's end, [B, T]."""
+  """Computes R_t = sum_k gamma^k r_{t+k} to the end of the episode.
+
+  Args:
+    rewards: A tensor [B, T]: the reward that follows the frame's action.
+    discounts: A tensor [B, T]: gamma; 0 where the episode terminates.
+    next_step_type: An int32 tensor [B, T].
+    mask: A tensor [B, T]: 1 on transitions, 0 on boundaries.
+
+  Returns:
+    The returns, a tensor [B, T]; 0 on boundaries.
+  """
   return _discounted_sums(
     rewards * mask, _within_episode(discounts, next_step_type, mask)
   )
@@ -64,10 +74,10 @@ def standardize(values: types.Tensor, mask: types.Tensor) -> types.Tensor:
 
   Args:
     values: A tensor [B, T].
-    mask: A tensor [B, T]: 1 where valid.
+    mask: A tensor [B, T]: 1 on valid frames, 0 elsewhere.
 
   Returns:
-    A tensor [B, T], 0 where not valid.
+    The standardised values, a tensor [B, T]; 0 on frames that are not valid.
   """
   count = tf.maximum(tf.reduce_sum(mask, 1, keepdims=True), 1.0)
   mean = tf.reduce_sum(values * mask, 1, keepdims=True) / count
@@ -77,11 +87,11 @@ def standardize(values: types.Tensor, mask: types.Tensor) -> types.Tensor:
 
 
 class Estimate(NamedTuple):
-  """What `estimate` says of a stage.
+  """The result of `estimate`, for one stage.
 
   Attributes:
     advantage: A tensor [B, T], standardised per task.
-    value: A tensor [B, T]: the baseline's.
+    value: A tensor [B, T]: the baseline's prediction, in units of the return.
     value_target: A tensor [B, T]: value plus advantage before standardisation.
     episode_return: A tensor [B]: mean undiscounted return of the episodes.
     baseline_error: A tensor [B]: the baseline's mean squared error.
@@ -104,15 +114,16 @@ def estimate(
 
   Args:
     experience: A `Trajectory`, leaves [B, T, ...].
-    baseline: Fitted to each task's returns.
-    discount: gamma.
-    gae_lambda: lambda.
+    baseline: Predicts the returns; it is fitted to each task separately.
+    discount: gamma in [0, 1].
+    gae_lambda: lambda in [0, 1].
 
   Returns:
     An `Estimate`.
   """
   mask = meta_batch.valid_mask(experience, experience.reward.dtype)
-  # A boundary's reward is no one's, and may be NaN, which no product masks.
+  # Rewards on boundaries are undefined and may be NaN. 0 * NaN is NaN: select
+  # instead of multiplying.
   rewards = tf.where(mask > 0, experience.reward, tf.zeros_like(mask))
   discounts = discount * experience.discount
   returns = discounted_returns(
@@ -140,7 +151,14 @@ def _ratio_of_sums(numerator, denominator):
 
 
 def episode_position(step_type: types.Tensor) -> types.Tensor:
-  """Returns the steps since the last FIRST frame, an int32 tensor [B, T]."""
+  """Counts the steps since the last FIRST frame.
+
+  Args:
+    step_type: An int32 tensor [B, T].
+
+  Returns:
+    An int32 tensor [B, T]; 0 on FIRST frames.
+  """
   index = tf.broadcast_to(tf.range(tf.shape(step_type)[1]), tf.shape(step_type))
   starts = tf.where(tf.equal(step_type, ts.StepType.FIRST), index, 0)
   starts = scans.scan(tf.maximum, starts)
@@ -148,7 +166,7 @@ def episode_position(step_type: types.Tensor) -> types.Tensor:
 
 
 def _within_episode(discounts, next_step_type, mask):
-  """Discounts that are 0 where the next frame is another episode's."""
+  """Sets discounts to 0 where the next frame belongs to another episode."""
   continues = tf.not_equal(next_step_type, ts.StepType.LAST)
   return discounts * tf.cast(continues, discounts.dtype) * mask
 

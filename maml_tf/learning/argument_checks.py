@@ -1,4 +1,4 @@
-"""Checks of an agent's arguments: one line that says what to give."""
+"""Checks of an agent's arguments; each error is one line with the remedy."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from maml_tf.core import meta_batch
 
 
 def check_numbers(discount, gae_lambda, task_chunk_size) -> None:
-  """Raises ValueError where a number is out of range."""
+  """Raises ValueError if a number is out of range."""
   checks.number('discount', discount, minimum=0, maximum=1)
   checks.number('gae_lambda', gae_lambda, minimum=0, maximum=1)
   if task_chunk_size is not None:
@@ -20,7 +20,7 @@ def check_numbers(discount, gae_lambda, task_chunk_size) -> None:
 
 
 def check_networks(actor_network, value_network) -> None:
-  """Raises ValueError unless both are TF-Agents networks without a state.
+  """Raises ValueError unless both are TF-Agents networks and not recurrent.
 
   The value network may be None.
   """
@@ -40,9 +40,9 @@ def check_networks(actor_network, value_network) -> None:
 
 
 def check_parts(inner_loop, meta_update, meta_objective_class) -> None:
-  """Raises ValueError where a part of `MamlAgent` is something else.
+  """Raises ValueError if a part of `MamlAgent` has the wrong type.
 
-  The first two may be None.
+  `inner_loop` and `meta_update` may be None.
   """
   checks.function(
     'meta_objective_class', meta_objective_class, 'ProximalObjective'
@@ -55,7 +55,7 @@ def check_parts(inner_loop, meta_update, meta_objective_class) -> None:
 
 
 def check_values(value_network, value_loss, baseline) -> None:
-  """Raises ValueError where the parts that predict returns exclude each other.
+  """Raises ValueError if the parts that predict returns do not fit together.
 
   Each may be None.
   """
@@ -71,7 +71,7 @@ def check_values(value_network, value_loss, baseline) -> None:
 
 
 def check_weights(weights: types.Tensor | None) -> None:
-  """Raises ValueError if tasks are to be weighted."""
+  """Raises ValueError if weights of tasks are given."""
   if weights is not None:
     raise ValueError('weights are not supported: every task counts alike.')
 
@@ -82,11 +82,11 @@ def check_stages(
   """Raises ValueError unless there are X + 1 stages."""
   expected = num_adaptation_steps + 1
   if not isinstance(stages, Sequence):
-    raise ValueError(f'stages are not a sequence: give {expected} Trajectorys')
+    raise ValueError(f'stages are not a sequence: give {expected} Trajectories')
   if len(stages) != expected:
     raise ValueError(
-      f'{len(stages)} stages were given: give {expected}, what was collected'
-      ' after each number of adaptation steps, from 0 on'
+      f'{len(stages)} stages were given: give {expected}, collected after 0'
+      f' to {num_adaptation_steps} adaptation steps'
     )
 
 
@@ -95,15 +95,15 @@ def check_meta_batch(
   num_adaptation_steps: int,
   frame_spec: trajectory.Trajectory,
 ) -> None:
-  """Makes sure that an agent can learn from a meta-batch.
+  """Checks that an agent can learn from a meta-batch.
 
   Args:
     batch: A `MetaBatch`, leaves [B, T, ...]; T may differ between stages.
     num_adaptation_steps: X.
-    frame_spec: A `Trajectory` of specs of one frame.
+    frame_spec: A `Trajectory` of specs: those of one frame.
 
   Raises:
-    ValueError: It has another structure, shape or type.
+    ValueError: Its structure, a shape or a type is wrong.
   """
   if not isinstance(batch, meta_batch.MetaBatch):
     raise ValueError(

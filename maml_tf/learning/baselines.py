@@ -1,4 +1,4 @@
-"""Baselines, which predict the return, and the loss of a value network."""
+"""Baselines, which predict returns, and the loss of a value network."""
 
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from maml_tf.learning import surrogates
 
 
 class Baseline(Protocol):
-  """Predicts the return from a frame on."""
+  """Predicts the discounted return that follows each frame."""
 
   def fit_predict(
     self,
@@ -21,16 +21,16 @@ class Baseline(Protocol):
     returns: types.Tensor,
     mask: types.Tensor,
   ) -> types.Tensor:
-    """Fits the returns of each task's valid frames and predicts every frame's.
+    """Fits each task's returns on its valid frames, then predicts all frames.
 
     Args:
       observation: A nest of tensors [B, T, ...].
-      position: A tensor [B, T]: steps since the episode's beginning.
-      returns: A tensor [B, T]: discounted return from the frame on.
-      mask: A tensor [B, T]: 1 where the frame is valid.
+      position: An int32 tensor [B, T]: steps since the start of the episode.
+      returns: A tensor [B, T]: the discounted return that follows the frame.
+      mask: A tensor [B, T]: 1 on valid frames, 0 elsewhere.
 
     Returns:
-      Values, [B, T].
+      The predicted returns, a tensor [B, T].
     """
 
 
@@ -38,18 +38,22 @@ class Baseline(Protocol):
 class LinearFeatureBaseline:
   """Ridge regression on clipped observations, their squares and powers of time.
 
-  The features of rllab, MAML and ProMP: o, o^2, t/100, (t/100)^2, (t/100)^3, 1
-  with o the observation clipped to [-10, 10], refitted for every task and
-  stage. It solves in float64, where the relative ridge keeps the normal
-  equations positive definite for all finite data.
+  The features are those of rllab, MAML and ProMP: o, o^2, t/100, (t/100)^2,
+  (t/100)^3, 1, where o is the observation clipped to [-10, 10]. The regression
+  is fitted anew for every task and stage. It is solved in float64: there the
+  relative ridge keeps the normal equations positive definite for all finite
+  data.
   """
 
   def __init__(self, ridge: float = 1e-5, clip: float = 10.0):
-    """Sets the regression.
+    """Stores the settings.
 
     Args:
       ridge: Regularisation, relative to the mean square of the features.
       clip: Observations are clipped to [-clip, clip].
+
+    Raises:
+      ValueError: A number is not positive.
     """
     self._ridge = checks.number('ridge', ridge, above=0)
     self._clip = checks.number('clip', clip, above=0)
@@ -88,17 +92,17 @@ class LinearFeatureBaseline:
 
 @gin.configurable
 class NoBaseline:
-  """Predicts zero: advantages are returns."""
+  """Predicts zero: the advantages are the returns."""
 
   def fit_predict(self, observation, position, returns, mask):
     return tf.zeros_like(returns)
 
 
 class GivenValues:
-  """Predicts values that a value network gave."""
+  """Predicts the given values, which a value network has computed."""
 
   def __init__(self, values: types.Tensor):
-    """Takes the values, [B, T]."""
+    """Stores the values, a tensor [B, T]."""
     self._values = values
 
   def fit_predict(self, observation, position, returns, mask):
@@ -109,15 +113,15 @@ class GivenValues:
 class ValueLoss:
   """Coefficient * mean of max((V - R)^2, (V_0 + clip(V - V_0, -c, c) - R)^2).
 
-  RLlib's and PPO's value loss, R being the value target and V_0 the value that
-  the advantages were computed with.
+  This is the value loss of RLlib and PPO. R is the value target, and V_0 is the
+  value that the advantages were computed from.
   """
 
   def __init__(self, coefficient: float = 0.5, clip: float = 10.0):
-    """Sets the loss.
+    """Stores the settings.
 
     Args:
-      coefficient: Its weight.
+      coefficient: The weight of the loss.
       clip: c, in units of the return.
 
     Raises:
@@ -132,11 +136,11 @@ class ValueLoss:
     """Computes the loss of one task's stage.
 
     Args:
-      value: A tensor [T]: V, differentiable.
+      value: A differentiable tensor [T]: V, in units of the return.
       stage: A `Stage`, leaves [T, ...].
 
     Returns:
-      A scalar.
+      The loss, a scalar.
     """
     change = tf.clip_by_value(value - stage.value, -self._clip, self._clip)
     square = (value - stage.value_target) ** 2

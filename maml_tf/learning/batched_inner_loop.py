@@ -1,4 +1,4 @@
-"""One adaptation step of every task: the inner loop lifted over the tasks."""
+"""One adaptation step for each of B tasks: the inner loop, vectorised."""
 
 import tensorflow as tf
 from tf_agents.typing import types
@@ -10,7 +10,7 @@ from maml_tf.learning import task_map
 
 
 class BatchedInnerLoop:
-  """Adapts the parameters of B tasks on a prepared stage of each."""
+  """Adapts the parameters of B tasks, each on a prepared stage of its own."""
 
   def __init__(
     self,
@@ -18,7 +18,7 @@ class BatchedInnerLoop:
     chunk_size: int | None,
     jit_compile: bool,
   ):
-    """Takes the parts.
+    """Stores the parts.
 
     Args:
       task: The functions of one task.
@@ -40,16 +40,18 @@ class BatchedInnerLoop:
 
     Args:
       stage: A `Stage`, leaves [B, T, ...].
-      policy_state: The parameters that acted in it, leaves [B, ...].
-      step: The number of the step, from 0; or an integer tensor [B].
-      step_size: A scalar instead of the inner loop's own step sizes.
+      policy_state: The parameters that collected it, leaves [B, ...].
+      step: The index of the step, from 0. It is an integer, the same for all
+        tasks, or an integer tensor [B].
+      step_size: A scalar that replaces the inner loop's step sizes. None: no
+        replacement.
 
     Returns:
       The new policy state, leaves [B, ...].
     """
     inner_loop = self._task.inner_loop
     step_sizes = tuple(tf.identity(v) for v in inner_loop.variables_tuple)
-    # Only learned step sizes differ from step to step.
+    # Only learned step sizes depend on the step.
     if not step_sizes:
       step = 0
     elif isinstance(step, int):

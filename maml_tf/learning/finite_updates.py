@@ -1,4 +1,4 @@
-"""An update is taken only if every number that it made is finite."""
+"""Undoes an update unless every number that it computed is finite."""
 
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -10,7 +10,14 @@ from maml_tf.core import finite_checks
 
 
 def finite_tasks(per_task: types.NestedTensor) -> types.Tensor:
-  """Returns 1 for tasks of a nest [B, ...] that are finite, else 0; [B]."""
+  """Finds the tasks whose numbers are all finite.
+
+  Args:
+    per_task: A nest of tensors [B, ...].
+
+  Returns:
+    A float32 tensor [B]: 1 for finite tasks, else 0.
+  """
   leaves = [
     tf.reduce_all(tf.math.is_finite(t), axis=list(range(1, t.shape.rank)))
     for t in tf.nest.flatten(per_task)
@@ -19,7 +26,7 @@ def finite_tasks(per_task: types.NestedTensor) -> types.Tensor:
 
 
 def in_all(parts: Iterable[types.Tensor]) -> types.Tensor:
-  """Returns which tasks are finite in all of several tensors [B]."""
+  """Combines tensors [B] of 0 and 1: a task is finite if it is so in all."""
   return tf.reduce_min(tf.stack(list(parts)), axis=0)
 
 
@@ -29,32 +36,33 @@ def restore_unless_finite(
   tasks: types.Tensor,
   reported: types.NestedTensor,
 ) -> types.Tensor:
-  """Takes an update back if a number of it is not finite.
+  """Undoes an update if any of its numbers is not finite.
 
   Args:
-    variables: Everything that the update has changed.
-    before: Their values before it.
-    tasks: A tensor [B], over all replicas: 1 for finite tasks, else 0.
-    reported: A nest of tensors: what the update reports.
+    variables: All variables that the update has changed.
+    before: Their values before the update.
+    tasks: A tensor [B] of all replicas' tasks: 1 for finite tasks, else 0.
+    reported: A nest of tensors: the numbers that the update reports.
 
   Returns:
-    1 if the update is taken, 0 if the variables are as before.
+    A scalar: 1 if the update stays, 0 if the variables have their old values.
   """
   is_taken = tf.reduce_min(tasks) > 0
   for value in (*variables, *tf.nest.flatten(reported)):
     if value.dtype.is_floating:
       is_taken &= tf.reduce_all(tf.math.is_finite(value))
   for variable, old in zip(variables, before):
-    # No branch: replicas cannot assign inside one.
+    # Select without a branch: replicas cannot assign variables inside one.
     variable.assign(tf.where(is_taken, variable, old))
   return tf.cast(is_taken, tf.float32)
 
 
 def check_policy_state(policy_state: Sequence[types.Tensor]) -> None:
-  """Makes sure that adapted parameters, leaves [B, ...], are finite.
+  """Checks that adapted parameters, leaves [B, ...], are finite.
 
   Raises:
-    finite_checks.NonFiniteError: They are not; it names the first task.
+    finite_checks.NonFiniteError: They are not. The error names the first task
+      concerned.
   """
   finding = finite_checks.find(
     {'adapted parameters': [p.numpy() for p in policy_state]}

@@ -1,8 +1,8 @@
 """The inner loop: a few policy-gradient steps on one task's episodes.
 
-It is written for one task, without a batch axis; `task_map` lifts it over all
-tasks. The collector, evaluation, the exported model and the meta-gradient call
-the same function. Paper: MAML, arXiv:1703.03400.
+It is written for one task, without a batch axis; `task_map` vectorises it over
+all tasks. The collector, evaluation, the exported model and the meta-gradient
+call the same function. Paper: MAML, arXiv:1703.03400.
 """
 
 from collections.abc import Callable
@@ -25,12 +25,12 @@ Surrogate = Callable[[types.Tensor, meta_batch.Stage], types.Tensor]
 
 
 class Theta(NamedTuple):
-  """The meta-parameters: what is meta-learned.
+  """The meta-parameters.
 
   Attributes:
-    parameters: The networks' parameters before adaptation.
-    step_sizes: What the inner loop learns of its step sizes; empty if they are
-      fixed.
+    parameters: The networks' parameters before adaptation, phi_0.
+    step_sizes: The learned numbers from which `StepSizes.at` computes the step
+      sizes; empty if the step sizes are fixed.
   """
 
   parameters: Parameters
@@ -38,13 +38,15 @@ class Theta(NamedTuple):
 
 
 class EvaluatedStage(NamedTuple):
-  """One task's stage and what the networks make of it.
+  """One task's stage and the outputs of the networks on its frames.
 
   Attributes:
     stage: A `Stage`, leaves [T, ...].
-    behaviour: The distributions that the actions were drawn from, [T].
-    distribution: The distributions under some parameters, [T].
-    value_loss: A scalar; 0 without a value network.
+    behaviour: The distributions that the actions were drawn from, a nest of
+      distributions with batch shape [T].
+    distribution: The policy's distributions under the parameters of the
+      evaluation, like `behaviour`.
+    value_loss: A scalar: the loss of the value network; 0 if there is none.
   """
 
   stage: meta_batch.Stage
@@ -57,13 +59,14 @@ EvaluateFn = Callable[[Parameters, meta_batch.Stage], EvaluatedStage]
 
 
 class InnerLoopResult(NamedTuple):
-  """The path of the inner loop.
+  """The result of the inner loop, and its intermediate values.
 
   Attributes:
-    parameters: phi, the parameters after all steps.
-    evaluated: For each step an `EvaluatedStage`: its stage under the parameters
-      before the step, which the inner KL compares with the behaviour.
-    losses: For each step a scalar: the inner loss before the step.
+    parameters: phi, the parameters after all steps, without a batch axis.
+    evaluated: One `EvaluatedStage` for each step: the step's stage under the
+      parameters before the step. The inner KL compares these distributions with
+      the behaviour.
+    losses: One scalar for each step: the inner loss before the step.
   """
 
   parameters: Parameters
@@ -73,10 +76,14 @@ class InnerLoopResult(NamedTuple):
 
 @gin.configurable
 def names_match(pattern: str) -> Callable[[tf.Variable], bool]:
-  """Returns a filter of variables: their names match a regular expression.
+  """Returns a filter that selects variables by a regular expression.
 
   Args:
-    pattern: Such as 'ProjectionNetwork', the head of TF-Agents' networks.
+    pattern: The expression, which is searched for in the variable's name. For
+      example, 'ProjectionNetwork' selects the head of TF-Agents' networks.
+
+  Returns:
+    A function of a variable: whether its name matches.
 
   Raises:
     ValueError: The pattern is not a regular expression.
@@ -97,8 +104,8 @@ class InnerLoop(tf.Module):
     phi_{s+1} = phi_s - step size * grad loss(phi_s; stage s)
     loss = -surrogate - entropy coefficient * entropy + value loss
 
-  It is differentiable in phi_0 and in the step sizes: inside an outer
-  `tf.GradientTape` the steps' own derivatives are part of the gradient.
+  The result is differentiable with respect to phi_0 and the step sizes: an
+  outer `tf.GradientTape` differentiates through the steps.
   """
 
   def __init__(
@@ -112,23 +119,24 @@ class InnerLoop(tf.Module):
     entropy_coefficient: float = 0.0,
     name: str | None = None,
   ):
-    """Sets the steps.
+    """Stores the settings.
 
     Args:
-      num_steps: X.
+      num_steps: X, the number of adaptation steps.
       step_size: A number, or `StepSizes` that are learned.
-      surrogate: What a step ascends, see `surrogates`.
-      adapts: A filter of the variables that adapt: the head alone is ANIL
-        (1909.09157), a context vector alone CAVIA (1810.03642). None: all.
+      surrogate: The function that a step increases, see `surrogates`.
+      adapts: A filter that selects the variables to adapt. The head alone gives
+        ANIL (arXiv:1909.09157), a context vector alone CAVIA
+        (arXiv:1810.03642). None: all variables.
       first_order: Whether the meta-gradient treats the inner gradients as
-        constants: FOMAML.
-      max_gradient_norm: The gradient of each task is scaled to at most this
-        global norm. None: never.
-      entropy_coefficient: Weight of the entropy bonus.
+        constants, as in FOMAML.
+      max_gradient_norm: The largest global norm of a task's gradient; a larger
+        gradient is scaled down to it. None: no limit.
+      entropy_coefficient: The weight of the entropy bonus.
       name: The name of the module.
 
     Raises:
-      ValueError: An argument is impossible.
+      ValueError: An argument is out of range or of the wrong type.
     """
     super().__init__(name=name)
     checks.integer('num_steps', num_steps, 1, checks.MAX_UNROLLED_STEPS)
@@ -150,26 +158,26 @@ class InnerLoop(tf.Module):
 
   @property
   def num_steps(self) -> int:
-    """X."""
+    """X, the number of adaptation steps."""
     return self._num_steps
 
   @property
   def variables_tuple(self) -> tuple[tf.Variable, ...]:
-    """The variables of the step sizes, if those are learned."""
+    """The variables of the step sizes; empty if the step sizes are fixed."""
     return self._step_sizes.variables_tuple
 
   @property
   def fixed_step_size(self) -> float | None:
-    """The step size of all parameters and steps; None if they are learned."""
+    """The step size of all parameters and steps; None if it is learned."""
     if isinstance(self._step_sizes, step_sizes_lib.FixedStepSize):
       return self._step_sizes.value
     return None
 
   def build(self, variables: Sequence[tf.Variable]) -> None:
-    """Selects the variables that adapt and creates those of the step sizes.
+    """Selects the variables that adapt; creates those of the step sizes.
 
     Args:
-      variables: All parameters of the networks.
+      variables: All variables of the networks.
 
     Raises:
       ValueError: No variable adapts.
@@ -194,14 +202,16 @@ class InnerLoop(tf.Module):
     first_step: types.Int = 0,
     step_size: types.Float | None = None,
   ) -> InnerLoopResult:
-    """Adapts to one task.
+    """Adapts to one task, with one step for each stage.
 
     Args:
-      theta: Tensors of one task: phi_0, and values like `variables_tuple`.
+      theta: A `Theta` of tensors without a batch axis: phi_0, and tensors like
+        `variables_tuple`.
       stages: One `Stage` for each step, leaves [T, ...].
       evaluate: (parameters, stage) -> `EvaluatedStage`.
-      first_step: The number of the first stage's adaptation step, from 0.
-      step_size: A number instead of the inner loop's own step sizes.
+      first_step: The index of the first stage's adaptation step, from 0.
+      step_size: A scalar that replaces the inner loop's step sizes. None: no
+        replacement.
 
     Returns:
       An `InnerLoopResult`.
@@ -210,7 +220,7 @@ class InnerLoop(tf.Module):
       ValueError: `build` was not called.
     """
     if not self._adapting:
-      raise ValueError('the inner loop knows no variables: call build first')
+      raise ValueError('the inner loop has no variables yet: call build first')
     parameters = list(theta.parameters)
     evaluated, losses = [], []
     for index, stage in enumerate(stages):
@@ -252,7 +262,7 @@ class InnerLoop(tf.Module):
 
 
 def _clip(gradients, max_norm):
-  """Scales to at most a global norm; differentiable where all are 0, too."""
+  """Limits the global norm; differentiable even if all gradients are 0."""
   square = tf.add_n([tf.reduce_sum(g**2) for g in gradients])
   norm = tf.sqrt(tf.maximum(square, 1e-30))
   scale = max_norm / tf.maximum(norm, max_norm)

@@ -12,26 +12,26 @@ from maml_tf.learning import meta_updates
 
 
 class MamlLossInfo(NamedTuple):
-  """The parts of the meta-loss, means over all tasks.
+  """The parts of the meta-loss; means over all tasks and scalars unless noted.
 
   Attributes:
-    policy_loss: Minus the outer surrogate.
+    policy_loss: The negative outer surrogate.
     vf_loss: Mean squared error of the baseline on the query stage.
-    entropy: Of the adapted policy on the query stage, nats.
+    entropy: The adapted policy's entropy on the query stage, nats.
     kl: KL(behaviour || adapted policy) on the query stage, nats.
     inner_kl: A tensor [X]: KL(behaviour || policy before the step) on each
       support stage, nats; after `train`, under the new meta-parameters.
-    kl_coefficient: A tensor [X]: what weighed the inner KL.
+    kl_coefficient: A tensor [X]: the weights of the inner KLs in this update.
     inner_loss: A tensor [X]: the inner loss before each adaptation step.
     gradient_norm: Global norm of the meta-gradient, before clipping.
-    learning_rate: The outer optimizer's; of a trust region, what the direction
-      was multiplied by.
-    finite_tasks: A tensor [B], over all replicas: 1 where the task's baseline
-      errors, and its loss and meta-gradient at every optimizer step, were
-      finite, else 0.
-    is_taken: 1; 0 where one of a task's numbers, of these means or of what
-      became of the parameters is not finite: then `train` has changed nothing
-      but the step counter.
+    learning_rate: The outer optimizer's learning rate. For a trust region, the
+      factor that multiplied the direction.
+    finite_tasks: A tensor [B] of the tasks of all replicas: 1 if the task's
+      baseline errors, and its loss and meta-gradient at every optimizer step,
+      were finite, else 0.
+    is_taken: 1 if `train` has updated the parameters. 0 if a number of a task,
+      one of these means or a new parameter is not finite: then `train` has
+      changed only the step counter.
   """
 
   policy_loss: types.Tensor
@@ -54,14 +54,18 @@ def report(
   finite_tasks: types.Tensor,
   is_taken: types.Tensor,
 ) -> tf_agent.LossInfo:
-  """Returns a replica's share of the report on an update, a `MamlLossInfo`.
+  """Returns a replica's share of the report on an update.
 
   Args:
-    problem: The meta-batch.
-    info: What the update reports.
+    problem: The meta-batch as functions of theta.
+    info: The report of the update.
     inner_kl: See `MamlLossInfo`.
     finite_tasks: See `MamlLossInfo`.
     is_taken: See `MamlLossInfo`.
+
+  Returns:
+    A `LossInfo` whose extra is a `MamlLossInfo`. The sum over replicas gives
+    the means over all tasks.
   """
   task_loss, query = info.metrics, problem.batch.query
   baseline_error = replicas.mean(replicas.local_mean(query.baseline_error))

@@ -46,9 +46,9 @@ _ObjectiveFn = Callable[..., meta_objectives.MetaObjective]
 class MamlAgent(tf_agent.TFAgent):
   """Model-agnostic meta-learning for policies (arXiv:1703.03400).
 
-  `train` takes a `MetaBatch`. The initial state of `policy` and
-  `collect_policy`, both `AdaptedPolicy`s, is the meta-parameters. `adapt` makes
-  a state from a trajectory, `adapted_policy` a policy from a state.
+  `train` takes a `MetaBatch`. `policy` and `collect_policy` are
+  `AdaptedPolicy`s; their initial state is the meta-parameters. `adapt` returns
+  the next state, and `adapted_policy` makes a policy from a state.
   """
 
   def __init__(
@@ -76,24 +76,24 @@ class MamlAgent(tf_agent.TFAgent):
       time_step_spec: A `TimeStep` of specs, without a batch axis.
       action_spec: A nest of `BoundedTensorSpec`.
       actor_network: A `DistributionNetwork` without recurrent state.
-      value_network: Predicts returns in place of a baseline; adapted and
-        meta-learned along with the policy, with which it may share layers.
-      inner_loop: How a task is adapted to. None: `InnerLoop`.
+      value_network: Predicts returns in place of a baseline. It adapts and is
+        meta-learned with the policy, and may share the policy's layers.
+      inner_loop: The adaptation to a task. None: `InnerLoop`.
       meta_objective_class: Makes the outer loss, given X.
       meta_update: Changes theta. None: `GradientUpdate` with Adam(1e-3).
-      baseline: Of the advantages. None: `LinearFeatureBaseline`.
-      value_loss: Of the value network. None: `ValueLoss`.
+      baseline: The advantages' baseline. None: `LinearFeatureBaseline`.
+      value_loss: The value network's loss. None: `ValueLoss`.
       discount: gamma.
       gae_lambda: lambda.
       normalize_observations: Whether networks and baseline see observations
         normalised by an `ObservationNormalizer`.
-      task_chunk_size: How many tasks are vectorised together, see `task_map`.
+      task_chunk_size: The most tasks to vectorise together, see `task_map`.
       jit_compile: Whether XLA compiles the functions that loop over tasks.
       train_step_counter: Counts calls of `train`. None: the global step.
       name: The name of the agent.
 
     Raises:
-      ValueError: An argument is impossible or lacks another that it needs.
+      ValueError: An argument is wrong or lacks another that it needs.
     """
     tf.Module.__init__(self, name=name)
     argument_checks.check_numbers(discount, gae_lambda, task_chunk_size)
@@ -132,7 +132,7 @@ class MamlAgent(tf_agent.TFAgent):
 
   @property
   def num_adaptation_steps(self) -> int:
-    """X."""
+    """X, the number of adaptation steps."""
     return self._inner_loop.num_steps
 
   @property
@@ -142,7 +142,7 @@ class MamlAgent(tf_agent.TFAgent):
 
   @property
   def fixed_step_size(self) -> float | None:
-    """The inner loop's step size; None if it learns its step sizes."""
+    """The inner loop's step size; None if the step sizes are learned."""
     return self._inner_loop.fixed_step_size
 
   @property
@@ -155,12 +155,12 @@ class MamlAgent(tf_agent.TFAgent):
 
   @property
   def meta_parameters(self) -> tuple[tf.Variable, ...]:
-    """The variables of theta, end to end."""
+    """The variables of theta as a flat tuple."""
     return tuple(tf.nest.flatten(self.theta))
 
   @property
   def training_variables(self) -> tuple[tf.Variable, ...]:
-    """Everything that `train` changes, except its counter."""
+    """All variables that `train` changes, except its counter."""
     normalizer = self._normalizer
     return (
       *self.meta_parameters,
@@ -181,12 +181,12 @@ class MamlAgent(tf_agent.TFAgent):
 
   @property
   def normalizer(self) -> observation_normalizer.ObservationNormalizer | None:
-    """The statistics of the observations; None if those stay as they are."""
+    """The normaliser of the observations; None if they are not normalised."""
     return self._normalizer
 
   @property
   def functions(self) -> task_functions.TaskFunctions:
-    """The functions of one task, and the same lifted over all tasks."""
+    """The functions of one task, also vectorised over all tasks."""
     return self._functions
 
   def prepare(
@@ -198,7 +198,7 @@ class MamlAgent(tf_agent.TFAgent):
 
     Args:
       experience: A `Trajectory` [B, T, ...] collected by `collect_policy`.
-      policy_state: The parameters that acted, leaves [B, ...]; only a value
+      policy_state: The parameters that acted, leaves [B, ...]. Only a value
         network uses them.
     """
     return self._functions.prepare(experience, policy_state)
@@ -214,14 +214,14 @@ class MamlAgent(tf_agent.TFAgent):
     """Takes one adaptation step for every task.
 
     Args:
-      experience: A `Trajectory` [B, T, ...] collected by `collect_policy`, or
+      experience: A `Trajectory` [B, T, ...] collected by `collect_policy`; or
         the rows [N, T', ...] of a stock driver's buffer, see `regrouping`; or
-        the `Stage` that `prepare` made.
-      policy_state: Its parameters then, leaves [B, ...]; or [N, ...], the same
-        for all rows of a task.
-      step: The number of the step, from 0: learned step sizes may differ. A
-        number, or an integer tensor [B].
-      step_size: A number instead of the inner loop's own step sizes.
+        the `Stage` that `prepare` returned.
+      policy_state: The parameters that acted, leaves [B, ...]; or [N, ...],
+        equal for all rows of a task.
+      step: The index of the step, from 0, on which learned step sizes may
+        depend. An integer, or an integer tensor [B].
+      step_size: A number that replaces the inner loop's step sizes.
       num_tasks: B. None: the number of parameter sets in the policy state.
 
     Returns:
@@ -229,8 +229,8 @@ class MamlAgent(tf_agent.TFAgent):
 
     Raises:
       ValueError: The step size is not positive, or a shape is not as above.
-      finite_checks.NonFiniteError: A task's new parameters are not finite. A
-        `tf.function` raises nothing: that task's hold NaN, others' do not.
+      finite_checks.NonFiniteError: A task's new parameters are not finite. In a
+        `tf.function` nothing is raised; other tasks' parameters stay finite.
     """
     if not tf.is_tensor(step):
       step = checks.integer('step', step, 0)
@@ -258,15 +258,15 @@ class MamlAgent(tf_agent.TFAgent):
   def meta_batch(
     self, stages: Sequence[trajectory.Trajectory], num_tasks: int
   ) -> meta_batch_lib.MetaBatch:
-    """Makes the input of `train` from what stock drivers and buffers give.
+    """Makes the input of `train` from data of stock drivers and buffers.
 
     Args:
-      stages: X + 1 `Trajectory`s [N, T', ...] as given to `adapt`, the last one
-        collected by the adapted policy. `train` compiles anew for a new T'.
+      stages: X + 1 `Trajectory`s [N, T', ...] as for `adapt`, the last one
+        collected by the adapted policy. `train` compiles anew for each new T'.
       num_tasks: B, which divides N.
 
     Raises:
-      ValueError: The stages have another number or shape.
+      ValueError: The number of stages or a shape is wrong.
     """
     argument_checks.check_stages(stages, self.num_adaptation_steps)
     *support, query = (
@@ -284,9 +284,9 @@ class MamlAgent(tf_agent.TFAgent):
   def adapted_policy(
     self, parameters: inner_loop_lib.Parameters, deterministic: bool = False
   ) -> adapted_policy.AdaptedPolicy:
-    """Returns a policy that acts with one task's parameters, without the B.
+    """Returns a policy that acts with one task's parameters, without a B axis.
 
-    If it is deterministic, it acts by the distribution's mode.
+    A deterministic policy acts by the mode of the distribution.
     """
     return self._create_policy(parameters, deterministic=deterministic)
 
@@ -328,7 +328,7 @@ class MamlAgent(tf_agent.TFAgent):
     )
 
   def _policies_and_data_spec(self):
-    """What `TFAgent` wants to know of policies and of data, by argument."""
+    """Returns the arguments of `TFAgent` for policies and data, by name."""
     policy, collect_policy = (
       self._create_policy(
         self._network.variables_tuple, emit_behaviour=emit_behaviour
@@ -354,7 +354,7 @@ class MamlAgent(tf_agent.TFAgent):
     before = [tf.identity(v) for v in self.training_variables]
     problem = self.meta_problem(experience)
     info = self._update(self.theta, problem)
-    # Measured after the update: before it the KL of the first step is 0.
+    # Measure after the update: before it the KL of the first step is 0.
     theta = tf.nest.map_structure(tf.identity, self.theta)
     inner_kl = problem.inner_kl(theta)
     self._objective.update_kl_coefficients(inner_kl)

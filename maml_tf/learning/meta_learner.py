@@ -10,10 +10,10 @@ from maml_tf.learning import maml_agent
 
 
 class MetaLearner:
-  """Trains an agent on meta-batches, their tasks divided over replicas.
+  """Trains an agent on meta-batches and divides their tasks over replicas.
 
-  Where the agent asks for XLA and there is one replica, XLA compiles the whole
-  step; several replicas compile what loops over tasks, each for itself.
+  If the agent uses XLA and there is one replica, XLA compiles the whole step.
+  With several replicas, each compiles only the functions that loop over tasks.
   """
 
   def __init__(
@@ -25,10 +25,10 @@ class MetaLearner:
     """Prepares the train step.
 
     Args:
-      agent: Created in the strategy's scope.
-      strategy: None: the default strategy.
-      num_workers: How many processes share the strategy. Each gives its own
-        tasks to its own replicas.
+      agent: The agent, which was created in the strategy's scope.
+      strategy: The strategy. None: the default strategy.
+      num_workers: The number of processes that share the strategy. Each gives
+        its own tasks to its own replicas.
     """
     self._agent = agent
     self._strategy = strategy or tf.distribute.get_strategy()
@@ -43,11 +43,11 @@ class MetaLearner:
 
   @property
   def agent(self) -> maml_agent.MamlAgent:
-    """The agent that is trained."""
+    """The agent in training."""
     return self._agent
 
   def check_num_tasks(self, num_tasks: int) -> None:
-    """Raises ValueError unless this process' replicas can share B tasks."""
+    """Raises ValueError unless this process' replicas can share the tasks."""
     if num_tasks % self._num_replicas:
       raise ValueError(
         f'{num_tasks} tasks cannot be divided over {self._num_replicas}'
@@ -55,10 +55,10 @@ class MetaLearner:
       )
 
   def trace(self, batch: meta_batch.MetaBatch) -> None:
-    """Makes the graph for meta-batches of this shape; trains nothing.
+    """Traces the graph for meta-batches of this shape, without training.
 
     Args:
-      batch: As for `run`.
+      batch: A `MetaBatch`, as for `run`.
     """
     train = self._train.get_concrete_function(self._distribute(batch))
     self._loss_info_spec = tf.nest.map_structure(
@@ -66,7 +66,7 @@ class MetaLearner:
     )
 
   def skipped_loss_info(self) -> tf_agent.LossInfo:
-    """Returns a result of `run` that is all NaN: nothing was learned.
+    """Returns the result for a skipped iteration: a `LossInfo` of NaN.
 
     Its shapes are those of the graph that `trace` made.
     """
@@ -78,18 +78,18 @@ class MetaLearner:
     """Takes one meta-train step.
 
     Args:
-      batch: A `MetaBatch`, leaves [B, T, ...], of this process' tasks; B is a
-        multiple of the number of its replicas.
+      batch: A `MetaBatch`, leaves [B, T, ...], of this process' tasks. B is a
+        multiple of the number of this process' replicas.
 
     Returns:
-      A `LossInfo` whose extra is a `MamlLossInfo`, means over the tasks of all
+      A `LossInfo` whose extra is a `MamlLossInfo`: means over the tasks of all
       processes.
 
     Raises:
-      ValueError: The batch is of another structure, shape or type, or B is not
+      ValueError: The batch has the wrong structure, shape or type, or B is not
         a multiple of the number of replicas.
       finite_checks.NonFiniteError: A loss, a gradient or a parameter is not
-        finite. The agent is as it was, but for its step counter.
+        finite. Of the agent only the step counter has changed.
     """
     self._agent.check_meta_batch(batch)
     loss_info = self._train(self._distribute(batch))
@@ -107,7 +107,7 @@ class MetaLearner:
 
     def value_fn(context):
       first = context.replica_id_in_sync_group % self._num_replicas * share
-      # Trajectories and the stages prepared of them share tensors.
+      # Trajectories share tensors with the stages prepared from them.
       parts = {id(t): t[first : first + share] for t in tf.nest.flatten(batch)}
       return tf.nest.map_structure(lambda t: parts[id(t)], batch)
 
@@ -126,7 +126,7 @@ class MetaLearner:
 
 
 def _non_finite(finite_tasks):
-  """The error that says whose loss or gradient is not finite."""
+  """Returns the error, which names the first task that is not finite."""
   bad = np.flatnonzero(finite_tasks < 0.5)
   if bad.size:
     return finite_checks.NonFiniteError('loss or meta-gradient', int(bad[0]))

@@ -1,4 +1,4 @@
-"""What is minimised after adaptation: the outer loss of one task."""
+"""The outer loss of one task, which is computed after adaptation."""
 
 import abc
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ class ObjectiveTerms(NamedTuple):
   """The parts of one task's outer loss, scalars unless noted.
 
   Attributes:
-    policy_loss: Minus the surrogate on the query stage.
+    policy_loss: The negative surrogate on the query stage.
     entropy: Mean entropy of the adapted policy on the query stage, nats.
     kl: Mean KL(behaviour || adapted policy) on the query stage, nats.
     inner_kl: A tensor [X]: mean KL(behaviour || policy after s steps) on
@@ -37,8 +37,8 @@ class MetaObjective(tf.Module):
   loss = -surrogate + sum_s c_s KL_s - entropy coefficient * H
 
   The inner KL keeps the pre-update distributions near those that collected the
-  data; its coefficients c_s, one for each stage and shared by all tasks, follow
-  the KL measured after the update. Subclasses say what the surrogate is.
+  data. Each support stage has one coefficient c_s, which all tasks share. It
+  follows the KL measured after the update. Subclasses define the surrogate.
   """
 
   def __init__(
@@ -53,10 +53,11 @@ class MetaObjective(tf.Module):
 
     Args:
       num_adaptation_steps: X.
-      initial_kl_coefficient: c_s at the beginning.
-      kl_target: Nats: c_s doubles where the KL is above 1.5 targets and halves
-        where it is under target / 1.5. None: c_s stays.
-      entropy_coefficient: Weight of the entropy bonus.
+      initial_kl_coefficient: The initial c_s.
+      kl_target: The target of the inner KL, nats: c_s doubles where the KL is
+        above 1.5 * target and halves where it is below target / 1.5. None: c_s
+        is constant.
+      entropy_coefficient: The weight of the entropy bonus.
       name: The name of the module.
 
     Raises:
@@ -84,7 +85,7 @@ class MetaObjective(tf.Module):
     query: inner_loop_lib.EvaluatedStage,
     return_score: types.Tensor,
   ) -> types.Tensor:
-    """Returns what is maximised, a scalar; arguments as for `__call__`."""
+    """Returns the surrogate, a scalar; the arguments are `__call__`'s."""
 
   def __call__(
     self,
@@ -96,9 +97,11 @@ class MetaObjective(tf.Module):
     """Computes the outer loss of one task.
 
     Args:
-      kl_coefficients: A tensor [X].
-      support: X stages, each under the parameters before its adaptation step.
-      query: The query stage under the adapted parameters.
+      kl_coefficients: A tensor [X]: the weights c_s of the inner KLs.
+      support: X `EvaluatedStage`s, leaves [T, ...]. Each is evaluated under the
+        parameters before its adaptation step.
+      query: The query's `EvaluatedStage`, leaves [T, ...], under the adapted
+        parameters.
       return_score: A scalar: the query's return, standardised over all tasks.
 
     Returns:
@@ -117,18 +120,19 @@ class MetaObjective(tf.Module):
     return loss, terms
 
   def update_kl_coefficients(self, inner_kl: types.Tensor) -> None:
-    """Moves the coefficients by the KL measured after the update.
+    """Adjusts the coefficients to the KL measured after the update.
 
     Args:
       inner_kl: A tensor [X]: `mean_kl` of each support stage under the new
-        meta-parameters, averaged over all tasks.
+        meta-parameters, averaged over all tasks, nats.
     """
     if self._kl_target is None:
       return
     inner_kl = tf.cast(inner_kl, tf.float32)
     factor = tf.where(inner_kl > 1.5 * self._kl_target, 2.0, 1.0)
     factor = tf.where(inner_kl < self._kl_target / 1.5, 0.5, factor)
-    # Bounded, so that a long calm or a long storm can be undone; 0 stays 0.
+    # The bounds let a coefficient recover after many halvings or doublings; a
+    # coefficient of 0 stays 0.
     coefficients = tf.clip_by_value(self.kl_coefficients * factor, 1e-10, 1e10)
     self.kl_coefficients.assign(
       tf.where(self.kl_coefficients > 0, coefficients, 0.0)
@@ -139,7 +143,7 @@ class MetaObjective(tf.Module):
 class ProximalObjective(MetaObjective):
   """PPO's clipped surrogate on the query plus an inner KL for each stage.
 
-  The objective of ProMP (arXiv:1810.06784) and of RLlib's MAML.
+  ProMP (arXiv:1810.06784) and RLlib's MAML use this objective.
   """
 
   def __init__(
@@ -155,7 +159,8 @@ class ProximalObjective(MetaObjective):
 
     Args:
       num_adaptation_steps: X.
-      clip_ratio: The likelihood ratio is clipped to 1 -+ clip_ratio.
+      clip_ratio: The likelihood ratio is clipped to
+        [1 - clip_ratio, 1 + clip_ratio].
       initial_kl_coefficient: See `MetaObjective`.
       kl_target: See `MetaObjective`.
       entropy_coefficient: Weight of the entropy bonus.
@@ -184,8 +189,8 @@ class ProximalObjective(MetaObjective):
 class PolicyGradientObjective(MetaObjective):
   """The plain likelihood ratio on the query: MAML-VPG and MAML-TRPO.
 
-  Exact at the first optimizer step only: for one step a meta-iteration, or for
-  a trust region.
+  It is exact only at the first optimizer step. Use it with one step per
+  meta-iteration or with a trust region.
   """
 
   def __init__(
@@ -194,7 +199,7 @@ class PolicyGradientObjective(MetaObjective):
     entropy_coefficient: float = 0.0,
     name: str | None = None,
   ):
-    """Sets the objective.
+    """Stores the settings.
 
     Args:
       num_adaptation_steps: X.
@@ -216,12 +221,14 @@ class ExplorationObjective(PolicyGradientObjective):
 
   surrogate = policy gradient's + c * R * sum_s mean pi / behaviour (support s)
 
-  with R the return after adaptation, standardised over all tasks: episodes of
-  the support stages are credited with what adaptation makes of them. With
-  c = E, the number of episodes, and R itself it is the part of the gradient
-  that `log_likelihood` as inner surrogate leaves out; `likelihood_ratio` and
-  `dice` hold some or all of it already, to first order in the step size. A
-  smaller c trades bias for variance.
+  R is the return after adaptation, standardised over all tasks. The term
+  credits the episodes of the support stages with the return that they lead to.
+
+  With c = E, the number of episodes, and with a return that is not
+  standardised, the term is the part of the gradient that `log_likelihood` as
+  inner surrogate leaves out. To first order in the step size,
+  `likelihood_ratio` contains some of it and `dice` all of it. A smaller c
+  trades bias for variance.
   """
 
   def __init__(
@@ -231,11 +238,11 @@ class ExplorationObjective(PolicyGradientObjective):
     entropy_coefficient: float = 0.0,
     name: str | None = None,
   ):
-    """Sets the objective.
+    """Stores the settings.
 
     Args:
       num_adaptation_steps: X.
-      exploration_coefficient: c.
+      exploration_coefficient: c, at least 0.
       entropy_coefficient: Weight of the entropy bonus.
       name: The name of the module.
 
@@ -260,7 +267,14 @@ class ExplorationObjective(PolicyGradientObjective):
 
 
 def mean_kl(evaluated: inner_loop_lib.EvaluatedStage) -> types.Tensor:
-  """Mean KL(behaviour || distribution) over one stage's valid frames, nats."""
+  """Computes the mean KL(behaviour || distribution) over valid frames.
+
+  Args:
+    evaluated: One task's `EvaluatedStage`, leaves [T, ...].
+
+  Returns:
+    A scalar, nats.
+  """
   return surrogates.masked_mean(
     action_distributions.kl_divergence(
       evaluated.behaviour, evaluated.distribution

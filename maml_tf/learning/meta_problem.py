@@ -1,4 +1,4 @@
-"""What an update may ask of a meta-batch: means over all tasks."""
+"""A meta-batch as functions of theta: losses, gradients, KL products."""
 
 import functools
 
@@ -14,11 +14,11 @@ from maml_tf.learning import task_map
 
 
 class MeanFunctions:
-  """The functions of one task, lifted over this replica's tasks and compiled.
+  """The functions of one task, vectorised over this replica's tasks, compiled.
 
-  Each takes the arguments that all tasks share, a tuple, and a nest of tensors
-  [B, ...]. It returns the mean over the tasks, float64, and a tensor [B]: 1 for
-  tasks of which every number is finite, else 0.
+  Each takes a tuple of the arguments that all tasks share and a nest of tensors
+  [B, ...]. It returns the float64 mean over the tasks, and a tensor [B]: 1 for
+  tasks whose numbers are all finite, else 0.
 
   Attributes:
     meta_gradient: (theta, KL coefficients), `PreparedBatch` -> `TaskLoss` and
@@ -36,7 +36,7 @@ class MeanFunctions:
     chunk_size: int | None = None,
     jit_compile: bool = False,
   ):
-    """Compiles the functions, each when it is first called.
+    """Wraps the functions; each compiles at its first call.
 
     Args:
       task: The functions of one task.
@@ -61,8 +61,8 @@ class MeanFunctions:
 class MetaProblem:
   """One meta-batch as functions of theta, a `Theta` of tensors.
 
-  All answers but the finite tasks are means over the tasks of all replicas, the
-  same on every replica.
+  All results are means over the tasks of all replicas, equal on every replica.
+  Only the finite tasks, tensors [B], are those of this replica.
 
   Attributes:
     batch: The meta-batch, a `PreparedBatch` of this replica's tasks.
@@ -75,10 +75,10 @@ class MetaProblem:
     batch: meta_batch.PreparedBatch,
     kl_coefficients: types.Tensor,
   ):
-    """Takes the meta-batch.
+    """Stores the meta-batch.
 
     Args:
-      functions: The agent's.
+      functions: The agent's functions.
       batch: A `PreparedBatch`, leaves [B, T, ...], of this replica's tasks.
       kl_coefficients: A tensor [X]: weights of the inner KLs.
     """
@@ -89,7 +89,7 @@ class MetaProblem:
   def gradient(
     self, theta: inner_loop_lib.Theta
   ) -> tuple[one_task.TaskLoss, inner_loop_lib.Theta, types.Tensor]:
-    """Returns the loss, its gradient, and the finite tasks: 1 or 0, [B]."""
+    """Returns the loss, its gradient and the finite tasks, [B] of 0 and 1."""
     means, finite_tasks = self._functions.meta_gradient(
       (theta, self.kl_coefficients), self.batch
     )
@@ -111,7 +111,7 @@ class MetaProblem:
   def kl_hvp(
     self, theta: inner_loop_lib.Theta, vector: inner_loop_lib.Theta
   ) -> inner_loop_lib.Theta:
-    """Returns the Hessian of that KL times a vector."""
+    """Returns the Hessian of `loss_and_kl`'s KL times a vector."""
     means, _ = self._functions.kl_hvp((theta, vector), self.batch)
     return _over_replicas(means, theta)
 
@@ -125,7 +125,7 @@ class MetaProblem:
   ) -> tuple[one_task.TaskLoss, inner_loop_lib.Theta, types.Tensor]:
     """Returns the loss, the mean of phi - theta, and the finite tasks, [B].
 
-    phi has adapted to all stages, the query too.
+    phi has adapted to all stages, including the query.
     """
     means, finite_tasks = self._functions.reptile_direction(
       (theta,), self.batch
@@ -143,7 +143,7 @@ def _mean_over_tasks(fn, chunk_size, shared, tasks):
 
 
 def _over_replicas(means, theta):
-  """The mean over replicas, in theta's type."""
+  """Returns the mean over replicas in theta's dtype."""
   dtype = tf.nest.flatten(theta)[0].dtype
   return tf.nest.map_structure(
     lambda t: tf.cast(t, dtype), replicas.mean(means)

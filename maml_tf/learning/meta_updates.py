@@ -1,4 +1,4 @@
-"""How the outer loss is minimised."""
+"""Updates of the meta-parameters: optimizer steps and Reptile."""
 
 from typing import NamedTuple
 from typing import Protocol
@@ -14,14 +14,14 @@ from maml_tf.learning import meta_problem
 
 
 class UpdateInfo(NamedTuple):
-  """What an update reports.
+  """The report of an update.
 
   Attributes:
-    metrics: The `TaskLoss` at the last optimizer step, before it.
+    metrics: The `TaskLoss` before the last optimizer step.
     gradient_norm: Global norm of the last gradient, before clipping.
-    learning_rate: The optimizer's; of a trust region, what the direction was
-      multiplied by.
-    finite_tasks: A tensor [B]: 1 for this replica's tasks whose loss and
+    learning_rate: The optimizer's learning rate. For a trust region, the factor
+      that multiplied the direction.
+    finite_tasks: A tensor [B] of this replica's tasks: 1 if the task's loss and
       gradient were finite at every optimizer step, else 0.
   """
 
@@ -35,7 +35,7 @@ class MetaUpdate(Protocol):
   """Changes the meta-parameters by one meta-batch.
 
   Attributes:
-    learning_rate: A scalar tensor, for the record.
+    learning_rate: A scalar tensor, for the metrics.
     variables_tuple: The update's own variables, such as an optimizer's slots.
   """
 
@@ -43,7 +43,7 @@ class MetaUpdate(Protocol):
   variables_tuple: tuple[tf.Variable, ...]
 
   def build(self, theta: inner_loop_lib.Theta) -> None:
-    """Creates the update's own variables, given theta's."""
+    """Creates the update's own variables, given those of theta."""
 
   def __call__(
     self, theta: inner_loop_lib.Theta, problem: meta_problem.MetaProblem
@@ -54,7 +54,10 @@ class MetaUpdate(Protocol):
 
 @gin.configurable
 class GradientUpdate(tf.Module):
-  """Several optimizer steps on one meta-batch, each on a fresh gradient."""
+  """Takes several optimizer steps on one meta-batch.
+
+  Each step computes the gradient anew.
+  """
 
   def __init__(
     self,
@@ -63,13 +66,13 @@ class GradientUpdate(tf.Module):
     max_gradient_norm: float | None = None,
     name: str | None = None,
   ):
-    """Sets the update.
+    """Stores the settings.
 
     Args:
       optimizer: A Keras optimizer.
-      num_steps: K, optimizer steps a meta-iteration.
-      max_gradient_norm: Gradients are scaled to at most this global norm. None:
-        never.
+      num_steps: K, the number of optimizer steps per meta-iteration.
+      max_gradient_norm: The largest global norm of a gradient; a larger one is
+        scaled down to it. None: no limit.
       name: The name of the module.
 
     Raises:
@@ -103,11 +106,11 @@ class GradientUpdate(tf.Module):
   def __call__(
     self, theta: inner_loop_lib.Theta, problem: meta_problem.MetaProblem
   ) -> UpdateInfo:
-    """Changes the variables.
+    """Changes the variables of theta.
 
     Args:
       theta: The meta-parameters, variables.
-      problem: Of one meta-batch.
+      problem: One meta-batch as functions of theta.
 
     Returns:
       An `UpdateInfo`.
@@ -123,7 +126,8 @@ class GradientUpdate(tf.Module):
         gradients, _ = tf.clip_by_global_norm(
           gradients, self._max_gradient_norm, norm
         )
-      # The gradients are reduced already: clipping must see the whole one.
+      # The gradients are already means over replicas: clipping needs the norm
+      # of the whole gradient.
       self._optimizer.apply_gradients(
         zip(gradients, variables), skip_gradients_aggregation=True
       )
@@ -138,18 +142,18 @@ class ReptileUpdate(tf.Module):
 
     theta <- theta + step size * mean over tasks of (phi - theta)
 
-  No meta-gradient: the outer loss is only reported.
+  Reptile computes no meta-gradient. The outer loss is only reported.
   """
 
   def __init__(self, step_size: float = 0.1, name: str | None = None):
-    """Sets the update.
+    """Stores the settings.
 
     Args:
-      step_size: In (0, 1].
+      step_size: The share of the way to the adapted parameters, in (0, 1].
       name: The name of the module.
 
     Raises:
-      ValueError: It is out of range.
+      ValueError: The step size is out of range.
     """
     super().__init__(name=name)
     self._step_size = checks.number('step_size', step_size, above=0, maximum=1)
@@ -161,23 +165,23 @@ class ReptileUpdate(tf.Module):
 
   @property
   def variables_tuple(self) -> tuple[tf.Variable, ...]:
-    """Empty: there are no slots."""
+    """Empty: the update has no variables."""
     return ()
 
   def build(self, theta: inner_loop_lib.Theta) -> None:
-    """Does nothing: there are no slots."""
+    """Does nothing: the update has no variables."""
 
   def __call__(
     self, theta: inner_loop_lib.Theta, problem: meta_problem.MetaProblem
   ) -> UpdateInfo:
-    """Changes the variables.
+    """Changes the variables of theta.
 
     Args:
       theta: The meta-parameters, variables.
-      problem: Of one meta-batch.
+      problem: One meta-batch as functions of theta.
 
     Returns:
-      An `UpdateInfo`, whose gradient is minus the mean of phi - theta.
+      An `UpdateInfo`. Its gradient norm is that of the mean of phi - theta.
     """
     metrics, direction, finite_tasks = problem.reptile_direction(_values(theta))
     direction = tf.nest.flatten(direction)

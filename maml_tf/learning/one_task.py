@@ -1,7 +1,7 @@
 """One task's losses and gradients through its adaptation, without a batch axis.
 
-Plain code with nested tapes; both tapes stand inside the functions that
-`task_map` vectorises over tasks.
+The code uses nested tapes. Both tapes are inside the functions that `task_map`
+vectorises over tasks.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class TaskLoss(NamedTuple):
 
   Attributes:
     loss: A scalar: the outer loss.
-    terms: Its `ObjectiveTerms`.
+    terms: The parts of the outer loss, an `ObjectiveTerms`.
     inner_loss: A tensor [X]: the inner loss before each adaptation step.
   """
 
@@ -33,9 +33,13 @@ class TaskLoss(NamedTuple):
 
 
 class OneTask:
-  """The functions of one task; theta, a `Theta` of tensors, is an argument.
+  """The functions of one task, with the meta-parameters as an argument.
 
-  A batch is one task's `PreparedBatch`: leaves [T, ...].
+  All arguments and results are without a batch axis. In all methods:
+
+    theta: A `Theta` of tensors, shaped like the meta-parameters.
+    parameters: A tuple of tensors, shaped like the networks' variables.
+    batch: One task's `PreparedBatch`, leaves [T, ...].
   """
 
   def __init__(
@@ -46,14 +50,14 @@ class OneTask:
     objective: meta_objectives.MetaObjective,
     value_loss: baselines.ValueLoss | None,
   ):
-    """Takes the parts.
+    """Stores the parts.
 
     Args:
       network: The networks as a function of their parameters.
       distributions: The family of the policy network's outputs.
-      inner_loop: Already built.
+      inner_loop: The inner loop, already built.
       objective: The outer loss.
-      value_loss: Of the value network; None: there is none.
+      value_loss: The value network's loss. None: there is no value network.
     """
     self._network = network
     self._distributions = distributions
@@ -79,7 +83,15 @@ class OneTask:
   def evaluate(
     self, parameters: inner_loop_lib.Parameters, stage: meta_batch.Stage
   ) -> inner_loop_lib.EvaluatedStage:
-    """Evaluates the networks on a stage's frames."""
+    """Evaluates the networks on a stage's frames.
+
+    Args:
+      parameters: The networks' parameters.
+      stage: A `Stage`, leaves [T, ...].
+
+    Returns:
+      An `EvaluatedStage`: distributions of batch shape [T] and a scalar loss.
+    """
     inputs = (parameters, stage.observation)
     options = {'step_type': stage.step_type, 'network_state': ()}
     distribution, _ = self._network(*inputs, **options)
@@ -98,7 +110,16 @@ class OneTask:
     observation: types.NestedTensor,
     step_type: types.Tensor,
   ) -> types.Tensor:
-    """Returns the value network's values of frames, [T]."""
+    """Computes the value network's values of frames.
+
+    Args:
+      parameters: The networks' parameters.
+      observation: A nest of tensors [T, ...].
+      step_type: An int32 tensor [T].
+
+    Returns:
+      A tensor [T], in units of the return.
+    """
     return self._network.value(
       parameters, observation, step_type=step_type, network_state=()
     )
@@ -109,7 +130,16 @@ class OneTask:
     stages: Sequence[meta_batch.Stage],
     **kwargs,
   ) -> inner_loop_lib.InnerLoopResult:
-    """Runs the inner loop; keyword arguments are those of `InnerLoop.run`."""
+    """Runs the inner loop.
+
+    Args:
+      theta: The meta-parameters.
+      stages: One `Stage` for each step, leaves [T, ...].
+      **kwargs: The optional arguments of `InnerLoop.run`.
+
+    Returns:
+      An `InnerLoopResult`, whose parameters are phi.
+    """
     return self._inner_loop.run(theta, stages, self.evaluate, **kwargs)
 
   def loss(
@@ -118,7 +148,16 @@ class OneTask:
     kl_coefficients: types.Tensor,
     batch: meta_batch.PreparedBatch,
   ) -> TaskLoss:
-    """Computes the outer loss, after adaptation."""
+    """Computes the outer loss after adaptation.
+
+    Args:
+      theta: The meta-parameters.
+      kl_coefficients: A tensor [X]: the weights of the inner KLs.
+      batch: One task's stages.
+
+    Returns:
+      A `TaskLoss`.
+    """
     adapted = self.adapt(theta, batch.support)
     query = self.evaluate(adapted.parameters, batch.query)
     loss, terms = self._objective(
@@ -132,7 +171,16 @@ class OneTask:
     kl_coefficients: types.Tensor,
     batch: meta_batch.PreparedBatch,
   ) -> tuple[TaskLoss, inner_loop_lib.Theta]:
-    """Computes the outer loss and its gradient through the adaptation."""
+    """Computes the outer loss and its gradient through the adaptation.
+
+    Args:
+      theta: The meta-parameters.
+      kl_coefficients: A tensor [X]: the weights of the inner KLs.
+      batch: One task's stages.
+
+    Returns:
+      A `TaskLoss`, and the gradient of its loss, shaped like theta.
+    """
     with tf.GradientTape() as tape:
       tape.watch(theta)
       task_loss = self.loss(theta, kl_coefficients, batch)
@@ -144,7 +192,19 @@ class OneTask:
     vector: inner_loop_lib.Theta,
     batch: meta_batch.PreparedBatch,
   ) -> inner_loop_lib.Theta:
-    """The Hessian of the query's KL, through the adaptation, times a vector."""
+    """Multiplies the Hessian of the query's KL by a vector.
+
+    The KL is KL(behaviour || adapted policy), nats. The Hessian is taken with
+    respect to theta, through the adaptation.
+
+    Args:
+      theta: The meta-parameters.
+      vector: Tensors shaped like theta.
+      batch: One task's stages.
+
+    Returns:
+      The product, shaped like theta.
+    """
     with tf.GradientTape() as outer:
       outer.watch(theta)
       with tf.GradientTape() as inner:
@@ -159,7 +219,15 @@ class OneTask:
   def inner_kl(
     self, theta: inner_loop_lib.Theta, support: Sequence[meta_batch.Stage]
   ) -> types.Tensor:
-    """KL(behaviour || policy before the step) on each support stage, [X]."""
+    """Computes KL(behaviour || policy before the step) on each support stage.
+
+    Args:
+      theta: The meta-parameters.
+      support: X `Stage`s, leaves [T, ...].
+
+    Returns:
+      A tensor [X], nats.
+    """
     adapted = self.adapt(theta, support[:-1])
     last = self.evaluate(adapted.parameters, support[-1])
     return tf.stack(
@@ -169,7 +237,15 @@ class OneTask:
   def reptile_direction(
     self, theta: inner_loop_lib.Theta, batch: meta_batch.PreparedBatch
   ) -> inner_loop_lib.Theta:
-    """How far adaptation to all stages moves theta."""
+    """Computes phi - theta after adaptation to all stages, the query included.
+
+    Args:
+      theta: The meta-parameters.
+      batch: One task's stages.
+
+    Returns:
+      Tensors shaped like theta; 0 for the step sizes.
+    """
     phi = self.adapt(theta, (*batch.support, batch.query)).parameters
     return inner_loop_lib.Theta(
       tuple(new - old for new, old in zip(phi, theta.parameters)),

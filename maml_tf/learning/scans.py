@@ -1,4 +1,4 @@
-"""Scans along time: y_t = fn(y_{t-1}, x_t) in log T steps."""
+"""Scans along time, y_t = fn(y_{t-1}, x_t), in log T steps."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ def scan(fn: Scan, elements: types.NestedTensor) -> types.NestedTensor:
   The length T may be unknown, as in an exported model.
 
   Args:
-    fn: (earlier, later) -> both together; nests like `elements`.
+    fn: (earlier, later) -> their combination; all are nests like `elements`.
     elements: A nest of tensors [..., T].
 
   Returns:
@@ -28,7 +28,7 @@ def scan(fn: Scan, elements: types.NestedTensor) -> types.NestedTensor:
 
 
 def decayed_sums(terms: types.Tensor, decays: types.Tensor) -> types.Tensor:
-  """Solves y_t = decays_t * y_{t-1} + terms_t.
+  """Solves y_t = decays_t * y_{t-1} + terms_t, where y_{-1} = 0.
 
   Args:
     terms: A tensor [..., T].
@@ -45,9 +45,9 @@ def decayed_sums(terms: types.Tensor, decays: types.Tensor) -> types.Tensor:
 
 
 def _scan_unknown_length(fn, elements):
-  """Doubles the reach of every element until it is the whole axis.
+  """Doubles the reach of every element until it covers the whole axis.
 
-  TFP nests a conditional for each bit that the length may have: that takes
+  TFP's scan would nest a conditional for each bit of the length, which takes
   seconds to trace and megabytes to save.
   """
   flat = tf.nest.flatten(elements)
@@ -55,7 +55,7 @@ def _scan_unknown_length(fn, elements):
   position = tf.range(length)
 
   def extend(reach, *flat):
-    # Rolled, not sliced: shapes stay what they are, as XLA needs them to.
+    # Roll rather than slice: XLA needs the shapes to stay the same.
     earlier = [tf.roll(t, reach, axis=t.shape.rank - 1) for t in flat]
     combined = fn(
       tf.nest.pack_sequence_as(elements, earlier),

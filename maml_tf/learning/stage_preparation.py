@@ -1,8 +1,8 @@
 """Prepares a collected stage for the losses.
 
-Observations are normalised, the baseline is fitted, advantages and
-log-probabilities under the behaviour are computed: once a stage, then read by
-adaptation and by every optimizer step.
+Preparation normalises observations, fits the baseline, and computes advantages
+and log-probabilities under the behaviour. It happens once per stage. Adaptation
+and every optimizer step then read the result.
 """
 
 import tensorflow as tf
@@ -19,7 +19,7 @@ from maml_tf.learning import task_map
 
 
 class StagePreparation:
-  """Makes a `Stage` of a `Trajectory`, [B, T, ...]."""
+  """Makes a `Stage` from a `Trajectory`, both with leaves [B, T, ...]."""
 
   def __init__(
     self,
@@ -31,7 +31,7 @@ class StagePreparation:
     chunk_size: int | None,
     jit_compile: bool,
   ):
-    """Takes the parts; the arguments are those of `TaskFunctions`."""
+    """Stores the parts; the arguments are those of `TaskFunctions`."""
     self._task = task
     self._baseline = baseline
     self._normalizer = normalizer
@@ -49,26 +49,26 @@ class StagePreparation:
 
     Args:
       experience: A `Trajectory`, leaves [B, T, ...].
-      policy_state: The parameters that acted, leaves [B, ...]: a value network
-        predicts with them. Without one they are not used.
+      policy_state: The parameters that acted, leaves [B, ...]. Only a value
+        network uses them: it predicts with them.
 
     Returns:
       A `Stage`, leaves [B, T, ...].
     """
-    # XLA cannot read variables itself where there are several replicas.
+    # With several replicas, XLA cannot read variables: pass their values.
     statistics = self._normalizer.statistics() if self._normalizer else None
     if not self._task.has_values:
       policy_state = ()
     computed = self._compute(experience, statistics, policy_state)
     if statistics is None:
-      # The tensors themselves, which are held once.
+      # Keep the same tensors: a copy would double their memory.
       computed['observation'] = experience.observation
     return meta_batch.Stage(
       step_type=experience.step_type, action=experience.action, **computed
     )
 
   def _computed(self, experience, statistics, policy_state):
-    """What a `Stage` holds beside the frames, by field."""
+    """Computes the fields of a `Stage` that are not those of the frames."""
     if self._normalizer is not None:
       observation = self._normalizer.normalize(
         experience.observation, statistics
@@ -90,7 +90,7 @@ class StagePreparation:
     return computed
 
   def _estimate(self, tasks):
-    """Advantages and log-probabilities of a chunk of tasks."""
+    """Computes advantages and log-probabilities of a chunk of tasks."""
     experience, behaviour, policy_state = tasks
     baseline = self._baseline
     if self._task.has_values:

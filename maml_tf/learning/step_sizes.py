@@ -1,4 +1,4 @@
-"""Step sizes of the inner loop that are meta-learned, and stay positive."""
+"""Step sizes of the inner loop: fixed, or meta-learned and positive."""
 
 from collections.abc import Sequence
 import math
@@ -13,39 +13,56 @@ from maml_tf.core import checks
 
 
 class StepSizes(Protocol):
-  """Gives a step size to every parameter that adapts.
+  """The step sizes of the parameters that adapt.
 
   Attributes:
-    variables_tuple: What is learned: part of the meta-parameters.
+    variables_tuple: The learned variables, which are meta-parameters; empty if
+      the step sizes are fixed.
   """
 
   variables_tuple: tuple[tf.Variable, ...]
 
   def build(self, variables: Sequence[tf.Variable], num_steps: int) -> None:
-    """Creates what is learned, for the variables that adapt in X steps."""
+    """Creates the learned variables.
+
+    Args:
+      variables: The variables that adapt.
+      num_steps: X, the number of adaptation steps.
+    """
 
   def at(
     self, values: tuple[types.Tensor, ...], step: types.Int
   ) -> tuple[types.Tensor, ...]:
-    """Returns the step sizes, one for each variable that adapts.
+    """Computes the step sizes of one adaptation step of one task.
 
     Args:
-      values: Tensors like `variables_tuple`.
-      step: The number of the adaptation step, from 0; or a scalar tensor. Steps
-        after the X-th take the sizes of the X-th.
+      values: Tensors like `variables_tuple`, without a batch axis.
+      step: The index of the adaptation step, from 0: an integer or a scalar
+        integer tensor. Steps after the X-th use the step sizes of the X-th.
+
+    Returns:
+      One step size for each variable that adapts: a scalar, or a tensor of the
+      variable's shape. It multiplies the gradient.
     """
     ...
 
 
 def from_setting(step_size: 'float | StepSizes') -> StepSizes:
-  """Returns step sizes as they are, and a number as one fixed step size."""
+  """Returns `StepSizes` unchanged; makes them from a number.
+
+  Args:
+    step_size: `StepSizes`, or a positive number: a fixed step size.
+
+  Raises:
+    ValueError: It is a number that is not positive, or neither of the two.
+  """
   if hasattr(step_size, 'at'):
     return cast(StepSizes, step_size)
   return FixedStepSize(cast(float, step_size))
 
 
 class FixedStepSize(tf.Module):
-  """One step size for all parameters and steps, which is not learned.
+  """One fixed step size for all parameters and steps.
 
   Attributes:
     value: The step size.
@@ -55,13 +72,13 @@ class FixedStepSize(tf.Module):
   variables_tuple = ()
 
   def __init__(self, value: float):
-    """Sets the size.
+    """Stores the step size.
 
     Args:
       value: The step size.
 
     Raises:
-      ValueError: It is not positive.
+      ValueError: The step size is not positive.
     """
     super().__init__()
     self.value = checks.number('step_size', value, above=0)
@@ -76,16 +93,16 @@ class FixedStepSize(tf.Module):
 
 
 class _LearnedStepSizes(tf.Module):
-  """The logarithms of step sizes, all of which begin at one value."""
+  """The logarithms of step sizes, with one initial value for all."""
 
   def __init__(self, initial_value: float = 0.1):
-    """Sets where they begin.
+    """Stores the initial value.
 
     Args:
-      initial_value: The step size at the beginning.
+      initial_value: The initial step size.
 
     Raises:
-      ValueError: It is not positive.
+      ValueError: The step size is not positive.
     """
     super().__init__()
     self._log_initial = math.log(
@@ -96,10 +113,11 @@ class _LearnedStepSizes(tf.Module):
 
 @gin.configurable
 class ParameterStepSizes(_LearnedStepSizes):
-  """A learned step size for every number of every parameter.
+  """A learned step size for every element of every variable.
 
-  Meta-SGD (arXiv:1707.09835), of which the logarithms are learned, so that the
-  sizes stay positive.
+  This is Meta-SGD (arXiv:1707.09835). The logarithms of the step sizes are
+  learned, so that the step sizes stay positive. For each variable there is one
+  tensor of the variable's shape.
   """
 
   def build(self, variables, num_steps):
@@ -118,8 +136,9 @@ class ParameterStepSizes(_LearnedStepSizes):
 class LayerStepSizes(_LearnedStepSizes):
   """A learned step size for every variable and adaptation step.
 
-  MAML++'s per-layer per-step learning rates (arXiv:1810.09502), of which the
-  logarithms are learned, so that the sizes stay positive.
+  These are MAML++'s per-layer per-step learning rates (arXiv:1810.09502). The
+  logarithms of the step sizes are learned, so that the step sizes stay
+  positive. For each variable there is one tensor [X].
   """
 
   def build(self, variables, num_steps):

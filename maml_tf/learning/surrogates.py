@@ -1,7 +1,8 @@
 """Per-task policy-gradient surrogates: log-probabilities [T] to a scalar.
 
-A surrogate's value is of no use: its derivatives are. All have the policy
-gradient as the first; they differ in the second, which the meta-gradient needs.
+A surrogate matters for its derivatives, not for its value. The first derivative
+of each is the policy gradient. They differ in the second derivative, which the
+meta-gradient needs.
 """
 
 import gin
@@ -15,14 +16,15 @@ from maml_tf.learning import scans
 
 
 def masked_mean(values: types.Tensor, mask: types.Tensor) -> types.Tensor:
-  """Weighted mean of the valid frames.
+  """Computes the weighted mean over the valid frames.
 
   Args:
     values: A tensor [T].
-    mask: A tensor [T]: 1, or another weight, where valid; 0 elsewhere.
+    mask: A tensor [T]: a positive weight, usually 1, on valid frames; 0
+      elsewhere. The values of those may be NaN.
 
   Returns:
-    A scalar; 0 if no frame is valid.
+    A scalar in the units of the values; 0 if no frame is valid.
   """
   valid = mask > 0
   weights = tf.reduce_sum(mask)
@@ -34,20 +36,20 @@ def masked_mean(values: types.Tensor, mask: types.Tensor) -> types.Tensor:
 def likelihood_ratio(
   log_prob: types.Tensor, stage: meta_batch.Stage
 ) -> types.Tensor:
-  """Mean of pi(a|s) / behaviour(a|s) * A, to be maximised.
+  """Computes the mean of pi(a|s) / behaviour(a|s) * A.
 
-  The low-variance-curvature surrogate of ProMP (arXiv:1810.06784): its
-  derivative is the policy gradient, and differentiating again keeps the Hessian
-  term that log pi(a|s) * A loses. Of the exact Hessian it leaves out how
-  earlier actions change what later ones are worth: a term that is noisy, and
-  zero where the advantages are.
+  This is the low-variance-curvature surrogate of ProMP (arXiv:1810.06784). Its
+  derivative is the policy gradient. Its second derivative keeps the Hessian
+  term that log pi(a|s) * A loses. It omits one term of the exact Hessian: the
+  effect of earlier actions on the advantages of later ones. This term is noisy,
+  and it is zero where the advantages are zero.
 
   Args:
-    log_prob: A tensor [T], differentiable.
-    stage: One task's `Stage`, leaves [T, ...].
+    log_prob: A differentiable tensor [T]: log pi(a|s).
+    stage: One task's `Stage`, leaves [T, ...]; A is its advantage.
 
   Returns:
-    A scalar.
+    The surrogate to maximise, a scalar.
   """
   ratio = _ratio(log_prob, stage.behaviour_log_prob)
   return masked_mean(ratio * stage.advantage, stage.mask)
@@ -57,18 +59,19 @@ def likelihood_ratio(
 def log_likelihood(
   log_prob: types.Tensor, stage: meta_batch.Stage
 ) -> types.Tensor:
-  """Mean of log pi(a|s) * A, to be maximised.
+  """Computes the mean of log pi(a|s) * A.
 
-  What MAML's own code (arXiv:1703.03400) differentiates twice. Its Hessian is
-  biased: it takes the distribution of the data as fixed, so of the exact one
-  only E[A * Hessian of log pi] is left. For reproduction only.
+  The code of the MAML paper (arXiv:1703.03400) differentiates this surrogate
+  twice. Its Hessian is biased: it treats the distribution of the data as fixed,
+  so that of the exact Hessian only E[A * Hessian of log pi] remains. Use it for
+  reproduction only.
 
   Args:
-    log_prob: A tensor [T], differentiable.
-    stage: One task's `Stage`, leaves [T, ...].
+    log_prob: A differentiable tensor [T]: log pi(a|s).
+    stage: One task's `Stage`, leaves [T, ...]; A is its advantage.
 
   Returns:
-    A scalar.
+    The surrogate to maximise, a scalar.
   """
   return masked_mean(log_prob * stage.advantage, stage.mask)
 
@@ -79,21 +82,22 @@ def dice(
   stage: meta_batch.Stage,
   causal_discount: float = 1.0,
 ) -> types.Tensor:
-  """Mean of (1 + box(a_{<=t}) - box(a_{<t})) * A_t, to be maximised.
+  """Computes the mean of (1 + box(c_t) - box(c_t - log pi_t)) * A_t.
 
-  box(c) = exp(c - stop_gradient(c)) of c_t = sum_{t' <= t} w^(t - t') log pi_t'
-  within an episode. DiCE (arXiv:1802.05098) in the form of Loaded DiCE
-  (1909.10549), which takes advantages: every derivative is exact, on the policy
-  that collected the data, and has the variance of whole episodes.
+  Here box(c) = exp(c - stop_gradient(c)), and
+  c_t = sum_{t' <= t} w^(t - t') log pi_t' sums over the episode's past. This is
+  DiCE (arXiv:1802.05098) in the form of Loaded DiCE (arXiv:1909.10549), which
+  uses advantages. Where pi is the policy that collected the data, all
+  derivatives are exact. They have the variance of whole episodes.
 
   Args:
-    log_prob: A tensor [T], differentiable.
-    stage: One task's `Stage`, leaves [T, ...].
-    causal_discount: w in [0, 1]: how far back causes are looked for, Loaded
-      DiCE's weighting. 1 is exact; less trades bias for variance.
+    log_prob: A differentiable tensor [T]: log pi(a|s).
+    stage: One task's `Stage`, leaves [T, ...]; A is its advantage.
+    causal_discount: w in [0, 1], Loaded DiCE's weight of earlier actions. 1 is
+      exact; less trades bias for variance.
 
   Returns:
-    A scalar.
+    The surrogate to maximise, a scalar.
 
   Raises:
     ValueError: causal_discount is out of range.
@@ -110,17 +114,18 @@ def dice(
 def clipped_likelihood_ratio(
   log_prob: types.Tensor, stage: meta_batch.Stage, clip_ratio: float
 ) -> types.Tensor:
-  """Mean of min(r A, clip(r, 1 - c, 1 + c) A), to be maximised.
+  """Computes the mean of min(r A, clip(r, 1 - c, 1 + c) A).
 
-  PPO's surrogate (arXiv:1707.06347), r being the likelihood ratio.
+  This is PPO's surrogate (arXiv:1707.06347); r is the likelihood ratio
+  pi(a|s) / behaviour(a|s).
 
   Args:
-    log_prob: A tensor [T], differentiable.
-    stage: One task's `Stage`, leaves [T, ...].
+    log_prob: A differentiable tensor [T]: log pi(a|s).
+    stage: One task's `Stage`, leaves [T, ...]; A is its advantage.
     clip_ratio: c > 0.
 
   Returns:
-    A scalar.
+    The surrogate to maximise, a scalar.
   """
   ratio = _ratio(log_prob, stage.behaviour_log_prob)
   clipped = tf.clip_by_value(ratio, 1.0 - clip_ratio, 1.0 + clip_ratio)
@@ -131,15 +136,16 @@ def clipped_likelihood_ratio(
 
 
 def _ratio(log_prob, behaviour_log_prob):
-  """pi / behaviour, at most exp(20).
+  """Returns pi / behaviour, at most exp(20).
 
-  A ratio that overflows spoils every derivative, also one that is multiplied by
-  0. What a boundary holds is no sample of its behaviour and may do so; on a
-  valid frame a ratio of exp(20) means that the policy has left its data.
+  A ratio that overflows makes every derivative NaN, even one that the mask
+  multiplies by 0. Ratios on boundaries may overflow, because the action there
+  is not a sample of the behaviour. On a valid frame a ratio of exp(20) means
+  that the policy is far from its data.
   """
   return tf.exp(tf.minimum(log_prob - behaviour_log_prob, 20.0))
 
 
 def _magic_box(log_prob):
-  """1, with the derivatives of a likelihood ratio."""
+  """Returns 1, with the derivatives of a likelihood ratio."""
   return tf.exp(log_prob - tf.stop_gradient(log_prob))

@@ -1,4 +1,4 @@
-"""An agent's functions of tasks: prepare stages, adapt, pose a meta-problem."""
+"""An agent's compiled functions: prepare stages, adapt, make a meta-problem."""
 
 import tensorflow as tf
 from tf_agents.trajectories import trajectory
@@ -16,11 +16,11 @@ from maml_tf.learning import stage_preparation
 
 
 class TaskFunctions:
-  """The functions of one task, lifted over all tasks and compiled.
+  """The functions of one task, vectorised over all tasks and compiled.
 
   Attributes:
     task: The functions of one task.
-    means: The same as compiled means over tasks.
+    means: Compiled means of the same functions over tasks.
   """
 
   def __init__(
@@ -33,15 +33,15 @@ class TaskFunctions:
     chunk_size: int | None,
     jit_compile: bool,
   ):
-    """Compiles the functions, each when it is first called.
+    """Wraps the functions; each compiles at its first call.
 
     Args:
       task: The functions of one task.
-      baseline: Of the advantages.
-      normalizer: Of the observations. None: they stay as they are.
+      baseline: The baseline of the advantages.
+      normalizer: Normalises observations. None: they are not normalised.
       discount: gamma.
       gae_lambda: lambda.
-      chunk_size: How many tasks are vectorised together, see `task_map`.
+      chunk_size: The most tasks to vectorise together, see `task_map`.
       jit_compile: Whether XLA compiles them.
     """
     self.task = task
@@ -83,7 +83,7 @@ class TaskFunctions:
     initial_state: inner_loop_lib.Parameters,
     kl_coefficients: types.Tensor,
   ) -> meta_problem.MetaProblem:
-    """Returns a meta-batch as functions of theta, inside a replica.
+    """Returns a meta-batch as functions of theta; runs inside a replica.
 
     Args:
       batch: A `MetaBatch`, leaves [B, T, ...], of this replica's tasks. Stages
@@ -100,10 +100,10 @@ class TaskFunctions:
     )
 
   def _prepare_in_turn(self, batch, state):
-    """Prepares the stages of a batch that stock parts collected.
+    """Prepares the stages of a batch that TF-Agents' own parts collected.
 
     A value network predicts with the parameters that acted. Such a batch does
-    not hold them: adaptation is repeated, stage by stage.
+    not contain them: this repeats the adaptation, stage by stage.
     """
     *support, query = (*batch.support, batch.query)
     prepared = []

@@ -1,4 +1,4 @@
-"""A function of one task, lifted over all tasks."""
+"""Applies a function of one task to all tasks: vectorised and in chunks."""
 
 from collections.abc import Callable
 import functools
@@ -17,12 +17,12 @@ def vmap_in_chunks(
   """Vectorises `fn` over the leading axis, a chunk of tasks at a time.
 
   Args:
-    fn: Takes one task's nest of tensors, without the leading axis.
+    fn: A function of one task's nest of tensors, without the leading axis.
     tasks: A nest of tensors [B, ...].
     chunk_size: See `map_chunks`.
 
   Returns:
-    What `fn` returns, stacked: a nest of tensors [B, ...].
+    The results of `fn`, stacked: a nest of tensors [B, ...].
   """
   return map_chunks(functools.partial(tf.vectorized_map, fn), tasks, chunk_size)
 
@@ -34,25 +34,25 @@ def map_chunks(
 ) -> types.NestedTensor:
   """Applies `fn` to a chunk of tasks at a time.
 
-  Chunks bound the memory: the number of chunks in work at a time is the number
-  of processors. A chunk that fits into a processor's cache is faster: see
+  Chunks limit the memory: each processor works on one chunk at a time. A chunk
+  that fits into a processor's cache is faster: see
   benchmarks/meta_gradient_cost.py. The result of a chunk does not depend on the
-  number of chunks: dividing the tasks over replicas changes no bit.
+  number of chunks, so that dividing the tasks over replicas changes no bit.
 
   Args:
-    fn: Takes a nest of tensors [chunk, ...] and returns another one.
+    fn: A function from a nest of tensors [chunk, ...] to another one.
     tasks: A nest of tensors [B, ...].
-    chunk_size: The most tasks of a chunk, of which the largest divisor of B is
-      taken. None: all tasks are one chunk.
+    chunk_size: The most tasks in a chunk. A chunk has as many tasks as the
+      largest divisor of B up to this number. None: all tasks are one chunk.
 
   Returns:
-    What `fn` returns, stacked: a nest of tensors [B, ...].
+    The results of `fn`, stacked: a nest of tensors [B, ...].
   """
   num_tasks = tf.nest.flatten(tasks)[0].shape[0]
   if num_tasks is None or chunk_size is None:
     return fn(tasks)
-  # A single chunk goes through the loop too: outside it TensorFlow would fuse
-  # its operations with others, which rounds differently.
+  # Use the loop for a single chunk too. Outside a loop, TensorFlow would fuse
+  # its operations with others and round differently.
   largest = min(chunk_size, num_tasks)
   chunk = max(c for c in range(1, largest + 1) if num_tasks % c == 0)
   chunks = tf.nest.map_structure(
@@ -85,10 +85,10 @@ def map_chunks(
 def compile_for_frames(
   fn: Callable[..., types.NestedTensor], jit_compile: bool
 ) -> Callable[..., types.NestedTensor]:
-  """Compiles a function of frames, by XLA only where their number is known.
+  """Compiles a function of frames; XLA needs a known number of frames.
 
-  XLA cannot compile scans over a number of frames that the client of an
-  exported model decides.
+  The client of an exported model decides the number of frames. XLA cannot
+  compile scans over such a number, so they run without it.
 
   Args:
     fn: A function whose first argument is a `Trajectory` or `Stage`, leaves

@@ -1,7 +1,7 @@
 """One outer step inside a trust region: MAML with TRPO.
 
-Natural gradient by conjugate gradients, then a backtracking line search
-(TRPO, arXiv:1502.05477), on the loss after adaptation (MAML,
+Conjugate gradients give the natural gradient, which a backtracking line search
+follows (TRPO, arXiv:1502.05477). The loss is the one after adaptation (MAML,
 arXiv:1703.03400).
 """
 
@@ -20,7 +20,7 @@ from maml_tf.learning import meta_updates
 
 @gin.configurable
 class TrustRegionUpdate(tf.Module):
-  """The longest step that a bound on the KL and a lower loss allow.
+  """The longest step that lowers the loss and respects a bound on the KL.
 
       minimise loss(theta')   subject to   kl(theta') <= max_kl
 
@@ -31,10 +31,10 @@ class TrustRegionUpdate(tf.Module):
       theta'  = theta - beta backtrack_ratio^k x
 
   for the smallest k at which the KL is at most `max_kl` and the loss is lower
-  than at theta. Where there is none, or H does not curve upwards along x, the
+  than at theta. If there is no such k, or if x^T H x is not positive, the
   variables keep their values.
 
-  All candidates are computed, whichever is taken: what is summed over replicas
+  All candidates are computed, even after one is accepted: sums over replicas
   must not depend on a branch.
   """
 
@@ -47,17 +47,17 @@ class TrustRegionUpdate(tf.Module):
     backtrack_ratio: float = 0.8,
     name: str | None = None,
   ):
-    """Sets the update.
+    """Stores the settings.
 
     Args:
       max_kl: The radius of the trust region, nats: the largest mean
         KL(behaviour || adapted policy) on the query stage.
-      num_conjugate_gradient_steps: How many; each takes one Hessian-vector
-        product.
-      damping: What is added to the diagonal of H.
-      num_backtracks: How many candidates: k = 0, ..., num_backtracks - 1.
-      backtrack_ratio: By what each candidate's step is shorter than the one
-        before.
+      num_conjugate_gradient_steps: The number of conjugate-gradient steps. Each
+        computes one Hessian-vector product.
+      damping: The number added to the diagonal of H.
+      num_backtracks: The number of candidates: k = 0, ..., num_backtracks - 1.
+      backtrack_ratio: The length of each candidate's step relative to the one
+        before, below 1.
       name: The name of the module.
 
     Raises:
@@ -85,7 +85,7 @@ class TrustRegionUpdate(tf.Module):
 
   @property
   def learning_rate(self) -> types.Tensor:
-    """Zero: there is none before a step, each step finds its own."""
+    """Zero: each step computes its own."""
     return tf.constant(0.0)
 
   @property
@@ -94,21 +94,22 @@ class TrustRegionUpdate(tf.Module):
     return ()
 
   def build(self, theta: inner_loop_lib.Theta) -> None:
-    """Creates nothing: the update has no variables."""
+    """Does nothing: the update has no variables."""
 
   def __call__(
     self, theta: inner_loop_lib.Theta, problem: meta_problem.MetaProblem
   ) -> meta_updates.UpdateInfo:
-    """Changes the variables, or leaves every bit of them.
+    """Changes the variables of theta, or none of their bits.
 
     Args:
       theta: The meta-parameters, variables of one float type.
-      problem: The loss and the KL as functions of theta, the same on all
+      problem: The loss and the KL as functions of theta, equal on all
         replicas.
 
     Returns:
-      An `UpdateInfo`: metrics and gradient norm before the step; the learning
-      rate is what x was multiplied by, 0 where no candidate was accepted.
+      An `UpdateInfo`. Metrics and gradient norm are those before the step. The
+      learning rate is the factor that multiplied x; 0 if no candidate was
+      accepted.
     """
     before = tf.nest.map_structure(tf.identity, theta)
     metrics, gradient, finite_tasks = problem.gradient(before)
@@ -124,7 +125,7 @@ class TrustRegionUpdate(tf.Module):
     return meta_updates.UpdateInfo(metrics, norm, rate, finite_tasks)
 
   def _full_step(self, theta, gradient, problem):
-    """Returns x and beta; zeros where they are of no use."""
+    """Returns x and beta, or zeros if they do not define a step."""
 
     def damped_product(vector):
       return _step(problem.kl_hvp(theta, vector), vector, -self._damping)
@@ -138,9 +139,9 @@ class TrustRegionUpdate(tf.Module):
       * self._max_kl
       / (curvature + self._damping * _dot(direction, direction))
     )
-    # False for NaN, and any infinity or NaN in x makes the rate 0 or NaN.
+    # NaN compares as False. An infinity or NaN in x makes the rate 0 or NaN.
     usable = (curvature > 0) & (rate > 0) & tf.math.is_finite(rate)
-    # With zeros, all candidates are theta.
+    # With zeros, all candidates equal theta.
     return (
       tf.nest.map_structure(
         lambda x: tf.where(usable, x, tf.zeros_like(x)), direction
@@ -149,7 +150,7 @@ class TrustRegionUpdate(tf.Module):
     )
 
   def _backtrack(self, theta, direction, rate, problem):
-    """Returns the rate of the first acceptable candidate; 0: there is none."""
+    """Returns the rate of the first acceptable candidate, or 0 if none is."""
     old_loss, _ = problem.loss_and_kl(theta)
     accepted = tf.zeros_like(rate)
     for k in range(self._num_backtracks):
@@ -181,14 +182,14 @@ def conjugate_gradient(
       r_i+1   = r_i - alpha_i A p_i
       p_i+1   = r_i+1 + (r_i+1^T r_i+1 / r_i^T r_i) p_i
 
-  x_i is the best in the span of b, A b, ..., A^(i-1) b, exact once i is the
-  number of different eigenvalues of A. Steps change nothing after the residual
-  r has sunk to the rounding error of b.
+  x_i is the best solution in the span of b, A b, ..., A^(i-1) b. It is exact if
+  i is at least the number of different eigenvalues of A. Once the residual r is
+  as small as the rounding error of b, further steps change nothing.
 
   Args:
-    product_fn: Returns A v for a v like `b`.
+    product_fn: v -> A v, for nests v like `b`.
     b: A nest of tensors of any shapes and one float type.
-    num_steps: How many, all of them in the graph: no loop operation.
+    num_steps: The number of steps, which the graph contains unrolled.
 
   Returns:
     x, a nest like `b`.
@@ -198,8 +199,8 @@ def conjugate_gradient(
   p = residual
   square = _dot(residual, residual)
   epsilon = np.finfo(square.dtype.as_numpy_dtype).eps
-  # A residual of rounding errors is no direction: where A is nearly singular,
-  # a step along it could be of any length.
+  # A residual of rounding errors has no meaningful direction: if A is nearly
+  # singular, a step along it could have any length.
   negligible = epsilon**2 * square
   for _ in range(num_steps):
     product = tf.nest.flatten(product_fn(tf.nest.pack_sequence_as(b, p)))
@@ -225,7 +226,7 @@ def _step(theta, direction, rate):
 
 
 def _dot(a, b):
-  """The inner product of two nests of tensors, a scalar."""
+  """Returns the inner product of two nests of tensors, a scalar."""
   return tf.add_n(
     [
       tf.reduce_sum(x * y)

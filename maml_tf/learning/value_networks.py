@@ -1,4 +1,4 @@
-"""Value networks: of their own, or with the layers of the policy network."""
+"""Value networks, with layers of their own or those of the policy network."""
 
 from collections.abc import Sequence
 
@@ -19,18 +19,18 @@ def create_value_network(
   fc_layer_params: Sequence[int] = (64, 64),
   share_layers: bool = False,
 ) -> network_lib.Network:
-  """Creates a network that predicts the return from an observation on.
+  """Creates a network that predicts the return that follows an observation.
 
   Args:
     observation_spec: A nest of `TensorSpec`.
     actor_network: The policy network.
-    fc_layer_params: Units of the tanh layers; without effect if they are
-      shared.
-    share_layers: Whether the policy network's layers below its head are used,
-      RLlib's `vf_share_layers`.
+    fc_layer_params: The number of units of each tanh layer; no effect if
+      `share_layers`.
+    share_layers: Whether to use the policy network's layers below its head, as
+      RLlib's `vf_share_layers` does.
 
   Returns:
-    A TF-Agents network: observations to values.
+    A TF-Agents network from observations [N, ...] to values [N].
 
   Raises:
     ValueError: A number is out of range, or the policy network has no encoder
@@ -54,7 +54,7 @@ class SharedValueNetwork(network_lib.Network):
     actor_network: network_lib.Network,
     name: str = 'SharedValueNetwork',
   ):
-    """Takes the encoder: the policy network's first layer.
+    """Uses the encoder, which is the first layer of the policy network.
 
     Args:
       observation_spec: A nest of `TensorSpec`.
@@ -63,7 +63,7 @@ class SharedValueNetwork(network_lib.Network):
       name: The name of the network.
 
     Raises:
-      ValueError: The first layer is no network.
+      ValueError: The first layer is not a network.
     """
     super().__init__(observation_spec, state_spec=(), name=name)
     actor_network.create_variables()

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: written in one piece, restored only if intact."""
+"""Checkpoints of a run, which appear complete and are checked when read."""
 
 from collections.abc import Callable
 import glob
@@ -29,7 +29,7 @@ def newest_intact(
 
   Returns:
     Its path as `tf.train.Checkpoint.read` takes it. None: there is no
-    checkpoint, whole or damaged.
+    checkpoint, neither an intact nor a damaged one.
 
   Raises:
     errors.UsageError: There are checkpoints, but none is intact.
@@ -56,33 +56,33 @@ class RunCheckpoints:
   """Writes and restores a run's checkpoints and keeps the last three.
 
   A new one appears under its name only when it is complete. A process that ends
-  while it writes, or a full disk, damages no older one.
+  while it writes, or a full disk, does not damage older ones.
   """
 
   def __init__(self, root_dir: str, max_to_keep: int = 3, **trackables):
-    """Takes the objects to save.
+    """Stores the objects to save.
 
     Args:
       root_dir: The run's folder.
-      max_to_keep: How many checkpoints are kept.
+      max_to_keep: The number of checkpoints to keep.
       **trackables: The objects by name, as `tf.train.Checkpoint` takes them.
     """
     self._directory = os.path.join(root_dir, CHECKPOINT_DIR)
     self._max_to_keep = max_to_keep
     self._checkpoint = tf.train.Checkpoint(**trackables)
     self._last_iteration = None
-    # What `find` found: a path, and lines about damaged checkpoints.
+    # The result of `find`: a path, and lines about damaged checkpoints.
     self._found = None
 
   @property
   def last_iteration(self) -> int | None:
-    """The iteration of the newest checkpoint; None: there is none yet."""
+    """The iteration of the newest checkpoint; None if there is none yet."""
     return self._last_iteration
 
   def find(self) -> str | None:
     """Finds the newest intact checkpoint; prints and changes nothing.
 
-    It is read whole here; `restore` then relies on that.
+    This reads the whole checkpoint; `restore` does not check it again.
 
     Returns:
       Its path; None if there is no checkpoint.
@@ -127,7 +127,7 @@ class RunCheckpoints:
       iteration: The last completed iteration, which names it.
 
     Raises:
-      errors.RunError: It cannot be written; older ones are as they were.
+      errors.RunError: It cannot be written; older ones have not changed.
     """
     scratch = os.path.join(self._directory, '.writing')
     with errors.disk_errors(f'the checkpoint of iteration {iteration}'):

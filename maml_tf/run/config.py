@@ -1,4 +1,4 @@
-"""Gin files: found, parsed, recorded and compared with a run's record."""
+"""Finds, parses and records gin files; compares them with a run's record."""
 
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -172,7 +172,7 @@ def check_workers(
     exchange: See `WorkerGroup.exchange`.
 
   Raises:
-    ValueError: They have different ones.
+    ValueError: Two workers have different configs.
   """
   config = sorted(_bindings(gin.operative_config_str()).items())
   # A whole number that float64 holds exactly.

@@ -1,4 +1,4 @@
-"""The whole run: what a config asks for, built and trained."""
+"""The whole run: builds the parts that a config asks for and trains them."""
 
 from collections.abc import Sequence
 import functools
@@ -65,10 +65,10 @@ def train_eval(
     0, ..., X adaptation steps.
 
   Raises:
-    errors.UsageError: The settings are impossible, or the run in root_dir has
-      another config or no intact checkpoint; nothing is written or lost.
+    errors.UsageError: A setting is wrong, or the run in root_dir has another
+      config or no intact checkpoint. Nothing is written or lost.
     errors.RunError: The run cannot continue: a number is not finite, a worker
-      is gone, the disk is full. The last good iteration, or the last
+      is lost or the disk is full. The last good iteration, or the last
       checkpoint, is saved.
     interruption.Interrupted: The user asked to stop; the run is saved.
   """

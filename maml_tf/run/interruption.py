@@ -36,7 +36,7 @@ class Stop(Exception):
 
 
 class Interrupt:
-  """Whether a stop was requested, and where it may take effect.
+  """A request to stop, and the blocks of code in which it may take effect.
 
   Attributes:
     signal_number: The first signal, SIGINT or SIGTERM; None if none came.
@@ -47,7 +47,7 @@ class Interrupt:
     self._is_allowed = False
 
   def request(self, signal_number: int) -> None:
-    """Asks to stop: at once inside `interruptible`, else where it begins.
+    """Asks to stop: now inside `interruptible`, else when it is next entered.
 
     Raises:
       Stop: Inside `interruptible`.
@@ -59,7 +59,7 @@ class Interrupt:
 
   @contextlib.contextmanager
   def interruptible(self) -> Iterator[None]:
-    """A block that a request to stop may cut anywhere, losing its results.
+    """Marks a block that a request to stop may cut, which loses its results.
 
     Raises:
       Stop: A stop is requested, in the block or before it.

@@ -1,4 +1,4 @@
-"""Where a run's numbers go: CSV files, TensorBoard, the terminal, and yours.
+"""Loggers record a run's numbers: CSV, TensorBoard, terminal, or your own.
 
 A logger is anything with the two methods of `Logger`. `train_eval.loggers`
 takes functions that make more of them; `examples/custom_logger.py` is one.
@@ -70,7 +70,7 @@ class RunLoggers:
         run. A resumed run repeats the iterations from here on, which an earlier
         process may have written already; an evaluation of the iteration before
         may still follow.
-      num_iterations: How many iterations there will be in all.
+      num_iterations: The number of iterations of the whole run.
       factories: Each makes one more logger, given root_dir and first_iteration
         by name.
 
@@ -135,7 +135,7 @@ class RunLoggers:
 
 
 class CsvLogger:
-  """Appends to metrics.csv, one row an iteration, and to evaluations.csv.
+  """Appends to metrics.csv, one row per iteration, and evaluations.csv.
 
   The columns are those of the first row. A resumed run drops the rows of the
   iterations that it repeats.
@@ -188,7 +188,7 @@ class TensorBoardLogger:
 
 
 class TerminalLogger:
-  """Shows progress on stderr: a bar on a terminal, else a line an iteration."""
+  """Shows progress on stderr: a bar on a terminal, else lines."""
 
   def __init__(self, root_dir: str, first_iteration: int, num_iterations: int):
     """Prints where the run is; see `RunLoggers`."""
@@ -211,7 +211,7 @@ class TerminalLogger:
     tqdm.tqdm.write(line, file=sys.stderr)
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
-    """Shows returns, speed and time left; of an evaluation, the returns."""
+    """Shows returns, speed and time left; for an evaluation, the returns."""
     if _is_evaluation(scalars):
       returns = _path(scalars, f'{EVALUATION}mean_step_')
       self.log(f'held out at iteration {step}  return {returns}')
@@ -239,7 +239,7 @@ class _CsvFile:
   """A file of rows; a resumed run keeps those before its first iteration.
 
   Attributes:
-    last_iteration: Of the last row; None if there is none.
+    last_iteration: The iteration of the last row; None if there is no row.
   """
 
   def __init__(self, path: str, first_iteration: int):
@@ -267,7 +267,7 @@ class _CsvFile:
 def _keep_rows(path, first_iteration):
   """Drops rows from an iteration on; returns the columns and the last one kept.
 
-  Of a new file: no columns, and None.
+  For a new file it returns no columns, and None.
   """
   if not os.path.exists(path):
     return [], None

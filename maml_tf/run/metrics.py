@@ -35,9 +35,9 @@ def of_iteration(
     iteration: The meta-iteration, from 1.
     env_steps: Transitions since the run began, of all tasks and stages.
     wall_seconds: Seconds since the run began.
-    collection: What all workers collected.
+    collection: The `Collection` of all workers.
     loss_info: A `LossInfo` whose extra is a `MamlLossInfo`.
-    is_skipped: Whether nothing was learned from this meta-batch.
+    is_skipped: Whether training skipped this meta-batch.
     collect_seconds: Seconds that the collection took.
     update_seconds: Seconds that the update took.
   """

@@ -1,4 +1,4 @@
-"""What a run is asked for, and whether that is possible."""
+"""The settings of a run and their checks."""
 
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ class Settings(NamedTuple):
   Attributes:
     environment_class: Creates the environment, given num_tasks,
       environments_per_task and horizon.
-    num_iterations: How many meta-iterations the run has in all.
-    num_tasks: B, tasks a meta-iteration.
-    episodes_per_task: E, episodes a task and stage.
+    num_iterations: The number of meta-iterations of the whole run.
+    num_tasks: B, tasks per meta-iteration.
+    episodes_per_task: E, episodes per task and stage.
     horizon: The maximum number of steps in an episode.
     actor_network_fn: Creates the policy network, given the specs of
       observations and actions.
@@ -34,11 +34,11 @@ class Settings(NamedTuple):
       and the policy network. None: the agent's baseline predicts returns.
     agent_class: Creates the agent, given the specs of time steps and actions,
       the networks and the step counter.
-    seed: Of all random numbers.
+    seed: The seed of all random numbers.
     checkpoint_interval: Iterations between checkpoints.
     evaluation_interval: Iterations between evaluations, see `Evaluator`; they
       do not change the training. 0: never.
-    when_not_finite: What happens to a meta-batch in which an observation, a
+    when_not_finite: The treatment of a meta-batch in which an observation, a
       reward, a gradient or a parameter is NaN or infinite. 'stop': the run ends
       with the parameters of the iteration before. 'skip': nothing is learned
       from the meta-batch, and the run continues.
@@ -67,7 +67,8 @@ def check(settings: Settings) -> None:
   """Checks each setting by itself, before anything is built from it.
 
   Raises:
-    ValueError: One of them is impossible; the message names it.
+    ValueError: A setting is out of range or of the wrong type; the message
+      names it.
   """
   if settings.environment_class is None:
     raise ValueError(

@@ -1,4 +1,4 @@
-"""What all workers collected in a meta-iteration.
+"""The collection of a meta-iteration, shared by all workers.
 
 Workers exchange numbers, the same count each time: a signal to stop, the
 counts, a message as character codes and the returns. Meta-batches stay where
@@ -21,14 +21,14 @@ _MESSAGE_LENGTH = 200
 
 
 class Collection(NamedTuple):
-  """What one worker, or all workers together, collected.
+  """The collection of one worker, or of all workers together.
 
   Attributes:
     meta_batch: The `MetaBatch` of this worker's tasks. None: nothing to learn
       from, because of `problem` or `stop_signal`.
     returns: A float64 array [X + 1, B, E]; NaN without a meta-batch.
     counts: The numbers named in `COUNTS`; 0 without a meta-batch.
-    problem: What is not finite, in one line; '' if everything is finite.
+    problem: One line that says what is not finite; '' if everything is.
     stop_signal: The signal that cut the collection; 0 if none did.
   """
 

@@ -29,7 +29,7 @@ class TrainedRun(NamedTuple):
       `TaskEnvironment` of the run's tasks, with the run's horizon.
     episodes_per_task: E of training.
     seed: The run's seed.
-    iteration: How many meta-iterations the agent has been trained for.
+    iteration: The number of meta-iterations that the agent has trained for.
   """
 
   agent: maml_agent.MamlAgent

@@ -1,4 +1,4 @@
-"""The loop of a run: collect, learn, record; it may be cut and resumed."""
+"""The loop of a run: collect, learn, record. It can be stopped and resumed."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ _LONG_UPDATE_SECONDS = 2.0
 
 
 class Progress(tf.Module):
-  """What a run has used so far, kept in its checkpoints."""
+  """The steps and seconds of a run so far, kept in its checkpoints."""
 
   def __init__(self):
     super().__init__()
@@ -45,11 +45,11 @@ class Progress(tf.Module):
 def check_resumable(
   root_dir: str, checkpoints: run_checkpoints.RunCheckpoints
 ) -> None:
-  """Checks that a folder holds a whole run, or none; it writes nothing.
+  """Checks that a folder holds a complete run or none. Writes nothing.
 
   Args:
     root_dir: The run's folder, which need not exist.
-    checkpoints: Those of the folder.
+    checkpoints: The checkpoints of the folder.
 
   Raises:
     errors.UsageError: It has metrics without a checkpoint, or no intact one.
@@ -80,17 +80,17 @@ class TrainingLoop:
     checkpoints: run_checkpoints.RunCheckpoints,
     progress: Progress,
   ):
-    """Takes the parts of a run.
+    """Stores the parts of a run.
 
     Args:
       root_dir: The run's folder.
-      settings: What the run is asked for.
+      settings: The settings of the run.
       collector: Collects the tasks of this worker.
       learner: Trains the agent; its graph has been made by `trace`.
       evaluator: None if settings.evaluation_interval is 0.
       workers: The processes that share the run.
-      checkpoints: Of the agent, its step counter and the progress.
-      progress: What the run has used so far.
+      checkpoints: Save the agent, its step counter and the progress.
+      progress: The steps and seconds of the run so far.
     """
     self._root_dir = root_dir
     self._settings = settings
@@ -144,7 +144,7 @@ class TrainingLoop:
           self._save_if_due(iteration, seconds - collect_seconds)
 
   def finish(self, interrupt: interruption.Interrupt) -> np.ndarray:
-    """Exports the policy, if that is wanted, and plays held-out tasks.
+    """Exports the policy, unless that is left out, and plays held-out tasks.
 
     Args:
       interrupt: Whether the user has asked to stop.
@@ -183,7 +183,7 @@ class TrainingLoop:
     """Restores the last checkpoint or writes the first one.
 
     Returns:
-      How many iterations are done.
+      The number of completed iterations.
     """
     if self._workers.is_chief and not self._checkpoints.restore():
       self._checkpoints.save(0)

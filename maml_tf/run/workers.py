@@ -34,7 +34,7 @@ class WorkerGroup:
     """Finds this process among the others.
 
     Args:
-      strategy: The run trains under it.
+      strategy: The strategy of the run.
 
     Raises:
       ValueError: TF_CONFIG gives this process a role that does not train.
@@ -64,7 +64,7 @@ class WorkerGroup:
 
   @property
   def num_workers(self) -> int:
-    """How many processes there are."""
+    """The number of processes."""
     return self._num_workers
 
   @property
@@ -81,7 +81,7 @@ class WorkerGroup:
     """Returns the tasks that this process collects: an equal share of B.
 
     Args:
-      num_tasks: B, of all processes.
+      num_tasks: B, the number of tasks of all processes.
 
     Raises:
       ValueError: B is not a multiple of the number of processes.

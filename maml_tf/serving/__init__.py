@@ -1,4 +1,4 @@
-"""The SavedModel that acts and adapts."""
+"""Exports a trained agent as a SavedModel that acts and adapts."""
 
 from maml_tf.serving.saved_model import load_parameters
 from maml_tf.serving.saved_model import remove_leftovers

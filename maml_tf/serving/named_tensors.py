@@ -1,7 +1,8 @@
-"""Nests as flat dicts of tensors: what a signature of a SavedModel takes.
+"""Converts nests to flat dicts of tensors for the signatures of a SavedModel.
 
-A name is the path through the nest, joined by '_': a client needs neither the
-nest's classes nor ours, and a name is a Python keyword argument.
+A tensor's name is its path through the nest, joined by '_'. A client then needs
+neither the nest's classes nor those of this package, and can pass the name as a
+Python keyword argument.
 """
 
 from collections.abc import Callable
@@ -24,8 +25,8 @@ def name_specs(
 
   Args:
     spec: A nest of `TensorSpec`.
-    prefix: What the names begin with.
-    outer_shape: Axes that the shapes get in front.
+    prefix: The beginning of every name.
+    outer_shape: Axes to add in front of every shape.
 
   Returns:
     A nest of `TensorSpec` like `spec`.
@@ -44,14 +45,15 @@ def name_specs(
 def signature(
   fn: Callable[..., Named], *specs: types.NestedTensorSpec
 ) -> tf.types.experimental.ConcreteFunction:
-  """Makes a function of nests one of named tensors.
+  """Converts a function of nests to a function of named tensors.
 
   Args:
-    fn: Takes a nest for each of `specs` and returns named tensors.
+    fn: A function that takes a nest for each of `specs` and returns named
+      tensors.
     *specs: Nests of `TensorSpec` with names.
 
   Returns:
-    A concrete function, to be saved as a signature.
+    A concrete function, which can be saved as a signature.
 
   Raises:
     ValueError: Two tensors have the same name.
@@ -69,7 +71,7 @@ def signature(
   def flat_fn(*tensors):
     return fn(*tf.nest.pack_sequence_as(specs, tensors))
 
-  # Saving retraces what is not concrete.
+  # Saving would trace a function again unless it is concrete.
   return flat_fn.get_concrete_function()
 
 

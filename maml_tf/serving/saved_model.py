@@ -1,4 +1,4 @@
-"""The SavedModel that acts and adapts, for whoever has tensorflow alone."""
+"""Writes a SavedModel that acts and adapts and needs only tensorflow."""
 
 from collections.abc import Iterator
 import contextlib
@@ -22,19 +22,20 @@ from maml_tf.serving import signatures as serving_signatures
 def save_adaptive(agent: maml_agent.MamlAgent, directory: str) -> None:
   """Writes a SavedModel that acts for many tasks and adapts to them.
 
-  For TF-Agents it has the functions of `PolicySaver` (`action` draws, and its
-  info is what `adapt` needs), `deterministic_action(time_step, policy_state)`
-  if the distributions have a mode, and `adapt(experience, policy_state, step)`.
-  For others there are signatures of named tensors: `initial_state`,
-  `serving_default`, `act_adapted` and `adapt`.
+  Clients with TF-Agents find the functions of `PolicySaver`. `action` samples
+  actions; its info is part of the frames that `adapt` takes. Further functions
+  are `adapt(experience, policy_state, step)` and, if the distributions have a
+  mode, `deterministic_action(time_step, policy_state)`. Other clients find
+  signatures of named tensors: `initial_state`, `serving_default`, `act_adapted`
+  and `adapt`.
 
   Args:
     agent: The agent, with all options of its inner loop.
-    directory: Where the SavedModel is written, in one piece; an older one there
-      is replaced.
+    directory: The directory of the SavedModel. It appears only when it is
+      complete, and replaces an older SavedModel there.
 
   Raises:
-    ValueError: The directory holds something else, or two parts of the
+    ValueError: The directory contains something else, or two parts of the
       observation or action have the same name.
     OSError: The directory cannot be written.
   """
@@ -55,15 +56,15 @@ def save_fixed_task(
   directory: str,
   deterministic: bool = False,
 ) -> None:
-  """Writes a SavedModel that acts for one task: a policy without a state.
+  """Writes a SavedModel that acts for one task, with a policy without a state.
 
   It has the functions of `PolicySaver` and the signature `serving_default`.
 
   Args:
     agent: The agent.
-    parameters: The task's parameters, without the leading B.
+    parameters: The task's parameters, without a leading B.
     directory: As for `save_adaptive`.
-    deterministic: Whether it acts by the distribution's mode.
+    deterministic: Whether it acts by the mode of the distribution.
 
   Raises:
     ValueError: As for `save_adaptive`, or the distributions have no mode.
@@ -86,10 +87,10 @@ def save_fixed_task(
 
 
 def remove_leftovers(directory: str) -> None:
-  """Removes what a process left that ended while it wrote there.
+  """Removes the files of processes that ended while they wrote a SavedModel.
 
   Args:
-    directory: As for `save_adaptive`. Nothing else may write to it now.
+    directory: As for `save_adaptive`. No other process may be writing to it.
   """
   parent, name = os.path.split(os.path.abspath(directory))
   for leftover in glob.glob(os.path.join(glob.escape(parent), f'.{name}-*')):
@@ -102,17 +103,17 @@ def load_parameters(
   """Reads one task's adapted parameters from an .npz file.
 
   Args:
-    agent: The agent whose parameters they are.
-    path: What `np.savez(path, *policy_state)` wrote, or `np.savez(path,
-      **state)` of a SavedModel's named state; of one task, with or without the
-      leading B = 1.
+    agent: The agent that adapted.
+    path: The file of one task. `np.savez(path, *policy_state)` wrote it, or
+      `np.savez(path, **state)` for the named state of a SavedModel. The arrays
+      may have a leading B = 1.
 
   Returns:
-    The parameters, without the leading B.
+    The parameters, without a leading B.
 
   Raises:
-    ValueError: The file does not hold them.
-    OSError: It cannot be read.
+    ValueError: The file does not contain the parameters of such a task.
+    OSError: The file cannot be read.
   """
   arrays = _load_arrays(path)
   specs = serving_signatures.state_spec(agent.collect_policy)
@@ -121,7 +122,7 @@ def load_parameters(
     array = arrays.get(spec.name, arrays.get(f'arr_{number}'))
     if array is None:
       raise ValueError(
-        f'{path} has no {spec.name} (or arr_{number}): write it by'
+        f'{path} has no {spec.name} (or arr_{number}): write it with'
         ' np.savez(path, *policy_state)'
       )
     if array.shape[:1] == (1,) and array.ndim == len(spec.shape):
@@ -138,16 +139,16 @@ def load_parameters(
 
 
 def _load_arrays(path):
-  """The arrays of an .npz file, by name."""
+  """Returns the arrays of an .npz file, by name."""
   try:
     with np.load(path) as file:
       return {name: file[name] for name in file.files}
   except OSError:
     raise
-  # What damage makes of it has as many names as zipfile, zlib and NumPy raise.
+  # A damaged file raises any of many errors of zipfile, zlib and NumPy.
   except Exception as error:
     raise ValueError(
-      f'{path} is no .npz file: write it by np.savez(path, *policy_state)'
+      f'{path} is not an .npz file: write it with np.savez(path, *policy_state)'
     ) from error
 
 
@@ -158,9 +159,10 @@ def _saver(agent, policy):
 
 
 def _register_adapt(agent, saver):
-  """Adds `adapt` to the model and returns it for the signatures.
+  """Adds `adapt` to the model; returns a function for the signatures.
 
-  What is returned takes steps [B]: one graph, which all forms of `adapt` call.
+  The returned function takes a step for each task, [B]. All forms of `adapt`
+  call its one graph.
   """
   arguments = (
     served_policy.batched(agent.collect_data_spec, 2),
@@ -178,7 +180,7 @@ def _register_adapt(agent, saver):
     steps = tf.broadcast_to(step, [num_tasks])
     return adapt_concrete(experience, policy_state, steps)
 
-  # Saving retraces what is not concrete.
+  # Saving would trace a function again unless it is concrete.
   adapt_concrete = adapt_from.get_concrete_function()
   adapt.get_concrete_function(*arguments)
   for step in (tf.TensorSpec([], tf.int32), steps_spec):
@@ -188,7 +190,7 @@ def _register_adapt(agent, saver):
 
 
 def _register_deterministic_action(policy, saver):
-  """Adds `deterministic_action`, if there is a mode."""
+  """Adds `deterministic_action` if the distributions have a mode."""
   action = tf.function(policy.deterministic_action, autograph=False)
   try:
     action.get_concrete_function(
@@ -201,7 +203,7 @@ def _register_deterministic_action(policy, saver):
 
 
 def _check_directory(directory):
-  """Raises ValueError where something stands that is not ours to replace."""
+  """Raises ValueError if the path is neither free nor a SavedModel."""
   if os.path.lexists(directory) and not (
     os.path.isdir(directory)
     and (
@@ -210,7 +212,7 @@ def _check_directory(directory):
     )
   ):
     raise ValueError(
-      f'{directory} exists and is no SavedModel: give another directory'
+      f'{directory} exists and is not a SavedModel: give another directory'
     )
 
 
@@ -225,7 +227,7 @@ def _write(saver, signatures, directory):
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-  """Hides what TensorFlow says of names and types that it encodes by itself."""
+  """Hides TensorFlow's warnings about names and types that it encodes."""
   verbosity = logging.get_verbosity()
   logging.set_verbosity(logging.ERROR)
   try:

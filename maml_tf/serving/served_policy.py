@@ -1,4 +1,4 @@
-"""A policy as a SavedModel holds it."""
+"""The policy inside a SavedModel."""
 
 from typing import NamedTuple
 
@@ -12,12 +12,12 @@ from maml_tf.collection import adapted_policy
 
 
 class ServedStep(NamedTuple):
-  """What one evaluation of the network gives, leaves [N, ...].
+  """The result of one evaluation of the network, leaves [N, ...].
 
   Attributes:
-    action: Drawn from the distributions.
+    action: A nest of tensors, sampled from the distributions.
     mode: The most probable action; None if the distributions have no mode.
-    info: The distributions' parameters, if the policy emits them.
+    info: The parameters of the distributions, if the policy emits them.
   """
 
   action: types.NestedTensor
@@ -26,13 +26,13 @@ class ServedStep(NamedTuple):
 
 
 class ServedPolicy(tf_policy.TFPolicy):
-  """An `AdaptedPolicy` whose noise is new in every process that loads it.
+  """An `AdaptedPolicy` that draws new noise in every process that loads it.
 
-  A saved `tf.random.Generator` would continue from the same state wherever the
-  model is loaded, and give several actors the same noise.
+  A saved `tf.random.Generator` would continue from the same state in every
+  process and give several actors the same noise.
 
-  One graph evaluates the network, whatever calls it: the functions of
-  `PolicySaver` and every signature.
+  The functions of `PolicySaver` and all signatures evaluate the network in the
+  same graph.
   """
 
   def __init__(
@@ -44,10 +44,10 @@ class ServedPolicy(tf_policy.TFPolicy):
     """Wraps a policy.
 
     Args:
-      policy: The policy, which acts by draws.
-      is_fixed: Whether it always acts with its initial parameters, and so has
-        no state.
-      deterministic: Whether it acts by the distributions' modes.
+      policy: The policy, which samples its actions.
+      is_fixed: Whether it always acts with its initial parameters and has no
+        state.
+      deterministic: Whether it acts by the modes of the distributions.
     """
     super().__init__(
       policy.time_step_spec,
@@ -58,8 +58,8 @@ class ServedPolicy(tf_policy.TFPolicy):
       automatic_state_reset=False,
     )
     evaluate = _evaluate_fn(policy, self.policy_state_spec)
-    # A model saves the objects that it can reach. Closures hide the networks'
-    # layers: their variables are enough.
+    # A SavedModel contains all objects that it can reach. Closures hide the
+    # networks' layers: only their variables are needed.
     self._wrapped = lambda: policy
     self._evaluate = lambda *arguments: evaluate(*arguments)
     self._wrapped_variables = policy.variables()
@@ -72,8 +72,11 @@ class ServedPolicy(tf_policy.TFPolicy):
     Args:
       time_step: A `TimeStep`, leaves [N, ...].
       policy_state: The parameters, leaves [B, ...]; () for a fixed policy.
+
+    Returns:
+      A `ServedStep`.
     """
-    # Seeds of 0: the operation takes its own when it is first run.
+    # With seeds of 0, the operation chooses its own at its first run.
     seed = tf.raw_ops.RandomUniformInt(
       shape=[2],
       minval=tf.constant(0, tf.int64),
@@ -91,7 +94,7 @@ class ServedPolicy(tf_policy.TFPolicy):
     Raises:
       NotImplementedError: The distributions have no mode.
     """
-    # What it draws is not used, and needs no seed of its own.
+    # The sample is not used: any seed will do.
     seed = tf.zeros([2], tf.int64)
     mode = self._evaluate(time_step, policy_state, seed).mode
     if mode is None:
@@ -107,7 +110,7 @@ class ServedPolicy(tf_policy.TFPolicy):
     return self._wrapped().get_initial_state(batch_size)
 
   def _distribution(self, time_step, policy_state):
-    # TensorFlow alone cannot load functions that return TFP's distributions.
+    # Clients without TFP cannot load functions that return its distributions.
     raise NotImplementedError('the model gives parameters as policy_info')
 
   def _action(self, time_step, policy_state, seed=None):
@@ -121,7 +124,7 @@ class ServedPolicy(tf_policy.TFPolicy):
 
 
 def _evaluate_fn(policy, policy_state_spec):
-  """(time step, policy state, seed) -> `ServedStep`, traced once."""
+  """Traces (time step, policy state, seed) -> `ServedStep`."""
 
   @tf.function(
     input_signature=(
@@ -145,14 +148,14 @@ def _evaluate_fn(policy, policy_state_spec):
       policy.distributions.sample(step.action, noise), mode, step.info
     )
 
-  # Saving retraces what is not concrete.
+  # Saving would trace a function again unless it is concrete.
   return evaluate.get_concrete_function()
 
 
 def batched(
   spec: types.NestedTensorSpec, num_axes: int = 1
 ) -> types.NestedTensorSpec:
-  """Returns specs without names, with axes of any size in front."""
+  """Returns specs without names and with leading axes of unknown size."""
   return tf.nest.map_structure(
     lambda s: tf.TensorSpec([None] * num_axes + s.shape, s.dtype), spec
   )

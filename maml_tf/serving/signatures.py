@@ -1,9 +1,12 @@
-"""What a SavedModel offers whoever knows neither TF-Agents' classes nor ours.
+"""The signatures of a SavedModel, for clients with TensorFlow alone.
 
-Signatures take and return named tensors: `observation` and `action`, or one
-tensor for each part of them (`observation_position`); `policy_info_*`, the
-parameters of the distribution that the action was drawn from; and the state,
-`state_*`, which goes from `initial_state` through `adapt` to `act_adapted`.
+Signatures take and return named tensors:
+
+  observation, action: One tensor, or one per part (`observation_position`).
+  policy_info_*: The parameters of the distribution that the action was drawn
+    from.
+  state_*: The state. `initial_state` returns the first one, `adapt` takes one
+    and returns the next, and `act_adapted` takes one.
 """
 
 from collections.abc import Callable
@@ -17,7 +20,8 @@ from tf_agents.typing import types
 from maml_tf.serving import named_tensors
 from maml_tf.serving import served_policy
 
-# How many steps a task has adapted: learned step sizes may differ.
+# The number of steps that each task has adapted: learned step sizes may depend
+# on it.
 _STEPS = tf.TensorSpec([None], tf.int32, 'state_steps')
 
 State = tuple[types.Tensor, ...]
@@ -26,7 +30,7 @@ AdaptFn = Callable[[trajectory.Trajectory, State, types.Tensor], State]
 
 def state_spec(policy: tf_policy.TFPolicy) -> tuple[tf.TensorSpec, ...]:
   """Returns the specs of the policy state, [B, ...], as signatures name it."""
-  # Numbers: Keras' names differ with what else a process has built.
+  # Number the tensors: Keras' names depend on what the process built before.
   return named_tensors.name_specs(policy.policy_state_spec, 'state', [None])
 
 
@@ -35,16 +39,15 @@ def adaptive(
 ) -> dict[str, tf.types.experimental.ConcreteFunction]:
   """Returns the signatures of a model that adapts.
 
-  initial_state: `batch_size` B -> the state of B tasks that have not adapted.
-  serving_default: `observation` [N, ...] -> `action`, `deterministic_action`
-    (where the distributions have a mode) and `policy_info_*`, of a task that
-    has not adapted.
-  act_adapted: `observation` [N, ...] and the state -> the same, of tasks that
-    have; N is a multiple of B, grouped by task.
-  adapt: the frames of a `Trajectory` [N, T, ...] and the state -> the state.
+  initial_state: `batch_size` B -> the state of B tasks before adaptation.
+  serving_default: `observation` [N, ...] -> `action`, `policy_info_*` and, if
+    the distributions have a mode, `deterministic_action`, before adaptation.
+  act_adapted: `observation` [N, ...] and a state of B tasks -> the same tensors
+    after adaptation. N is a multiple of B; the rows are grouped by task.
+  adapt: The frames of a `Trajectory` [N, T, ...] and a state -> the next state.
 
   Args:
-    policy: The policy that is saved; its info is what `adapt` needs.
+    policy: The policy to save. It emits the info that `adapt` needs.
     adapt: (experience, policy state, steps so far [B]) -> policy state.
   """
   act = _act_fn(policy)
@@ -99,7 +102,7 @@ def fixed_task(
   serving_default: `observation` [N, ...] -> `action`.
 
   Args:
-    policy: The policy that is saved.
+    policy: The policy to save.
   """
   action_spec = named_tensors.name_specs(policy.action_spec, 'action')
   info_spec = named_tensors.name_specs(policy.info_spec, 'policy_info')
@@ -122,7 +125,7 @@ def _observation_spec(policy):
 
 
 def _act_fn(policy):
-  """(observation, state) -> named actions and behaviour."""
+  """Returns a function (observation, state) -> named actions and info."""
   observation_spec = _observation_spec(policy)
   action_spec = named_tensors.name_specs(policy.action_spec, 'action')
   mode_spec = named_tensors.name_specs(
@@ -144,7 +147,7 @@ def _act_fn(policy):
 
 
 def _middle_of_episode(spec, observation):
-  """A `TimeStep` of which only the observation is known."""
+  """Returns a `TimeStep` with these observations, in the middle of episodes."""
   num = tf.shape(tf.nest.flatten(observation)[0])[:1]
   return ts.TimeStep(
     step_type=tf.fill(num, ts.StepType.MID),
@@ -155,14 +158,14 @@ def _middle_of_episode(spec, observation):
 
 
 def _same_sizes(nest, spec, num_axes):
-  """Refuses tensors that differ in their first axes."""
+  """Raises an error unless all tensors have the same leading axes."""
   (name, first), *others = named_tensors.name_leaves(nest, spec).items()
   return _after(
     [
       tf.debugging.assert_equal(
         tf.shape(tensor)[:num_axes],
         tf.shape(first)[:num_axes],
-        message=f'{other} and {name} differ in how many there are',
+        message=f'{other} and {name} have different leading sizes',
       )
       for other, tensor in others
     ],
@@ -171,12 +174,13 @@ def _same_sizes(nest, spec, num_axes):
 
 
 def _rows_of_tasks(nest, steps):
-  """Refuses rows that the tasks cannot share."""
+  """Raises an error unless the number of rows is a multiple of the tasks'."""
   rows = tf.shape(tf.nest.flatten(nest)[0])[0]
   check = tf.debugging.assert_equal(
     rows % tf.size(steps),
     0,
-    message='the number of observations is no multiple of the number of tasks',
+    message='the number of observations is not a multiple of the number of'
+    ' tasks',
   )
   return _after([check], nest)
 

@@ -1,4 +1,4 @@
-"""maml_tf.adapt: what the collector does, for one task in any environment."""
+"""maml_tf.adapt does what the collector does, for any single environment."""
 
 import gymnasium
 import numpy as np
@@ -42,7 +42,7 @@ def _points(num_episodes=4, horizon=30, environment=None):
 
 
 def _is_theta(agent, parameters):
-  """Whether parameters are the meta-parameters, bit for bit."""
+  """Whether parameters equal the meta-parameters, bit for bit."""
   return all(
     np.array_equal(p.numpy(), v.numpy())
     for p, v in zip(parameters, agent.meta_parameters, strict=True)
@@ -57,7 +57,7 @@ def _is_theta(agent, parameters):
     (locomotion.HalfCheetahDirection, 5),
   ],
 )
-def test_it_is_what_the_collector_does(environment_class, horizon):
+def test_it_equals_the_collector(environment_class, horizon):
   environment = environment_class(1, 4, horizon)
   agent = point_agent.create_agent(environment)
   # Iteration 0: training's iterations count from 1.
@@ -82,9 +82,9 @@ def test_it_is_what_the_collector_does(environment_class, horizon):
 def test_a_run_adapts_from_its_folder_and_gets_better(learned_run):
   adapted = maml_tf.adapt(learned_run.root_dir, _points(20, 100))
   before, after = adapted.returns.mean(axis=1)
-  # The goal is 0.36 away: whoever stays at the origin gets -36.
+  # The goal is 0.36 away: a policy that stays at the origin gets -36.
   assert after > before + 8
-  # One row of an environment that is not ours plays one episode after another.
+  # A foreign environment of one row plays one episode after another.
   one_by_one = maml_tf.adapt(learned_run.root_dir, _points(1, 100))
   assert one_by_one.returns.shape == (2, 20)
   before, after = one_by_one.returns.mean(axis=1)
@@ -155,7 +155,7 @@ def test_a_step_beyond_the_kl_bound_is_not_taken(agent):
   assert _is_theta(agent, bounded.parameters)
   step = bounded.steps[0]
   assert not step.taken
-  # The same step was measured, on the same episodes.
+  # Both calls measured the same step on the same episodes.
   np.testing.assert_allclose(step.kl, kl, rtol=1e-5)
   assert f'KL of {kl:.3g}' in step.reason and 'max_kl = ' in step.reason
   assert (
@@ -170,7 +170,7 @@ def test_the_kl_is_that_of_the_two_policies(agent):
   collected = maml_tf.MetaCollector(
     environment, agent.collect_policy, agent.adapt, 0, seed=0
   ).collect(0)
-  # The same episodes again: the noise and the resets have the same names.
+  # The episodes are the same: noise and resets have the same keys.
   environment.set_tasks(collected.tasks)
   adapted = maml_tf.adapt(agent, environment, num_steps=1, episodes_per_step=4)
   stage = collected.meta_batch.query
@@ -200,7 +200,7 @@ def test_the_kl_is_that_of_the_two_policies(agent):
 
 
 @pytest.mark.parametrize('name', ['observation', 'reward'])
-def test_a_sensor_that_says_nan(agent, name):
+def test_a_sensor_that_reports_nan(agent, name):
   # Episode 1 is in stage 0, the episodes 2 and 3 in stage 1.
   environment = counted_episodes.CountedEpisodes((3, 4), faults={(1, 2): name})
   adapted = maml_tf.adapt(agent, environment, num_steps=1, episodes_per_step=2)
@@ -213,7 +213,7 @@ def test_a_sensor_that_says_nan(agent, name):
   np.testing.assert_array_equal(adapted.returns[1], [66, 130])
 
 
-def test_the_step_after_one_that_failed_is_tried_on_new_episodes(agent):
+def test_after_a_failed_step_the_next_one_uses_new_episodes(agent):
   environment = counted_episodes.CountedEpisodes(
     (3,), faults={(0, 1): 'reward'}
   )
@@ -226,7 +226,7 @@ def test_learned_step_sizes_know_the_steps_that_were_taken():
   inner_loop = inner_loop_lib.InnerLoop(2, step_sizes.LayerStepSizes(0.1))
   agent = point_agent.create_agent(inner_loop=inner_loop)
   for variable in inner_loop.variables_tuple:
-    # The first step goes nowhere.
+    # The first step changes nothing.
     variable.assign([-30.0, 0.0])
   theta = agent.collect_policy.get_initial_state(None)
   moved = []
@@ -238,7 +238,7 @@ def test_learned_step_sizes_know_the_steps_that_were_taken():
   assert moved[1] < 1e-6
 
 
-def test_a_step_to_where_nothing_is_finite_is_not_taken(agent):
+def test_a_step_to_parameters_that_are_not_finite_is_not_taken(agent):
   adapted = maml_tf.adapt(agent, _points(), num_steps=1, step_size=1e38)
   assert _is_theta(agent, adapted.parameters)
   (step,) = adapted.steps
@@ -313,7 +313,7 @@ def test_processes_that_fail_too_often(agent, tmp_path):
   environment.close()
 
 
-def test_environments_that_do_not_fit(agent):
+def test_environments_that_do_not_match(agent):
   environment = gymnasium.make('CartPole-v1')
   with pytest.raises(ValueError) as error:
     maml_tf.adapt(agent, environment)

@@ -1,4 +1,4 @@
-"""A policy that acts for many tasks, each with parameters of its own."""
+"""A policy that acts for many tasks, each with its own parameters."""
 
 import numpy as np
 import pytest
@@ -52,8 +52,8 @@ def _rows(nest, start, stop):
 def _own_distributions(agent, parameters, time_step):
   """Mean and deviation [N, A] of each task, from the network's own variables.
 
-  The network is given the tasks' parameters one after the other, so neither
-  the swap of parameters nor the vectorisation is used.
+  The tasks' parameters are assigned to the network one after the other. So this
+  uses neither the swap of parameters nor the vectorisation.
   """
   meta_parameters = [v.numpy() for v in agent.meta_parameters]
   network = agent.policy._network.network
@@ -86,7 +86,7 @@ def test_action_is_mean_plus_deviation_times_noise_of_each_task(agent):
   )
   assert step.action.shape == (NUM_ROWS, 2)
   assert step.info == ()
-  # The tasks differ by more than is forgiven above.
+  # The tasks differ by more than the tolerance above.
   assert np.ptp(mean, axis=0).min() > 1e-3
   assert np.ptp(deviation, axis=0).min() > 1e-3
 
@@ -111,7 +111,7 @@ def test_tasks_do_not_touch_each_other(agent):
   np.testing.assert_array_equal(same, [True, True, False, False, True, True])
 
 
-def test_state_of_one_for_each_row_acts_like_a_state_of_one_for_each_task(
+def test_a_state_per_row_acts_like_a_state_per_task(
   agent,
 ):
   parameters = point_agent.different_parameters(agent, NUM_TASKS)
@@ -213,7 +213,7 @@ def _stock_environment():
 
 
 def _deterministic_policy(agent):
-  """A policy that would show it if it fell back to its initial state."""
+  """A policy whose actions would reveal a return to its initial state."""
   return agent.adapted_policy(
     tuple(v.read_value() for v in agent.meta_parameters), deterministic=True
   )
@@ -223,7 +223,7 @@ def _assert_acted_with(agent, parameters, frames):
   """All actions of several episodes are the means under `parameters`.
 
   Args:
-    agent: What the means are computed with.
+    agent: The agent whose network computes the means.
     parameters: The parameters, leaves [B, ...].
     frames: A `Trajectory` of arrays [T', N, ...].
   """

@@ -1,4 +1,4 @@
-"""Environments that an agent can act in, and what is said of the others."""
+"""Environments that match an agent, and the errors for others."""
 
 import re
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from maml_tf.collection import environment_specs
 
 
 class _Specs(NamedTuple):
-  """Stands for an environment: the check asks for nothing but its specs."""
+  """Stands for an environment: the check reads only its specs."""
 
   observation: object
   action: object
@@ -99,7 +99,7 @@ def test_specs_that_match(theirs, ours):
     ),
   ],
 )
-def test_specs_that_do_not_match_are_both_in_one_line(theirs, ours, message):
+def test_the_error_shows_both_specs_in_one_line(theirs, ours, message):
   with pytest.raises(ValueError, match=re.escape(message)) as error:
     environment_specs.check_match(_Specs(*theirs), _Policy(*ours))
   assert '\n' not in str(error.value)

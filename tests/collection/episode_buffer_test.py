@@ -1,4 +1,4 @@
-"""Frames grouped by task, padded, summed and forgotten."""
+"""The buffer groups frames by task, pads them and sums rewards."""
 
 import gc
 import os
@@ -107,7 +107,7 @@ def test_returns_are_sums_over_transitions(buffer):
 def test_returns_are_summed_in_double_precision(buffer):
   buffer(_frame([FIRST] * 4, [MID] * 4, [2.0**24] * 4, 0))
   buffer(_frame([MID] * 4, [LAST] * 4, [1.0] * 4, 0))
-  # float32 has no such number.
+  # float32 cannot represent this number.
   assert buffer.episode_returns().tolist() == [[2**24 + 1] * 2] * 2
 
 
@@ -152,7 +152,7 @@ def test_nothing_is_left_for_the_next_stage(buffer, empty):
   )
 
 
-def test_what_was_read_does_not_change_with_the_next_stage(buffer):
+def test_read_frames_do_not_change_with_the_next_stage(buffer):
   _fill(buffer)
   frames = buffer.read()
   before = tf.nest.map_structure(lambda t: t.numpy().copy(), frames)
@@ -165,20 +165,20 @@ def _address(array):
   return array.__array_interface__['data'][0]
 
 
-def test_what_is_read_is_the_memory_that_was_written_to(buffer):
+def test_reading_does_not_copy(buffer):
   _fill(buffer)
   held = tf.nest.flatten(buffer.frames())
   read = tf.nest.flatten(buffer.read())
   assert len(read) == len(held) == 7
   for array, tensor in zip(held, read):
-    # A tensor's buffer shows where it lies.
+    # A tensor's buffer gives its address.
     assert _address(np.asarray(memoryview(tensor))) == _address(array)
-    # As Eigen's and XLA's vector instructions want it.
+    # Eigen's and XLA's vector instructions need this alignment.
     assert _address(array) % 64 == 0
     assert tensor.shape == array.shape
 
 
-def test_shows_what_it_would_read_without_emptying_itself(buffer):
+def test_frames_shows_the_contents_without_emptying_the_buffer(buffer):
   _fill(buffer)
   shown = tf.nest.map_structure(np.copy, buffer.frames())
   assert not any(a.flags.writeable for a in tf.nest.flatten(buffer.frames()))
@@ -207,14 +207,14 @@ def test_holds_any_dtype():
 
 
 @pytest.mark.parametrize('jit_compile', [False, True])
-def test_computing_with_what_was_read_does_not_change_it(buffer, jit_compile):
+def test_computing_with_read_frames_does_not_change_them(buffer, jit_compile):
   _fill(buffer)
   read = buffer.read()
   before = read.reward.numpy()
 
   @tf.function(jit_compile=jit_compile)
   def negated_and_doubled(reward):
-    # The runtime would do this in place, had it leave to.
+    # The runtime would do this in place if it owned the memory.
     return -reward, reward + reward
 
   negated, doubled = negated_and_doubled(read.reward)
@@ -228,7 +228,7 @@ def test_tensors_outlive_the_buffer_and_their_views(buffer):
   reward = buffer.read().reward
   del buffer
   gc.collect()
-  # Whoever gets the memory next writes to it.
+  # The next owner of the memory would write to it.
   others = [np.full(1000, 7, np.float32) for _ in range(1000)]
   np.testing.assert_array_equal(
     reward, [[1, 5, 5, 2, 6, 6], [3, 0, 0, 4, 8, 8]]
@@ -269,14 +269,14 @@ def test_a_stage_is_held_once():
       buffer(frame)
     assert buffer.num_transitions() == 800 * 200
     kept.append(buffer.read())
-    # Half a stage for whatever else memory is needed for meanwhile.
+    # Half a stage is left for all other uses of memory.
     growth = (_peak_bytes(start_anew=False) - before) / stage_bytes
     assert num_stages - 0.5 < growth < num_stages + 0.5
   assert kept[0].observation.shape == (40, 20 * 200, 99)
 
 
 def _peak_bytes(start_anew=True):
-  """The most memory this process has occupied, since it was last asked anew."""
+  """The peak memory of this process since the last reset of the counter."""
   if start_anew:
     with open('/proc/self/clear_refs', 'w', encoding='ascii') as file:
       file.write('5')

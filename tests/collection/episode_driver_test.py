@@ -33,7 +33,7 @@ def _environment(goals=GOALS, num_episodes=NUM_EPISODES, horizon=HORIZON):
 
 
 def _actions(num_rows, horizon=HORIZON):
-  """To the right, and a little aside that the goals' radius forgives."""
+  """To the right and a little to the side, within the goals' radius."""
   aside = np.random.default_rng(0).uniform(-1e-3, 1e-3, (horizon, num_rows))
   return np.stack([np.full_like(aside, 0.1), aside], -1).astype(np.float32)
 
@@ -87,11 +87,12 @@ def test_frames_are_those_of_a_loop_over_single_environments():
       assert frame.next_step_type[row] == after.step_type[0]
       assert frame.reward[row] == after.reward[0]
       assert frame.discount[row] == after.discount[0]
-    # The frame after the last transition: a boundary, with what was seen last.
+    # The frame after the last transition is a boundary with the final
+    # observation.
     end = frames[len(transitions)]
     assert end.step_type[row] == LAST
     np.testing.assert_array_equal(end.observation[row], last.observation[0])
-    # Nothing of what the environment played on is valid.
+    # No later frame of this environment is valid.
     for frame in frames[len(transitions) + 1 :]:
       assert frame.step_type[row] == LAST
       assert frame.next_step_type[row] == LAST
@@ -153,7 +154,7 @@ def test_rewards_and_ends_by_hand():
     frames.step_type,
     [[FIRST, MID, LAST, LAST, LAST], [FIRST, MID, MID, MID, LAST]],
   )
-  # Row 0 terminates: discount 0 at its end. Row 1 is cut off: 1.
+  # Row 0 terminates: discount 0 at its end. Row 1 is truncated: 1.
   np.testing.assert_array_equal(
     np.where(frames.is_boundary(), -1, frames.discount),
     [[1, 0, -1, -1, -1], [1, 1, 1, 1, -1]],
@@ -179,14 +180,14 @@ def test_unstable_physics_ends_an_episode_not_the_run():
     np.stack([frame.step_type for frame in frames], 1),
     [[FIRST, MID, LAST, LAST, LAST], [FIRST, MID, MID, MID, LAST]],
   )
-  # The other episode is cut off by the horizon.
+  # The horizon truncates the other episode.
   np.testing.assert_array_equal(frames[1].discount, [0, 1])
   np.testing.assert_array_equal(frames[3].discount, [1, 1])
-  # It ends where it was before.
+  # It ends at its previous position.
   np.testing.assert_array_equal(
     frames[2].observation[0], frames[1].observation[0]
   )
-  # No way, and six actions of 1 at 0.05 each.
+  # It makes no progress and pays for six actions of 1, 0.05 each.
   np.testing.assert_allclose(frames[1].reward[0], -0.3, rtol=1e-6)
   for frame in frames:
     assert np.isfinite(frame.reward).all()

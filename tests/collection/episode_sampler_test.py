@@ -101,7 +101,7 @@ def test_a_batched_environment_plays_them_in_rounds(agent):
   environment.close()
 
 
-def test_what_the_environment_discards_is_played_again(agent):
+def test_discarded_episodes_are_played_again(agent):
   environment = counted_episodes.CountedEpisodes(LENGTHS, discards=(0, 2))
   episodes = _sample(agent, environment, 2)
   # Episode i has the rewards 10 i + 1, 10 i + 2, ...: 11; 31 + 32 + 33 + 34.
@@ -137,7 +137,7 @@ def test_a_row_loses_its_own_episode_of_the_round(agent):
   environment.close()
 
 
-def test_what_a_row_discards_while_it_waits_is_no_loss(agent):
+def test_episodes_discarded_while_a_row_waits_do_not_count(agent):
   rows = [
     counted_episodes.CountedEpisodes((4, 1), row, 2, discards=(3,))
     for row in (0, 1)
@@ -160,7 +160,7 @@ def test_an_episode_without_end_is_truncated(agent):
   _assert_frames(
     experience, 'next_step_type', [MID, MID, MID, LAST, LAST, MID, LAST, LAST]
   )
-  # As a time limit does: what would have followed counts.
+  # Truncation, as by a time limit: the value of the rest counts.
   assert experience.discount[0, 3] == 1
   np.testing.assert_array_equal(experience.observation[0, 4], [0, 4])
   assert experience.reward[0, 4] == 0
@@ -176,8 +176,7 @@ def test_actions_are_clipped_on_their_way_and_remembered_as_sampled(agent):
   )
   mean = experience.policy_info[0]['loc'].numpy()[0, :50]
   noise = np.random.default_rng(0).standard_normal((50, 2), np.float32)
-  # The small agent begins with a deviation of 0.5, in units of the bounds that
-  # it was made for, 0.1.
+  # The small agent's initial deviation is 0.5 times its action bound, 0.1.
   np.testing.assert_allclose(sampled, mean + 0.05 * noise, atol=1e-6)
 
 
@@ -199,7 +198,7 @@ def test_t_grows_but_does_not_shrink(agent):
     ((0, 2), 'reward', 2, 'reward of step 2'),
   ],
 )
-def test_nothing_is_done_after_a_number_that_is_not_finite(
+def test_a_number_that_is_not_finite_ends_the_sampling(
   agent, fault, name, num_steps, named
 ):
   environment = counted_episodes.CountedEpisodes((3, 4), faults={fault: name})
@@ -208,7 +207,7 @@ def test_nothing_is_done_after_a_number_that_is_not_finite(
   assert len(environment.actions) == num_steps
 
 
-def test_a_policy_that_says_nan_moves_nothing(agent):
+def test_nan_actions_are_not_sent(agent):
   environment = counted_episodes.CountedEpisodes((3,))
   sampler = episode_sampler.EpisodeSampler(environment, agent.collect_policy)
   state = tuple(

@@ -1,4 +1,4 @@
-"""Any environment as a policy expects it: shapes, types, bounds, finiteness."""
+"""Adapts any environment to a policy: shapes, types, bounds, finiteness."""
 
 import numpy as np
 import pytest
@@ -66,13 +66,13 @@ def test_actions_are_clipped_unless_the_environment_prices_them(policy):
   np.testing.assert_array_equal(seen, [beyond])
 
 
-def test_discarded_is_an_array_whatever_the_environment_says(policy):
+def test_discarded_is_always_an_array(policy):
   single = counted_episodes.CountedEpisodes((1,), discards=(0,))
   matched = _match(single, policy)
   matched.reset()
   matched.step(np.zeros((1, 2), np.float32))
   np.testing.assert_array_equal(matched.discarded, [True])
-  # An environment that does not know of it discards nothing.
+  # An environment without `discarded` discards nothing.
   points = _match(point_navigation.PointNavigation(1, 3), policy)
   np.testing.assert_array_equal(points.discarded, [False] * 3)
 

@@ -29,7 +29,7 @@ def _collector(
   seed=0,
   first_task_index=0,
 ):
-  """A collector with an agent that always begins alike."""
+  """A collector with an agent of fixed initial parameters."""
   environment = environment_class(num_tasks, NUM_EPISODES, HORIZON)
   agent = point_agent.create_agent(environment)
   return meta_collector.MetaCollector(
@@ -74,7 +74,7 @@ def test_shapes(collected):
 
 
 def test_env_steps_are_the_transitions_of_all_stages(collected):
-  # An episode lasts as long as its task says, in every stage.
+  # The task sets the length of its episodes, in every stage.
   lengths = np.minimum(collected.tasks, HORIZON)
   assert collected.env_steps == (NUM_STEPS + 1) * NUM_EPISODES * lengths.sum()
   assert len(set(lengths)) > 1
@@ -88,7 +88,7 @@ def test_returns_are_those_of_the_frames(collected):
     np.testing.assert_allclose(returns, episodes.sum(axis=2), rtol=1e-5)
 
 
-def test_policy_states_are_what_adaptation_made_of_each_stage(collected):
+def test_policy_states_are_the_results_of_adaptation(collected):
   environment = countdown_environment.CountdownEnvironment(1, 1, HORIZON)
   policy = point_agent.create_agent(environment).collect_policy
   meta_parameters = policy.get_initial_state(NUM_TASKS)
@@ -136,13 +136,13 @@ def test_other_iterations_seeds_and_stages_draw_otherwise(collected):
   first = collected.meta_batch.support[0]
   for other in (_collector().collect(4), _collector(seed=1).collect(3)):
     stage = other.meta_batch.support[0]
-    # The start that was drawn, and the noise in the action.
+    # The random start and the noise of the action.
     assert np.all(stage.observation[:, 0, 0] != first.observation[:, 0, 0])
     assert np.all(stage.action[:, 0] != first.action[:, 0])
   for stage in _stages(collected)[1:]:
     assert np.all(stage.observation[:, 0, 0] != first.observation[:, 0, 0])
     assert np.all(np.abs(_noise(stage) - _noise(first))[:, 0] > 1e-3)
-  # Nor do tasks, or the episodes of one task, share what they draw.
+  # Neither tasks nor the episodes of one task share random numbers.
   starts = first.observation.numpy()[:, :: HORIZON + 1, 0]
   assert np.unique(starts).size == NUM_TASKS * NUM_EPISODES
 
@@ -194,7 +194,7 @@ def test_dividing_tasks_over_workers_changes_no_draw(environment_class):
 
 
 def _noise(stage):
-  """What the actions were drawn from, 0 on boundaries."""
+  """The parameters of the actions' distributions, 0 on boundaries."""
   info = stage.policy_info[0]
   noise = (stage.action - info['loc']) / info['scale_diag']
   return np.where(stage.is_boundary()[..., tf.newaxis], 0, noise)

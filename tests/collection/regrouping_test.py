@@ -59,11 +59,11 @@ def _regroup(rows, num_tasks):
   [
     # A whole episode with its boundary: as it was.
     ((F, M, M, L, M, M, L, F), (F, M, M, L, M, M, L, F)),
-    # The second episode is cut off: its last frame holds where it had got to.
+    # The second episode is cut off: its last frame holds its last state.
     ((F, L, F, M, L, F, M, M), (F, L, F, L, L, F, L, L)),
-    # One frame of it is no transition at all.
+    # A single frame of an episode contains no transition.
     ((F, M, L, F, M, L, F, M), (F, M, L, L, M, L, L, L)),
-    # Neither its beginning nor its end: what is left is an episode.
+    # The middle of an episode becomes an episode.
     ((M, M, M, M, M, M, M, M), (F, M, M, L, M, M, L, L)),
     # The driver began anew in the middle of an episode.
     ((F, M, F, M, M, M, M, M), (F, L, F, L, L, L, L, L)),
@@ -81,7 +81,7 @@ def test_pieces_of_episodes_become_episodes(row, expected):
   closed = _regroup(rows, 1)
   boundary = np.array(expected[:4]) == L
   np.testing.assert_array_equal(closed.step_type[0], expected[:4])
-  # What a boundary announces means nothing.
+  # The next step type of a boundary has no meaning.
   np.testing.assert_array_equal(
     closed.next_step_type[0][~boundary], np.array(expected[4:])[~boundary]
   )
@@ -95,7 +95,7 @@ def test_a_transition_that_terminates_needs_no_successor():
 
 
 def _walk(generator, num_rows, length):
-  """Rows as a driver records them from the middle of whatever goes on."""
+  """Rows of a driver that starts in the middle of episodes."""
   step_type = np.zeros((num_rows, length), np.int32)
   next_step_type, discount = step_type.copy(), np.ones((num_rows, length))
   for row in range(num_rows):
@@ -111,7 +111,7 @@ def _walk(generator, num_rows, length):
 
 
 def _row_by_row(rows, values, gamma, gae_lambda):
-  """Advantages [N, T'] by recursion in each row, and where there are any."""
+  """Advantages [N, T'] by recursion in each row, and the mask of them."""
   num_rows, length = rows.step_type.shape
   result = np.zeros((num_rows, length))
   valid = np.zeros((num_rows, length), bool)
@@ -123,7 +123,7 @@ def _row_by_row(rows, values, gamma, gae_lambda):
         continue
       terminates = rows.discount[row, t] == 0
       if t == length - 1 and not terminates:
-        continue  # Nobody knows what it led to.
+        continue  # The observation that follows is not known.
       delta = rows.reward[row, t] - values[row, t]
       if not terminates:
         delta += gamma * values[row, t + 1]
@@ -174,7 +174,7 @@ def test_rows_are_grouped_by_task():
   assert stage.policy_info['loc'].shape == (3, 4, 1)
 
 
-def test_what_our_driver_records_stays_as_it_is():
+def test_frames_of_our_driver_do_not_change():
   environment = countdown_environment.CountdownEnvironment(2, 2, horizon=4)
   environment.set_tasks([2, 9])  # The second task is cut off by the horizon.
   spec = FRAME_SPEC._replace(
@@ -196,7 +196,7 @@ def test_what_our_driver_records_stays_as_it_is():
     )
 
 
-def test_sizes_may_be_known_when_it_runs():
+def test_sizes_may_be_unknown_when_traced():
   rows = tf.nest.map_structure(
     tf.constant, _walk(np.random.default_rng(0), 6, 4)
   )
@@ -254,9 +254,7 @@ def _state(num_sets):
     ),
   ],
 )
-def test_what_cannot_be_regrouped_is_one_clear_line(
-  change, num_tasks, num_sets, message
-):
+def test_each_error_is_one_clear_line(change, num_tasks, num_sets, message):
   rows = _walk(np.random.default_rng(0), 6, 4)._replace(**change)
   with pytest.raises(ValueError, match=message) as raised:
     regrouping.stage_and_state(

@@ -19,8 +19,8 @@ FIRST, MID, LAST = (
 class _Rows:
   """Rows whose episodes have given lengths; each step pays its action.
 
-  It has what a rollout asks for and nothing else. Observations count the steps
-  of an episode. `log` holds every call.
+  It has only the members that a rollout needs. Observations count the steps of
+  an episode. `log` records every call.
   """
 
   def __init__(self, *lengths, log=None):
@@ -51,7 +51,7 @@ class _Rows:
 
 
 def _act(time_step, t):
-  """Pays 10 t, and 1 more a row."""
+  """Acts with 10 t + row."""
   rows = np.arange(len(time_step.step_type))
   return policy_step.PolicyStep(10 * t + rows, (), 100 * t + rows)
 
@@ -69,7 +69,8 @@ def _stack(frames, field):
 
 def test_rows_wait_for_the_longest_episode():
   frames = _play(_Rows(1, 3, 2))
-  # Row 0 starts anew at the second step: that is a boundary, like all after it.
+  # Row 0 starts anew at the second step: this and all later frames are
+  # boundaries.
   assert _stack(frames, 'step_type') == [
     [FIRST, LAST, LAST, LAST],
     [FIRST, MID, MID, LAST],
@@ -80,14 +81,14 @@ def test_rows_wait_for_the_longest_episode():
     [MID, MID, LAST, LAST],
     [MID, LAST, FIRST, LAST],
   ]
-  # Step t pays 10 t + row, and a reset nothing; nor does a row that waits. The
-  # last frame repeats the reward that led to it, where the row did not wait.
+  # Step t pays 10 t + row. A reset pays nothing, and neither does a row that
+  # waits. The last frame repeats the reward of its step unless the row waited.
   assert _stack(frames, 'reward') == [
     [0, 0, 0, 0],
     [1, 11, 21, 21],
     [2, 12, 0, 0],
   ]
-  # What a row plays on while it waits is seen, but is a boundary.
+  # Steps of a waiting row are observed, but as boundaries.
   assert _stack(frames, 'observation') == [
     [0, 1, 0, 1],
     [0, 1, 2, 3],
@@ -100,7 +101,7 @@ def test_rows_wait_for_the_longest_episode():
   ]
 
 
-def test_frames_hold_what_was_done_and_the_last_one_nothing():
+def test_frames_hold_the_actions_and_the_last_one_zeros():
   frames = _play(_Rows(2, 2))
   assert _stack(frames, 'action') == [[0, 10, 0], [1, 11, 0]]
   assert _stack(frames, 'policy_info') == [[0, 100, 0], [1, 101, 0]]
@@ -109,7 +110,7 @@ def test_frames_hold_what_was_done_and_the_last_one_nothing():
 def test_it_stops_at_the_horizon():
   frames = _play(_Rows(5, 1), horizon=3)
   assert len(frames) == 4
-  # The first row's episode is cut off: only the caller knows what that means.
+  # The first row's episode is cut off; the caller decides what that means.
   assert _stack(frames, 'step_type') == [
     [FIRST, MID, MID, MID],
     [FIRST, LAST, LAST, LAST],
@@ -143,7 +144,7 @@ def test_the_actor_sees_what_the_environment_gave():
 
   _play(_Rows(1, 2), actor=actor)
   assert [t for t, _ in seen] == [0, 1]
-  # Time steps as they are: nothing is masked for the actor.
+  # The actor gets the original time steps, without a mask.
   np.testing.assert_array_equal(seen[1][1].step_type, [LAST, MID])
   np.testing.assert_array_equal(seen[1][1].reward, [0, 1])
   np.testing.assert_array_equal(seen[1][1].observation, [1, 1])

@@ -1,4 +1,4 @@
-"""A policy whose actions are the noise that it is given."""
+"""A policy whose actions are the given noise."""
 
 import tensorflow as tf
 from tf_agents.trajectories import policy_step

@@ -1,4 +1,4 @@
-"""Evaluation plays held-out tasks as one would by hand."""
+"""Evaluation on held-out tasks equals collecting and adapting by hand."""
 
 import functools
 
@@ -137,13 +137,13 @@ def test_references_play_the_same_tasks():
   np.testing.assert_allclose(untrained, expected, rtol=1e-5)
   assert np.all(untrained != trained)
   assert at_random.shape == (1, 3, 2)
-  # Nobody comes further than 0.1 a step in each direction.
+  # A step moves at most 0.1 in each direction.
   distance = np.linalg.norm(result.tasks, axis=1)[:, np.newaxis]
   steps = np.arange(1, HORIZON + 1)
   reach = 0.1 * np.sqrt(2) * steps.sum()
   assert np.all(np.abs(at_random[0] + HORIZON * distance) <= reach)
 
-  # References change nothing of the trained policy's numbers.
+  # References do not change the trained policy's numbers.
   (alone,) = evaluator.evaluate().policies
   np.testing.assert_array_equal(alone.returns, trained)
 
@@ -167,7 +167,7 @@ def test_evaluation_leaves_the_agent_as_it_was_and_follows_it():
   assert np.all(first.policies[0].returns != other.policies[0].returns)
 
 
-def test_says_what_it_has_played():
+def test_logs_each_step():
   agent = _agent()
   lines = []
   result = _evaluator(agent, num_adaptation_steps=1).evaluate(

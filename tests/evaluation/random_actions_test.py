@@ -1,4 +1,4 @@
-"""Random actions have the spread they should, and their returns are counted."""
+"""The distribution of random actions, and their returns."""
 
 import numpy as np
 import pytest
@@ -74,7 +74,7 @@ def test_each_task_has_actions_of_its_own():
 
 
 def test_returns_stop_where_episodes_end():
-  # A task lasts as many steps as it says and pays its actions.
+  # A task's value is its number of steps; the actions are the rewards.
   environment = countdown_environment.CountdownEnvironment(3, 2, horizon=10)
   environment.set_tasks([1, 2, 3])
   returns = random_actions.play(environment, seed=4, iteration=0)
@@ -91,7 +91,7 @@ def test_returns_stop_where_episodes_end():
   assert environment.advanced == 3
 
 
-def test_plays_the_tasks_that_are_set_and_again_alike():
+def test_plays_the_current_tasks_repeatably():
   environment = point_navigation.PointNavigation(2, 3, horizon=4)
   goals = np.array([[0.5, 0.5], [50.0, 0.0]])
   environment.set_tasks(goals)

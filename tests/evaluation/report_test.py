@@ -1,4 +1,4 @@
-"""What an evaluation leaves reads back as what was found."""
+"""The files of an evaluation read back as its statistics."""
 
 import csv
 import json
@@ -114,7 +114,7 @@ def test_tasks_that_are_numbers_have_one_column(tmp_path):
   assert [r['task_value_0'] for r in _read_csv(tmp_path)] == ['-1.0', '1.0']
 
 
-def test_table_shows_what_was_found():
+def test_table_shows_the_statistics():
   # One episode of two tasks: means 20 and 25, of which one task is worse.
   returns = np.array([[[10.0], [30.0]], [[9.0], [41.0]]])
   result = _evaluation(
@@ -140,7 +140,7 @@ def test_table_shows_what_was_found():
   assert at_random.split() == (
     'random 0 0.50 [0.50, 0.50] 0.50 [0.50, 0.50]'.split()
   )
-  # The columns stand under each other.
+  # The columns are aligned.
   assert before.index('20.00') == after.index('25.00')
 
 

@@ -1,4 +1,4 @@
-"""Statistics against numbers that were found by hand."""
+"""Statistics against numbers computed by hand."""
 
 import math
 
@@ -9,7 +9,7 @@ from maml_tf.evaluation import statistics as evaluation_statistics
 
 
 def _one_episode_each(*task_returns):
-  """Returns [S + 1, B, 1] from one list a step."""
+  """Returns [S + 1, B, 1] from one list per step."""
   return np.array(task_returns, np.float64)[..., np.newaxis]
 
 
@@ -24,7 +24,7 @@ def test_mean_and_interquartile_mean_by_hand():
 
 
 def test_episodes_are_averaged_before_tasks_are_compared():
-  # Tasks: (2, 4), then (3, 1). The single episodes would say otherwise.
+  # Tasks: (2, 4), then (3, 1). Single episodes would suggest otherwise.
   returns = np.array([[[0, 4], [4, 4]], [[3, 3], [1, 1]]], np.float64)
   before, after = evaluation_statistics.over_tasks(returns)
   assert (before.mean, after.mean) == (3, 2)
@@ -90,7 +90,7 @@ def test_a_single_task_has_no_interval():
     assert math.isnan(getattr(before, name))
 
 
-def test_a_task_that_diverges_is_worse_and_no_mean_hides_it():
+def test_a_diverged_task_is_worse_and_makes_the_mean_nan():
   before, after = evaluation_statistics.over_tasks(
     _one_episode_each([1, 1, 1, 1], [2, np.nan, 2, 2])
   )

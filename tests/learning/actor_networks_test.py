@@ -1,4 +1,4 @@
-"""The default policy network: what it holds and what it computes."""
+"""The default policy network: its variables and its outputs."""
 
 import math
 
@@ -93,7 +93,7 @@ def test_initial_standard_deviation_can_be_given():
   )
 
 
-def test_log_standard_deviation_is_what_is_trained():
+def test_the_log_standard_deviation_is_trained():
   network = _create()
   log_stddev = network.trainable_variables[-1]
   np.testing.assert_array_equal(log_stddev, [0, 0])

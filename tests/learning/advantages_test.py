@@ -17,9 +17,9 @@ GAMMA = 0.5
 
 # Two tasks of T = 7 frames.
 #
-# Task 0: an episode of three steps that terminates and its final observation,
-# one of a single step that is cut off, its final observation, padding.
-# Task 1: one episode of five steps that is cut off, two boundaries.
+# Task 0: an episode of three steps that terminates, its final observation, an
+# episode of one step that is truncated, its final observation, padding.
+# Task 1: one episode of five steps that is truncated, two boundaries.
 STEP_TYPE = [
   [FIRST, MID, MID, LAST, FIRST, LAST, LAST],
   [FIRST, MID, MID, MID, MID, LAST, LAST],
@@ -29,11 +29,11 @@ NEXT_STEP_TYPE = [
   [MID, MID, MID, MID, LAST, LAST, LAST],
 ]
 MASK = np.float32([[1, 1, 1, 0, 1, 0, 0], [1, 1, 1, 1, 1, 0, 0]])
-# What stands on boundaries must not count.
+# The contents of boundaries must not count.
 REWARD = np.float32([[1, 2, 4, 900, 8, 900, 900], [1, 1, 1, 1, 1, 900, 900]])
 DISCOUNT = np.float32([[1, 1, 0, 0, 1, 1, 1], [1, 1, 1, 1, 1, 1, 1]])
-# Of the boundaries only the value of a cut-off episode's final observation
-# counts: 6 in task 0, 8 in task 1.
+# Of the values on boundaries only that of a truncated episode's final
+# observation counts: 6 in task 0, 8 in task 1.
 VALUES = np.float32([[1, 2, 3, 700, 5, 6, 700], [0, 0, 0, 0, 0, 8, 700]])
 
 
@@ -102,8 +102,8 @@ def test_discounted_returns():
         [1.34765625, 1.390625, 1.5625, 2.25, 5, 0, 0],
       ],
     ),
-    # A = delta + next A / 2: the return, after a cut with the value of what
-    # came then, minus the value.
+    # A = delta + next A / 2: the return minus the value. A truncated episode's
+    # return includes the value of its final observation.
     (1.0, [[2, 2, 1, 0, 6, 0, 0], [2.1875, 2.375, 2.75, 3.5, 5, 0, 0]]),
   ],
 )
@@ -122,7 +122,7 @@ def test_termination_ignores_the_final_value_and_truncation_uses_it():
 
 def test_no_leak_across_episodes_or_tasks():
   reward, values = REWARD.copy(), VALUES.copy()
-  # All of task 0's second episode, and all that stands on boundaries.
+  # Change all of task 0's second episode, and the contents of boundaries.
   reward[0, 4:] += 10
   values[0, 4:] += 10
   reward[0, 3] += 10
@@ -158,8 +158,8 @@ def test_boundaries_that_lead_to_the_next_episode():
 
 
 def test_frames_that_begin_and_end_within_episodes():
-  # The end of a cut-off episode, its final observation, the beginning of the
-  # next one. Beyond the last frame nothing is known: nothing is added.
+  # The end of a truncated episode, its final observation, the beginning of the
+  # next one. Nothing is known beyond the last frame, so nothing is added.
   step_type = tf.constant([[MID, MID, LAST, FIRST, MID]])
   next_step_type = tf.constant([[MID, LAST, FIRST, MID, MID]])
   mask = tf.constant([[1.0, 1, 0, 1, 1]])
@@ -258,7 +258,7 @@ def test_estimate_without_a_baseline(boundary):
 
 
 class RecordedBaseline:
-  """Predicts `VALUES`; remembers what it was given."""
+  """Predicts `VALUES` and records its arguments."""
 
   def fit_predict(self, observation, position, returns, mask):
     self.arguments = (observation, position, returns, mask)
@@ -316,7 +316,7 @@ def _long_batch(seed=0, length=60):
   )
 
 
-def test_linear_features_fit_what_is_linear_in_them():
+def test_linear_features_fit_linear_returns_exactly():
   observation, position, mask = _long_batch()
   generator = np.random.default_rng(1)
   coefficients = generator.normal(size=(2, 8))
@@ -333,7 +333,7 @@ def test_linear_features_fit_what_is_linear_in_them():
     tf.constant(returns),
     tf.constant(mask, tf.float64),
   )
-  # Also where the mask is 0: it was fitted to the others, exactly.
+  # The fit is exact on the other frames, so also where the mask is 0.
   np.testing.assert_allclose(values, returns, rtol=1e-5, atol=1e-5)
 
 
@@ -362,7 +362,7 @@ def test_linear_features_solve_the_ridge_regression(ridge):
     )
 
 
-def test_linear_features_ignore_what_is_masked():
+def test_linear_features_ignore_masked_frames():
   observation, position, mask = _long_batch()
   returns = np.random.default_rng(3).normal(size=mask.shape).astype(np.float32)
   garbage_observation = np.where(mask[..., np.newaxis] > 0, observation, 7)

@@ -23,12 +23,12 @@ SMALL = (
   'create_actor_network.fc_layer_params = (8,)',
   'create_value_network.fc_layer_params = (8,)',
   'create_actor_network.initial_stddev = 0.5',
-  # The Hessian of so few frames is all but singular: undamped, conjugate
-  # gradients in float32 make 2% of the step out of rounding.
+  # The Hessian of so few frames is nearly singular: without damping, rounding
+  # errors of float32 make up 2% of the step.
   'TrustRegionUpdate.damping = 1.0',
 )
 
-# The others need a minute more to compile.
+# The others take a minute more to compile.
 NAMES = [
   name if name == 'meta_sgd.gin' else pytest.param(name, marks=pytest.mark.slow)
   for name in configs.ALGORITHMS
@@ -68,7 +68,7 @@ def _parse(name):
 
 
 def _train(name, strategy, jit_compile, meta_batches=None, chunk_size=2):
-  """Trains on what it collects beforehand, or on given meta-batches."""
+  """Trains on meta-batches that it collects first, or on given ones."""
   environment = _parse(name)
   with strategy.scope():
     agent = _create_agent(environment, jit_compile, chunk_size)
@@ -105,7 +105,7 @@ def test_one_replica_equals_two_compiled_ones(name, two_replicas):
   _, together, other_losses, _ = _train(name, two_replicas, True, batches)
   np.testing.assert_allclose(losses, other_losses, rtol=1e-3, atol=1e-4)
   for a, b in zip(alone, together, strict=True):
-    # XLA rounds otherwise, and Adam divides by small numbers.
+    # XLA rounds differently, and Adam divides by small numbers.
     np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
@@ -125,7 +125,7 @@ def test_the_whole_step_compiles_once(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', configs.ALGORITHMS)
-def test_eagerly(name):
+def test_eager_equals_the_graph(name):
   strategy = tf.distribute.get_strategy()
   alone, losses, batches = _train_alone(name)[1:]
   tf.config.run_functions_eagerly(True)

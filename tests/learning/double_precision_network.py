@@ -1,4 +1,4 @@
-"""The default policy network in float64, which wants Keras' float64 too."""
+"""The default policy network in float64; Keras must be set to float64 too."""
 
 import tensorflow as tf
 from tf_agents.networks import actor_distribution_network

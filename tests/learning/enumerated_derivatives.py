@@ -1,7 +1,7 @@
 """The policy gradient and the Hessian of a tabular MDP, summed over episodes.
 
-In numpy, from the derivatives of a softmax table by hand: no tape takes part.
-P is S * A, the number of the policy's parameters; other letters as in
+Computed in numpy from hand-written derivatives of a softmax table, without a
+tape. P is S * A, the number of the policy's parameters; other letters as in
 `tabular_mdp`.
 """
 
@@ -20,8 +20,8 @@ from maml_tf.learning import surrogates
 class HessianTerms(NamedTuple):
   """The parts of the expected return's Hessian, arrays [P, P].
 
-  With l_t = log pi(a_t|s_t) and the advantage A_t; ProMP's decomposition
-  (arXiv:1810.06784), J'' = H1 + H2 + H12 + H12^T.
+  This is ProMP's decomposition (arXiv:1810.06784), J'' = H1 + H2 + H12 + H12^T,
+  with l_t = log pi(a_t|s_t) and the advantage A_t.
 
   Attributes:
     h1: E sum_t A_t grad l_t grad l_t^T.
@@ -35,7 +35,7 @@ class HessianTerms(NamedTuple):
 
 
 class Known(NamedTuple):
-  """A surrogate and what its Hessian is.
+  """A surrogate and its exact Hessian.
 
   Attributes:
     surrogate: (log_prob, stage) -> scalar.
@@ -116,7 +116,7 @@ def episode_hessian_terms(
   baseline: np.ndarray | float = 0.0,
   decay: float = 1.0,
 ) -> HessianTerms:
-  """What each episode adds to `hessian_terms`, arrays [E, P, P]."""
+  """The contribution of each episode to `hessian_terms`, arrays [E, P, P]."""
   episodes = tabular_mdp.all_episodes(mdp)
   advantage = tabular_mdp.advantage(mdp, episodes, baseline)
   gradients, hessians = (

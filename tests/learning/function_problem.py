@@ -1,4 +1,4 @@
-"""A meta-problem that is made of given functions."""
+"""A meta-problem made of given functions."""
 
 from collections.abc import Callable
 from typing import NamedTuple

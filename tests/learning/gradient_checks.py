@@ -1,10 +1,10 @@
-"""Central differences, and how far a gradient is from them."""
+"""Central differences, and the distance of a gradient from them."""
 
 import numpy as np
 
 
 def flat(arrays):
-  """All numbers of a list of arrays, one after the other."""
+  """Returns all numbers of a list of arrays as one vector."""
   return np.concatenate([np.reshape(a, -1) for a in arrays])
 
 

@@ -1,6 +1,7 @@
 """The meta-gradient through every option of the inner loop, in float64.
 
-Against central differences in all meta-parameters, learned step sizes included.
+It is compared with central differences in all meta-parameters, including
+learned step sizes.
 """
 
 import functools
@@ -79,7 +80,7 @@ def _create_agent(inner_loop, values=None, objective='proximal', **kwargs):
 
 
 def _record(agent):
-  """A meta-batch, from parameters near the networks' own."""
+  """A meta-batch, recorded with parameters near the networks' own."""
   stages = []
   for stage in range(agent.num_adaptation_steps + 1):
     state = recorded_batches.near(agent, 2, [0, stage])
@@ -161,7 +162,7 @@ def test_first_order_takes_the_inner_gradient_for_a_constant():
   zero = tf.zeros([1])
   _, gradient = task.meta_gradient(theta, zero, batch)
   phi = task.adapt(theta, batch.support).parameters
-  # The gradient at phi, of a loss that the support no longer enters.
+  # This is the gradient at phi, of a loss that does not contain the support.
   with tf.GradientTape() as tape:
     tape.watch(phi)
     query = task.evaluate(phi, batch.query)
@@ -215,7 +216,7 @@ def test_a_predicate_that_selects_nothing_is_an_error():
     _create_agent(inner_loop)
 
 
-def test_only_what_the_predicate_selects_adapts():
+def test_only_selected_variables_adapt():
   agent = _create_agent(
     inner_loop_lib.InnerLoop(
       step_size=0.3, adapts=inner_loop_lib.names_match('ProjectionNetwork')

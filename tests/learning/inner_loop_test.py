@@ -14,7 +14,7 @@ STEP_SIZE = 0.1
 
 
 def _evaluate(parameters, stage):
-  """N(w o + b, 1), whatever the third parameter is."""
+  """N(w o + b, 1); the third parameter has no effect."""
   weight, bias, _ = parameters
   return inner_loop_lib.EvaluatedStage(
     stage,
@@ -24,7 +24,7 @@ def _evaluate(parameters, stage):
 
 
 def _stage(observation, action, advantage, mask, behaviour_mean, ratio=1.0):
-  """A stage whose stored log-probabilities are of N(mean, 1), over `ratio`."""
+  """A stage whose stored probabilities are those of N(mean, 1) / `ratio`."""
   behaviour = tfp.distributions.Normal(tf.constant(behaviour_mean), 1.0)
   action = tf.constant(action)
   return meta_batch.Stage(
@@ -106,7 +106,7 @@ def test_two_steps():
 
 
 def test_the_stored_behaviour_weighs_the_step():
-  # Twice as likely as when they were sampled: twice the step, and the loss.
+  # The actions are twice as likely as when sampled: step and loss double.
   adapted = _adapt(
     _parameters(),
     [_stage(**FIRST_STAGE, ratio=2.0), _stage(**SECOND_STAGE, ratio=3.0)],

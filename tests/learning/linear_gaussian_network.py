@@ -6,7 +6,7 @@ from tf_agents.networks import network
 
 
 class LinearGaussianNetwork(network.DistributionNetwork):
-  """N(o W + b, exp(log_std)), with hand-set initial values."""
+  """N(o W + b, exp(log_std)), with fixed initial values."""
 
   def __init__(self, observation_spec, action_spec, name='LinearGaussian'):
     super().__init__(

@@ -1,7 +1,7 @@
 """The meta-gradient against finite differences and exact expectations.
 
-In float64, on frames that other parameters have recorded, with episodes of
-different lengths and boundaries that hold no distribution.
+All tests use float64. Other parameters have recorded the frames. Episodes
+differ in length, and boundaries hold zeros, which are not a distribution.
 """
 
 import functools
@@ -68,7 +68,7 @@ def _create_agent(
     _time_step_spec(observation_spec),
     action_spec,
     create_network(observation_spec, action_spec),
-    # The gradient is how far one step of size 1 moves the parameters.
+    # One step of size 1 moves the parameters by the gradient.
     meta_update=small_agent.sgd(1.0),
     inner_loop=inner_loop_lib.InnerLoop(
       num_adaptation_steps, STEP_SIZE, **(inner_options or {})
@@ -85,7 +85,7 @@ def _create_agent(
 
 
 def _task_gradients(agent, batch):
-  """Losses and flat gradients of all tasks, one after the other."""
+  """Computes losses and flat gradients of all tasks in a loop."""
   task_meta_gradient = tf.function(agent.functions.task.meta_gradient)
   theta = small_agent.theta(agent)
   coefficients = tf.fill([len(batch.support)], KL_COEFFICIENT)
@@ -286,10 +286,10 @@ def test_loss_and_gradient_equal_those_written_out(num_adaptation_steps):
 
 
 def test_exact_gradient_of_an_enumerated_bandit():
-  """Two actions that pay -1 and 1, both of them recorded once per context.
+  """Two actions pay -1 and 1, and each is recorded once per context.
 
-  Recorded by a uniform policy, the mean of ratio * reward is the exact
-  expectation J = tanh(d / 2), d being the difference of the two logits.
+  A uniform policy recorded them. So the mean of ratio * reward is the exact
+  expectation J = tanh(d / 2), where d is the difference of the two logits.
   """
   observation_spec = tf.TensorSpec((1,), tf.float64)
   action_spec = tensor_spec.BoundedTensorSpec((), tf.int32, 0, 1)
@@ -341,7 +341,7 @@ def test_exact_gradient_of_an_enumerated_bandit():
     loss_info.extra.inner_loss, [-np.tanh(d / 2)], rtol=1e-6
   )
   gradient = slope(adapted) * (1 + 2 * 2 * curvature(d))
-  # Without the second derivative it would be more than twice as large.
+  # Without the second derivative the gradient would be over twice as large.
   assert abs(curvature(d)) * 4 > 0.5
   np.testing.assert_allclose(
     bias.numpy() - [0.3, 1.1], [-gradient, gradient], rtol=1e-6

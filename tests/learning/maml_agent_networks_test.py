@@ -20,11 +20,11 @@ FIRST, LAST = ts.StepType.FIRST, ts.StepType.LAST
 
 
 def _bandit(actions, logits, best):
-  """Episodes of one step in which one action pays, a task's own: [B, 8].
+  """Episodes of one step, in which one action of each task pays: [B, 8].
 
   Args:
     actions: Four actions, the same in each task.
-    logits: A policy's [B, 2], which the four stand for.
+    logits: The logits [B, 2] of the policy that took the four actions.
     best: The actions that pay, [B].
   """
   num_tasks = len(best)
@@ -67,7 +67,8 @@ def test_discrete_actions():
   expected = [[0.5, -0.5], [-0.5, 0.5]]
   np.testing.assert_allclose(bias, expected, rtol=1e-5)
   np.testing.assert_allclose(kernel[:, 0], expected, rtol=1e-5)
-  # Their sums are the logits, so what pays has probability 1 / (1 + e^-2).
+  # Their sums are the logits: the action that pays has probability
+  # 1 / (1 + e^-2).
   logits = (kernel[:, 0] + bias).numpy()
   time_step = ts.restart(tf.ones([2, 1]), batch_size=2)
   step = agent.collect_policy.distribution(time_step, (kernel, bias))

@@ -1,6 +1,6 @@
-"""The agent as its callers see it: adapts, trains, and refuses what is wrong.
+"""The agent as its callers see it: it adapts, trains and checks its input.
 
-What its gradient is, maml_agent_gradient_test.py says.
+maml_agent_gradient_test.py tests its gradient.
 """
 
 import functools
@@ -41,7 +41,7 @@ def _to_float64(experience):
 
 
 def _collect(dtype, normalize_observations):
-  """An agent of two adaptation steps, and what it collected with points."""
+  """An agent of two adaptation steps, and a collection of points."""
   environment_class = {
     tf.float32: point_navigation.PointNavigation,
     tf.float64: double_precision_points.DoublePrecisionPoints,
@@ -92,7 +92,7 @@ def _floatx():
 @pytest.mark.parametrize(
   'dtype, tolerance', [(tf.float32, 1e-4), (tf.float64, 1e-10)]
 )
-def test_update_starts_from_what_was_collected(
+def test_update_repeats_the_collectors_adaptation(
   floatx, dtype, tolerance, normalize_observations
 ):
   floatx(dtype.name)
@@ -129,7 +129,7 @@ def test_normalized_observations():
     for normalize in (True, False)
   )
   batch = recorded_batches.create(agent)
-  # The first meta-batch is learned from as it was collected.
+  # The first update sees observations normalised as in their collection.
   tf.nest.map_structure(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
     agent.train(batch),
@@ -246,12 +246,12 @@ def test_report_of_a_train_step():
     - 0.125 * before.extra.entropy,
     rtol=1e-4,
   )
-  # That of `train` is of the last step: the two before it have helped.
+  # The loss of `train` is that of the last step, after two improvements.
   assert loss_info.loss < before.loss
 
 
 def test_kl_is_measured_after_the_update_and_moves_its_coefficient():
-  # On-policy, and one optimizer step: before it the KL is 0 whatever the step.
+  # On-policy with one optimizer step: before the update the KL is always 0.
   for learning_rate, expected in ((1e-4, 0.5), (3.0, 2.0)):
     agent = small_agent.create_agent(
       meta_update=small_agent.sgd(learning_rate),
@@ -273,16 +273,16 @@ def test_kl_is_measured_after_the_update_and_moves_its_coefficient():
     assert inner_kl > 0
     assert (inner_kl > 0.015) == (expected == 2.0)
     assert (inner_kl < 0.01 / 1.5) == (expected == 0.5)
-    # What was measured is the KL at the new parameters.
+    # The measured KL is the one at the new parameters.
     after = agent.loss(batch).extra
     np.testing.assert_allclose(after.inner_kl, [inner_kl], rtol=1e-3, atol=1e-7)
     np.testing.assert_array_equal(after.kl_coefficient, [expected])
 
 
 def _garbage(experience):
-  """The same transitions; on boundaries what nobody should read.
+  """Returns the same transitions with garbage on boundaries.
 
-  The final observations stay: the values of cut-off episodes need them.
+  The final observations stay: the values of truncated episodes need them.
   """
   boundary = experience.is_boundary()
 
@@ -306,7 +306,7 @@ def _garbage(experience):
   )
 
 
-def test_what_boundaries_hold_does_not_matter():
+def test_contents_of_boundaries_do_not_matter():
   batch = recorded_batches.create(small_agent.create_agent())
   results = []
   for change in (lambda experience: experience, _garbage):
@@ -328,12 +328,12 @@ def test_what_boundaries_hold_does_not_matter():
 
 
 def test_boundaries_where_the_policy_is_far_from_the_behaviour():
-  """A policy that is sure of itself and acts otherwise where episodes end.
+  """The policy at the end of an episode differs much from that at its start.
 
-  Its mean is 2 - 4 x with a standard deviation of 0.1: in five clipped steps
-  of 0.1 it walks from x = 0 to 0.5, where the mean is 0, which is also what the
-  buffer holds as the boundary's action. Of the first frame's distribution that
-  is 20 standard deviations away, and exp(20^2 / 2) is no float32.
+  Its mean is 2 - 4 x with a standard deviation of 0.1. In five clipped steps of
+  0.1 it walks from x = 0 to 0.5, where the mean is 0. The buffer holds 0 as the
+  boundary's action too. Under the first frame's distribution this action is 20
+  standard deviations from the mean, and exp(20^2 / 2) overflows in float32.
   """
   environment = point_navigation.PointNavigation(
     num_tasks=1, environments_per_task=2, horizon=5

@@ -53,7 +53,7 @@ class _Surrogate:
 
 
 class _Trained(NamedTuple):
-  """What training leaves; `num_calls`: of the surrogate, after each step."""
+  """The results of training; `num_calls` counts calls of the surrogate."""
 
   meta_parameters: list[np.ndarray]
   loss_infos: list[tf_agent.LossInfo]
@@ -113,7 +113,7 @@ def test_kl_coefficients_follow_the_kl(alone):
 
 @pytest.mark.parametrize(
   ('jit_compile', 'rtol'),
-  # XLA rounds otherwise, and Adam divides by small numbers.
+  # XLA rounds differently, and Adam divides by small numbers.
   [(False, 1e-5), (True, 1e-3)],
 )
 def test_two_replicas_learn_what_one_learns(
@@ -159,7 +159,7 @@ _OF_NO_TASK = 'the result of the update is not finite'
 
 
 class _Blown:
-  """A meta-update that leaves a parameter of another value than a number."""
+  """A meta-update that sets a parameter to NaN or infinity."""
 
   def __init__(self, value):
     self._value = value
@@ -181,7 +181,7 @@ class _Blown:
 @pytest.mark.parametrize(
   ('create_update', 'message', 'is_divided'),
   [
-    # The first step leads to where the second one's gradient is not finite.
+    # After the first step, the second one's gradient is not finite.
     (lambda: small_agent.sgd(1e30, 2), _OF_A_TASK, False),
     (lambda: small_agent.sgd(1e30, 2), _OF_A_TASK, True),
     (lambda: _Blown(np.nan), _OF_NO_TASK, False),
@@ -190,7 +190,7 @@ class _Blown:
     ),
   ],
 )
-def test_what_is_not_finite_is_taken_back(
+def test_an_update_that_is_not_finite_is_undone(
   create_update, message, is_divided, meta_batches, two_replicas
 ):
   strategy = two_replicas if is_divided else tf.distribute.get_strategy()

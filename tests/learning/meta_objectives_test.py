@@ -1,4 +1,4 @@
-"""The outer loss composed by hand, and the coefficients that follow the KL."""
+"""The outer loss computed by hand, and the coefficients that follow the KL."""
 
 import math
 
@@ -86,7 +86,7 @@ def test_loss_is_the_sum_of_its_parts():
   )
 
 
-def test_the_clip_ratio_is_the_callers():
+def test_the_clip_ratio_can_be_given():
   objective = meta_objectives.ProximalObjective(2, clip_ratio=0.6)
   loss, terms = objective(tf.constant([0.0, 0.0]), *_arguments())
   # Nothing is clipped: (1.5 * 2 - 0.5 * 1) / 2.
@@ -94,8 +94,8 @@ def test_the_clip_ratio_is_the_callers():
   np.testing.assert_allclose(loss, -1.25, rtol=1e-5)
 
 
-def test_mean_kl_is_of_the_behaviour_from_the_policy():
-  # KL(N(0, 1) || N(0, 2)) = log 2 + 1/8 - 1/2, unlike the other way round.
+def test_mean_kl_puts_the_behaviour_first():
+  # KL(N(0, 1) || N(0, 2)) = log 2 + 1/8 - 1/2, unlike the reverse KL.
   stage = _stage(_normal(0, 0), [0, 0], [0, 0], [1, 0])
   np.testing.assert_allclose(
     meta_objectives.mean_kl(_evaluated(stage, tfd.Normal([0.0, 5.0], 2.0))),
@@ -126,7 +126,7 @@ def test_coefficients_stay_without_a_target():
   np.testing.assert_array_equal(objective.kl_coefficients, [0.5, 0.5])
 
 
-def test_coefficients_come_back_from_a_long_calm():
+def test_coefficients_recover_after_many_halvings():
   objective = meta_objectives.ProximalObjective(1, kl_target=0.01)
   for _ in range(200):
     objective.update_kl_coefficients(tf.constant([0.0]))

@@ -1,4 +1,4 @@
-"""Optimizer steps by hand on functions whose gradients are plain."""
+"""Optimizer steps by hand on functions with simple gradients."""
 
 import math
 
@@ -26,7 +26,7 @@ def _constant(*gradients):
 
 
 def _quadratic():
-  """f = x^2; returns the problem and the points at which it was asked."""
+  """f = x^2; returns the problem and the points of its evaluations."""
   points = []
 
   def gradient(theta):
@@ -46,7 +46,7 @@ def test_each_step_takes_a_fresh_gradient():
   # x - 0.1 * 2 x = 0.8 x each time.
   np.testing.assert_allclose(points, [4, 3.2, 2.56], rtol=1e-6)
   np.testing.assert_allclose(variable, 2.048, rtol=1e-6)
-  # What is reported is of the last step, before it.
+  # The report describes the state before the last step.
   np.testing.assert_allclose(info.metrics['loss'], 2.56**2, rtol=1e-6)
   np.testing.assert_allclose(info.gradient_norm, 2 * 2.56, rtol=1e-6)
   np.testing.assert_allclose(info.learning_rate, 0.1, rtol=1e-6)

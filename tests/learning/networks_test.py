@@ -64,7 +64,7 @@ def _discrete():
 
 
 def _deviation_of_the_state():
-  """A diagonal Gaussian whose deviation is an output of the network."""
+  """A diagonal Gaussian whose deviation depends on the observation."""
   spec = small_agent.OBSERVATION_SPEC
   actor = actor_distribution_network.ActorDistributionNetwork(
     spec,
@@ -109,7 +109,7 @@ def _create_agent(network, values=False, **kwargs):
 
 
 def _check_mean(actual, per_task):
-  """The vectorised mean [...] equals the mean of what each task gave."""
+  """Asserts that the vectorised mean equals the mean of the tasks' results."""
   for value, *parts in zip(
     tf.nest.flatten(actual), *map(tf.nest.flatten, per_task), strict=True
   ):
@@ -176,7 +176,7 @@ def test_the_trust_region(network):
     ),
     meta_objective_class=meta_objectives.PolicyGradientObjective,
   )
-  # Where the adapted policy has collected the query, its KL begins at 0.
+  # If the adapted policy has collected the query, the initial KL is 0.
   state = agent.policy.get_initial_state(2)
   support = recorded_batches.record(agent, state, seed=0)
   query = recorded_batches.record(agent, agent.adapt(support, state), seed=1)

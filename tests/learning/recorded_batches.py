@@ -1,4 +1,4 @@
-"""Meta-batches of random frames whose actions a policy really drew."""
+"""Meta-batches of random observations and rewards, with a policy's actions."""
 
 import numpy as np
 import tensorflow as tf
@@ -8,13 +8,13 @@ from tf_agents.trajectories import trajectory
 from maml_tf.core import meta_batch
 
 FIRST, MID, LAST = ts.StepType.FIRST, ts.StepType.MID, ts.StepType.LAST
-# Transitions of the episodes of two tasks. Each episode has a boundary at its
-# end; what is left of T = 12 frames, one and two of them, is padding.
+# The numbers of transitions of two tasks' episodes. Each episode ends with a
+# boundary. The remaining one and two of T = 12 frames are padding.
 LENGTHS = ((4, 5), (2, 1, 4))
 
 
 def near(agent, num_tasks, seed, distance=0.1):
-  """Parameters [B, ...] around the policy's own, others for each task."""
+  """Parameters [B, ...] near the policy's own, different for each task."""
   generator = np.random.default_rng(seed)
   return tuple(
     v
@@ -28,13 +28,13 @@ def near(agent, num_tasks, seed, distance=0.1):
 def record(agent, policy_state, seed, lengths=LENGTHS, num_frames=12):
   """Records a stage: random observations and rewards, actions of the policy.
 
-  Every second episode terminates, the others are cut off. Boundaries hold
-  zeros (so no distribution at all) and a reward that must not count.
+  Every second episode terminates; the others are truncated. Boundaries hold
+  zeros, which are not a distribution, and a reward that must not count.
 
   Args:
     agent: A `MamlAgent`.
     policy_state: The parameters that act, leaves [B, ...].
-    seed: Of everything that is drawn.
+    seed: The seed of all random numbers.
     lengths: The episodes' transitions, one sequence for each task.
     num_frames: T.
 
@@ -81,7 +81,7 @@ def record(agent, policy_state, seed, lengths=LENGTHS, num_frames=12):
 
 
 def create(agent, seed=0, distance=0.1, **kwargs):
-  """A `MetaBatch` each stage of which other parameters have recorded."""
+  """A `MetaBatch` whose stages were recorded with different parameters."""
   num_tasks = len(kwargs.get('lengths', LENGTHS))
   stages = [
     record(

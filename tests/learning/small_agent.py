@@ -1,4 +1,4 @@
-"""A small agent, always with the same initial parameters, and what it holds."""
+"""A small agent with fixed initial parameters, and access to its theta."""
 
 import tensorflow as tf
 from tf_agents.specs import tensor_spec

@@ -19,7 +19,7 @@ def _log_prob():
 
 
 def _stage(behaviour_log_prob, advantage, mask, step_type=None):
-  """A stage that holds what surrogates read."""
+  """A stage with the fields that surrogates read."""
   nothing = dict.fromkeys(meta_batch.Stage._fields)
   if step_type is None:
     step_type = tf.ones(len(mask), tf.int32)
@@ -35,7 +35,7 @@ STAGE = _stage(BEHAVIOUR_LOG_PROB, ADVANTAGE, MASK)
 
 
 def test_masked_mean():
-  # (1 + 2) / 2, whatever is masked.
+  # (1 + 2) / 2, for any masked value.
   mean = surrogates.masked_mean(
     tf.constant([1.0, 100, 2, np.inf, np.nan]), tf.constant([1.0, 0, 1, 0, 0])
   )
@@ -80,7 +80,7 @@ def test_gradients():
     np.array([3, 1, -3, -1, 3.3, 0]) / 5,
     rtol=1e-5,
   )
-  # What is clipped gives none.
+  # Clipped frames have no gradient.
   np.testing.assert_allclose(
     tape.gradient(clipped, log_prob),
     np.array([0, 1, -3, 0, 3.3, 0]) / 5,
@@ -89,7 +89,7 @@ def test_gradients():
 
 
 def test_masked_frames_cannot_overflow():
-  # exp(1000) is no float, and neither are these log-probabilities.
+  # exp(1000) overflows, and these log-probabilities are not finite.
   log_prob = tf.constant([0.0, 1000, np.inf, 0, np.nan])
   behaviour_log_prob = tf.constant([0.0, 0, 0, -np.inf, 0])
   advantage = tf.constant([2.0, 0, 0, 0, 0])

@@ -1,8 +1,9 @@
-"""What a meta-gradient misses where a sampled episode adapts the policy.
+"""The exploration term of the meta-gradient, with one sampled support episode.
 
 One episode tau is the support: phi(tau) = theta + a * mean_t A_t grad log pi_t.
-Before adaptation a policy is worth U(theta) = sum_tau p(tau) J(phi(tau)), which
-has two derivatives (E-MAML, arXiv:1803.01118):
+The value of a policy before adaptation is
+U(theta) = sum_tau p(tau) J(phi(tau)). Its derivative has two parts (E-MAML,
+arXiv:1803.01118):
 
   J_post = sum_tau p(tau) dphi(tau)/dtheta^T grad J(phi(tau))
   J_pre = sum_tau p(tau) grad log p(tau) J(phi(tau))
@@ -131,19 +132,19 @@ def test_the_inner_loop_gives_j_post_with_its_own_jacobian(name):
   _assert_equal(gradient, PROBABILITY @ expected)
 
 
-def test_what_log_likelihood_misses_is_the_exploration_term():
+def test_log_likelihood_omits_the_exploration_term():
   # A sampled update theta + a * mean_t A_t grad log pi_t has the derivative of
   # log-likelihood: its Hessian is biased for infinitely many episodes, exact
   # for one that is taken as it is.
   _, gradient = _inner_loop_gradient('log_likelihood')
   exact, exploration = _exact_gradient(), _exploration_gradient()
   _assert_equal(gradient + exploration, exact)
-  # And it is no small part.
+  # The term is not small.
   assert np.linalg.norm(exploration) > 0.2 * np.linalg.norm(exact)
 
 
 def _as_collected(evaluated):
-  """The stage as its own policy collected it: there is no KL."""
+  """The stage with its own policy as the behaviour, so that the KL is 0."""
   return evaluated._replace(behaviour=evaluated.distribution)
 
 
@@ -195,9 +196,9 @@ def test_the_exploration_objective_makes_log_likelihood_exact():
   ],
 )
 def test_dice_explores_to_first_order(name, explores, order):
-  # To first order in the step size J_pre is a / H (H1 + H12 + H12^T) grad J:
-  # what dice's Hessian has and log-likelihood's has not. With dice, a term for
-  # exploration counts it twice.
+  # To first order in the step size J_pre is a / H (H1 + H12 + H12^T) grad J.
+  # These are the terms that dice's Hessian has and log-likelihood's lacks. With
+  # dice, an exploration term counts them twice.
   def error(step_size):
     _, gradient = _inner_loop_gradient(name, step_size)
     if explores:

@@ -1,7 +1,7 @@
 """The meta-gradient on an MDP whose episodes are all enumerated, to 1e-9.
 
-What an estimator has in expectation is an exact sum here; J and its derivatives
-come from dynamic programming, a route that knows no episodes.
+Here the expectation of an estimator is an exact sum. J and its derivatives come
+from dynamic programming, which does not use episodes.
 """
 
 import functools
@@ -19,7 +19,7 @@ from tests.learning import enumerated_derivatives
 STEP_SIZE = 2.0
 THETA = tabular_mdp.policy_table()
 SURROGATES = enumerated_derivatives.SURROGATES
-# Any number of t and s is a baseline; rows are env steps.
+# Any function of t and s is a valid baseline; rows are env steps.
 BASELINE = np.array([[2.0, -1.0, 0.5], [1.5, 3.0, -0.5], [0.3, -2.0, 1.0]])
 
 # The discount and the baseline of the advantages.
@@ -96,7 +96,7 @@ def _inner_loop(surrogate, num_steps=1, first_order=False):
 
 
 def _meta_gradient(inner_loop, support, outer_loss):
-  """What the package does for one task: adapts, differentiates through it."""
+  """Adapts to one task with the package and differentiates through it."""
   theta = tf.constant(THETA)
   with tf.GradientTape() as tape:
     tape.watch(theta)
@@ -179,7 +179,7 @@ def test_the_first_two_derivatives(problem, name):
     hessian *= mdp.horizon
     terms = enumerated_derivatives.hessian_terms(mdp, phi, baseline)
     _assert_equal(hessian, SURROGATES[name].hessian(terms))
-    # Said the other way round: what is missing of the Hessian of J.
+    # In other words: the missing part of the Hessian of J.
     cross = terms.h12 + terms.h12.T
     missing = {'dice': 0.0 * cross, 'log_likelihood': terms.h1 + cross}
     _assert_equal(hessian + missing.get(name, cross), _exact_hessian(mdp, phi))
@@ -191,7 +191,7 @@ def test_the_hessian_of_discounted_causes(causal_discount):
   stage = tabular_mdp.enumerated_stage(mdp, THETA, baseline)
   dice = functools.partial(surrogates.dice, causal_discount=causal_discount)
   gradient, hessian = _derivatives(dice, stage, THETA)
-  # The gradient knows nothing of it; at 0 no cross term is left.
+  # It does not change the gradient. At 0 no cross term is left.
   exact = tabular_mdp.return_gradient(mdp, tf.constant(THETA)).numpy().ravel()
   _assert_equal(gradient, exact / mdp.horizon)
   terms = enumerated_derivatives.hessian_terms(
@@ -287,7 +287,7 @@ def test_the_meta_gradient_has_the_surrogates_own_hessians(
 
 @every_problem
 def test_the_exact_meta_gradients_of_the_surrogates_differ(problem):
-  # So that none passes for another: by 3% at least.
+  # They differ by at least 3%, so that the tests tell them apart.
   mdp, baseline = PROBLEMS[problem]
   path = tabular_mdp.adapt_exactly(mdp, THETA, 1, STEP_SIZE)
   terms = enumerated_derivatives.hessian_terms(mdp, THETA, baseline)
@@ -309,7 +309,7 @@ def test_the_exact_meta_gradients_of_the_surrogates_differ(problem):
 
 @every_surrogate
 @every_num_steps
-def test_the_first_order_meta_gradient_has_none(num_steps, name):
+def test_the_first_order_meta_gradient_has_no_hessian(num_steps, name):
   mdp, baseline = PROBLEMS['returns']
   path, support, query = _support_and_query(mdp, baseline, num_steps)
   inner_loop = _inner_loop(

@@ -1,4 +1,4 @@
-"""Whatever the chunks, the map equals a Python loop."""
+"""With chunks of any size, the map equals a Python loop."""
 
 import collections
 
@@ -77,7 +77,7 @@ def test_chunks_are_as_large_as_allowed(num_tasks, chunk_size, chunk):
   sizes = []
 
   def fn(task):
-    # What pfor vectorises sees all tasks of a chunk: record at run time.
+    # A vectorised operation sees all tasks of a chunk: record at run time.
     return task
 
   original = tf.vectorized_map
@@ -111,12 +111,12 @@ def test_unknown_number_of_tasks():
   )
 
 
-def test_what_is_mapped_is_not_copied():
+def test_mapped_tensors_are_not_copied():
   @tf.function(input_signature=[tf.TensorSpec([6, 2])])
   def mapped(tasks):
     return task_map.vmap_in_chunks(lambda t: tf.reduce_sum(t) ** 2, tasks, 2)
 
-  # A list is made of the chunks' numbers alone, which are integers.
+  # Only the indices of the chunks, which are integers, become a list.
   operations = mapped.get_concrete_function().graph.get_operations()
   lists = [o for o in operations if o.type == 'TensorListFromTensor']
   assert [o.get_attr('element_dtype') for o in lists] == [tf.int32]

@@ -102,7 +102,7 @@ def test_conjugate_gradient_solves(seed):
   matrix, b = _matrix(np.linspace(0.5, 20, SIZE), seed)
   expected = np.linalg.solve(matrix, b)
   assert _relative_error(_solve(matrix, b, SIZE), expected) < 1e-9
-  # Not before.
+  # Fewer steps do not.
   assert _relative_error(_solve(matrix, b, SIZE - 3), expected) > 1e-6
 
 
@@ -121,7 +121,7 @@ def test_conjugate_gradient_with_no_residual_left(b):
 
 
 def test_conjugate_gradient_keeps_away_from_flat_directions():
-  # Along the flat ones, rounding errors over rounding errors would be steps.
+  # Along flat directions a step would be a ratio of two rounding errors.
   matrix, _ = _matrix([1.0, 3.0, 5.0] + [0.0] * 10)
   b = matrix @ np.arange(13.0)
   expected = np.linalg.pinv(matrix, rcond=1e-9) @ b
@@ -140,7 +140,7 @@ def test_conjugate_gradient_is_the_best_of_its_subspace(num_steps):
   assert _relative_error(_solve(matrix, b, num_steps), expected) < 1e-9
 
 
-def test_conjugate_gradient_shows_what_is_not_a_number():
+def test_conjugate_gradient_passes_nan_on():
   b = np.ones(13)
   b[3] = np.nan
   assert np.isnan(_solve(np.eye(13), b, 2)).all()
@@ -228,7 +228,7 @@ def test_a_higher_loss_shortens_the_step(curvature, mean):
 @pytest.mark.parametrize('compiled', COMPILED.values(), ids=COMPILED)
 @pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize('of', ['loss', 'kl'])
-def test_what_is_not_finite_shortens_the_step(compiled, bad, of):
+def test_candidates_that_are_not_finite_are_rejected(compiled, bad, of):
   def spoilt(m):
     return tf.where(m < -0.07, tf.constant(bad, tf.float64), 0)
 
@@ -241,12 +241,12 @@ def test_what_is_not_finite_shortens_the_step(compiled, bad, of):
 
 
 def _replaced(**functions):
-  """Changes to a problem that would step, by the attributes' names."""
+  """Returns a change of a problem: it replaces these attributes."""
   return lambda problem: problem._replace(**functions)
 
 
 def _at_candidates(loss=None, kl=None):
-  """Puts these numbers in the place of loss and KL wherever theta moved."""
+  """Returns a change: loss and KL are these numbers wherever theta moved."""
 
   def change(problem):
     def loss_and_kl(theta):
@@ -346,7 +346,7 @@ def test_without_a_step_no_bit_changes(compiled, change):
 @pytest.mark.parametrize(
   'change', [_replaced(), _at_candidates(loss=-10.0, kl=0.0399)]
 )
-def test_the_same_problem_unspoilt_has_a_step(compiled, change):
+def test_the_unchanged_problem_has_a_step(compiled, change):
   stepped, rate = _step_from_start(change, compiled)
   for value, start, slope in zip(stepped, START, SLOPE):
     # H = 1 in 4 dimensions, g = slope, x = slope / 3,
@@ -509,7 +509,7 @@ def test_in_single_precision():
     np.testing.assert_allclose(variable, value, atol=1e-5)
 
 
-def test_holds_no_variables():
+def test_has_no_variables():
   variables = _softmax_variables()
   update = trust_region.TrustRegionUpdate()
   update.build(variables)

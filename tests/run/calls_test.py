@@ -1,4 +1,4 @@
-"""From the command line to the outer tape: few calls, and documented ones."""
+"""The calls from the command line to the outer tape are few and documented."""
 
 import pathlib
 import re
@@ -34,7 +34,7 @@ def test_twelve_calls_lead_to_the_outer_tape(monkeypatch, tmp_path):
 
 
 def _record_calls(monkeypatch, owner, name):
-  """Lists, for each call of a method, the functions that led to it."""
+  """Records, for each call of a method, the functions that led to it."""
   recorded, method = [], getattr(owner, name)
 
   def record(*args):

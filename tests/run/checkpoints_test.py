@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged in every way a disk knows."""
+"""Checkpoints survive every kind of damage that a disk can do."""
 
 import os
 import pathlib
@@ -32,7 +32,7 @@ def _save(root_dir, iterations):
 
 
 def _restored(root_dir):
-  """What a new process would restore; None if there is nothing."""
+  """The value that a new process would restore; None if there is none."""
   saved, variable = _checkpoints(root_dir, -1.0)
   if not saved.restore():
     assert np.all(variable.numpy() == -1.0)
@@ -101,7 +101,7 @@ def test_the_newest_intact_one_is_used(damage, part, tmp_path, capfd):
   assert said[0].endswith(f'): {folder / "ckpt-20"} is used instead')
 
 
-def test_what_was_found_is_restored_without_reading_it_again(
+def test_restore_does_not_read_the_found_checkpoint_again(
   tmp_path, capfd, monkeypatch
 ):
   _save(tmp_path, [10, 20, 30])
@@ -115,7 +115,7 @@ def test_what_was_found_is_restored_without_reading_it_again(
   monkeypatch.setattr(tf.train, 'load_checkpoint', load_checkpoint)
   saved, variable = _checkpoints(tmp_path)
   assert saved.find() == str(tmp_path / 'checkpoints' / 'ckpt-20')
-  # The folder is only looked at: a config may turn out to be another one.
+  # `find` only reads: the config may turn out to be that of another run.
   assert capfd.readouterr().err == ''
   assert variable.numpy()[0] == 0.0
   assert saved.restore()
@@ -130,8 +130,8 @@ def test_files_that_are_missing(tmp_path, capfd):
   data.unlink()
   assert _restored(tmp_path) == 20
   assert 'ckpt-30 is damaged' in capfd.readouterr().err
-  # Without an index there is no checkpoint: so ends a process that was killed
-  # while it wrote one.
+  # Without an index there is no checkpoint. A process that was killed while it
+  # wrote one leaves such files.
   _files(tmp_path, 20)[0].unlink()
   assert _restored(tmp_path) == 10
   # The file that names the last one is not needed.
@@ -140,7 +140,7 @@ def test_files_that_are_missing(tmp_path, capfd):
   assert _restored(tmp_path) == 10
 
 
-def test_the_last_one_is_missed(tmp_path, capfd):
+def test_a_lost_index_is_reported(tmp_path, capfd):
   _save(tmp_path, [10, 20])
   _files(tmp_path, 20)[0].unlink()
   assert _restored(tmp_path) == 10
@@ -191,12 +191,12 @@ def test_no_bit_can_flip_unnoticed(tmp_path):
         value = _restored(tmp_path)
       except errors.UsageError:
         continue
-      # Bytes that mean nothing, such as the padding of the footer.
+      # Bytes without a meaning, such as the padding of the footer.
       assert value == 1.0, f'{path.name}, byte {position}'
     path.write_bytes(whole)
 
 
-def test_what_another_config_wrote_is_refused(tmp_path):
+def test_a_checkpoint_of_another_config_is_refused(tmp_path):
   _save(tmp_path, [1])
   other = run_checkpoints.RunCheckpoints(
     str(tmp_path), x=tf.Variable(tf.zeros([50])), y=tf.Variable(0.0)
@@ -244,11 +244,11 @@ def make_full_disk(request, tmp_path):
     yield disk, 0
     subprocess.run(['umount', str(disk)], check=True)
     return
-  # Where nothing can be mounted: another limit, not another test.
+  # If nothing can be mounted, limit the size of files instead.
   yield tmp_path, 2**18
 
 
-def test_a_full_disk_costs_no_older_checkpoint(full_disk):
+def test_a_full_disk_does_not_damage_older_checkpoints(full_disk):
   folder, limit = full_disk
   root = str(pathlib.Path(maml_tf.__file__).parents[1])
   process = subprocess.run(

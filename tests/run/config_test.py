@@ -1,4 +1,4 @@
-"""Gin files found, parsed, recorded, and compared when a run resumes."""
+"""Gin files: finding, parsing, recording, comparing when a run resumes."""
 
 import os
 import pathlib
@@ -35,7 +35,7 @@ def _configure(*bindings):
 
 
 def _configure_run(*bindings):
-  """The same for `train_eval`, which refuses to run before it builds."""
+  """Does the same for `train_eval`, which stops before it builds anything."""
   gin.clear_config()
   run_config.parse(
     [],
@@ -89,7 +89,7 @@ def test_a_file_of_the_user_may_include_a_shipped_one(tmp_path, capfd, caplog):
   run_config.parse([str(path)], [])
   assert gin.query_parameter('train_eval.num_iterations') == 77
   assert gin.query_parameter('train_eval.environment_class') is not None
-  # Gin logs as an error each folder in which it isn't.
+  # Gin logs an error for each folder without the file.
   assert not caplog.records
   assert capfd.readouterr() == ('', '')
 
@@ -112,7 +112,7 @@ def test_a_missing_file_is_an_error_that_lists_what_ships():
   )
 
 
-def test_a_folder_is_no_file(tmp_path):
+def test_a_folder_is_not_a_file(tmp_path):
   with pytest.raises(errors.UsageError, match='does not exist'):
     run_config.parse([str(tmp_path)], [])
 
@@ -131,7 +131,7 @@ def test_a_trust_region_takes_no_optimizer():
     ('train_eval.root_dir = "x"', 'root_dir'),
     ('import maml_tf.nowhere', 'maml_tf.nowhere'),
     ("include 'nowhere.gin'", 'nowhere.gin'),
-    # No Python literals: all that is known is where.
+    # Not Python literals: the error gives only the position.
     ('InnerLoop.step_size = ', 'line 2'),
     ('InnerLoop.step_size = nan', 'line 2'),
     ('InnerLoop.step_size = "a', 'line 2'),
@@ -230,7 +230,7 @@ def test_another_config_is_an_error_that_names_the_difference(
   old, new = message.split(', not ')
   assert values[0] in old
   assert values[1] in new
-  # Nothing but the one parameter, and the record stays.
+  # The error names only this parameter, and the record stays.
   assert message.count(' = ') == 1 + here.count("'a = b'")
   assert _text(tmp_path) == before
   _configure(there)

@@ -1,4 +1,4 @@
-"""Whole runs: repeatable, resumable, interruptible, and what they record."""
+"""Whole runs are repeatable, resumable and interruptible; their records."""
 
 import csv
 import os
@@ -45,7 +45,7 @@ EVALUATED = (
   "Evaluator.step_size_schedule = 'halve'",
 )
 
-# What RLlib's MAML reports, and the columns that hold it here. X is 1.
+# The metrics of RLlib's MAML, and the columns that hold them here. X is 1.
 RLLIB_METRICS = {
   'episode_reward_mean': ['return_step_0'],
   'episode_reward_min': ['return_min_step_0'],
@@ -74,12 +74,13 @@ RLLIB_METRICS = {
 
 
 class Run(NamedTuple):
-  """What a run leaves.
+  """The results of a run.
 
   Attributes:
-    returns: On held-out tasks, what `train_eval` returns.
-    rows: Of metrics.csv, without what a clock measured.
-    variables: Of the last checkpoint, by name, without the clock's.
+    returns: The returns on held-out tasks, from `train_eval`.
+    rows: The rows of metrics.csv, without the columns of the clock.
+    variables: The variables of the last checkpoint, by name, without the
+      clock's.
   """
 
   returns: np.ndarray
@@ -112,7 +113,7 @@ def _variables(root_dir):
   return {
     name: reader.get_tensor(name)
     for name in reader.get_variable_to_shape_map()
-    # How often it was saved depends on where the run was cut.
+    # The number of saves depends on where the run was interrupted.
     if not any(
       part in name
       for part in ('seconds', 'save_counter', '_CHECKPOINTABLE_OBJECT_GRAPH')
@@ -140,7 +141,7 @@ def train_uninterrupted(root_dir):
 
 @pytest.fixture
 def events(monkeypatch):
-  """What happens in the next runs: a dict, iteration to function."""
+  """Functions to call in the next runs, a dict by iteration."""
   happening = {}
   monkeypatch.setattr(
     eventful_navigation.EventfulNavigation, 'events', happening
@@ -165,7 +166,7 @@ def _interrupt(environment):
   os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_leaves_what_it_promises(uninterrupted, root_dir):
+def test_a_run_leaves_the_documented_files(uninterrupted, root_dir):
   names = {path.name for path in root_dir.iterdir()}
   events = {name for name in names if name.startswith('events.out.tfevents')}
   assert len(events) == 1
@@ -198,8 +199,8 @@ def test_numbers_of_a_row_fit_together(uninterrupted):
       number['return_step_1'] - number['return_step_0']
     )
     assert number['learning_rate'] == np.float32(0.01)
-    # The loss is its parts: no entropy bonus is configured. Its inner KL is of
-    # the last optimizer step, the column's is of after the update.
+    # The loss is the sum of its parts, without an entropy bonus here. Its inner
+    # KL is that of the last optimizer step, the column's that after the update.
     assert number['meta_loss'] == pytest.approx(number['policy_loss'], abs=1e-3)
 
 
@@ -218,7 +219,7 @@ def test_checkpoints_hold_all_that_training_changes(uninterrupted):
   assert list(steps.values()) == [4]
 
 
-def test_rllib_reports_nothing_that_has_no_column(uninterrupted, root_dir):
+def test_every_metric_of_rllib_has_a_column(uninterrupted, root_dir):
   with open(root_dir / 'metrics.csv', encoding='utf-8') as file:
     columns = next(csv.reader(file))
   for name, ours in RLLIB_METRICS.items():
@@ -237,9 +238,7 @@ def test_another_seed_is_another_run(uninterrupted, tmp_path):
   assert np.all(other.returns != uninterrupted.returns)
 
 
-def test_a_run_that_goes_on_equals_one_that_never_stopped(
-  uninterrupted, tmp_path
-):
+def test_a_resumed_run_equals_an_uninterrupted_one(uninterrupted, tmp_path):
   first = _train(tmp_path, 'train_eval.num_iterations = 2')
   assert first.rows == uninterrupted.rows[:2]
   assert not (tmp_path / 'saved_model').exists()
@@ -249,7 +248,7 @@ def test_a_run_that_goes_on_equals_one_that_never_stopped(
   ) == 1
 
 
-def test_a_run_that_is_done_is_not_trained_on(uninterrupted, root_dir):
+def test_a_completed_run_is_not_trained_further(uninterrupted, root_dir):
   before = (root_dir / 'metrics.csv').read_bytes()
   _assert_same(_train(root_dir), uninterrupted)
   assert (root_dir / 'metrics.csv').read_bytes() == before
@@ -273,7 +272,7 @@ def test_nan_stops_the_run_and_saves_the_last_good_iteration(
   assert all(np.all(np.isfinite(value)) for value in variables.values())
   assert not (tmp_path / 'saved_model').exists()
 
-  # Once the environment is mended the run goes on as if nothing had been.
+  # With the environment repaired, the run continues as if it had not failed.
   events.clear()
   _assert_same(_train(tmp_path), uninterrupted)
 
@@ -292,7 +291,7 @@ def test_nan_may_be_skipped(uninterrupted, tmp_path, events, capfd):
   assert run.rows[:2] == uninterrupted.rows[:2]
   _assert_skipped(run.rows[2])
   assert run.rows[2]['return_step_0'] == 'nan'
-  # What iteration 2 has made plays iteration 4's tasks.
+  # The parameters of iteration 2 play the tasks of iteration 4.
   assert run.rows[3]['skipped_meta_batches'] == '0'
   assert run.rows[3] != uninterrupted.rows[3]
   assert np.isfinite(run.returns).all()
@@ -308,7 +307,7 @@ def test_evaluations_that_are_nan_may_be_skipped(
 ):
   skip = "train_eval.when_not_finite = 'skip'"
   events[0] = _turn_rewards_nan
-  # What is played at the end cannot be.
+  # The evaluation at the end cannot be skipped.
   with pytest.raises(errors.RunError, match='^on held-out tasks the reward of'):
     _train(tmp_path, *EVALUATED, skip)
   assert _rows(tmp_path) == uninterrupted.rows
@@ -320,8 +319,8 @@ def test_evaluations_that_are_nan_may_be_skipped(
 
 
 def test_a_gradient_that_is_nan_may_be_skipped(uninterrupted, tmp_path, events):
-  # Finite rewards whose squares are not: adapted parameters stay finite, since
-  # standardised rewards of a whole task are all alike.
+  # The rewards are finite, but not their squares. Adapted parameters stay
+  # finite, because a task's standardised rewards are all equal.
   skip = "train_eval.when_not_finite = 'skip'"
   events[2] = _make_rewards_huge
   events[3] = _turn_rewards_finite
@@ -334,7 +333,7 @@ def test_a_gradient_that_is_nan_may_be_skipped(uninterrupted, tmp_path, events):
 def test_sigint_saves_the_last_iteration_and_the_run_resumes(
   uninterrupted, tmp_path, events, capfd
 ):
-  # In the middle of a collection, which is given up.
+  # The signal comes during a collection, which is abandoned.
   events[4] = _interrupt
   with pytest.raises(interruption.Interrupted) as stopped:
     _train(tmp_path)
@@ -347,7 +346,7 @@ def test_sigint_saves_the_last_iteration_and_the_run_resumes(
 
   assert not (tmp_path / 'saved_model').exists()
 
-  # The last iteration of the run loses nothing either.
+  # A signal in the last iteration of the run loses nothing either.
   events.clear()
   _assert_same(_train(tmp_path, EXPORTED), uninterrupted)
   assert (tmp_path / 'saved_model').exists()
@@ -368,7 +367,7 @@ def test_evaluations_change_nothing_of_the_training(
   uninterrupted, evaluated_dir, tmp_path
 ):
   root_dir = shutil.copytree(evaluated_dir, tmp_path / 'run')
-  # Done already: what was trained is read, and nothing is evaluated again.
+  # The run is complete: it is only read, and nothing is evaluated again.
   _assert_same(_train(root_dir, *EVALUATED), uninterrupted)
   assert _evaluations(root_dir) == _evaluations(evaluated_dir)
 
@@ -383,7 +382,7 @@ def test_evaluations_are_those_of_the_parameters_of_their_iteration(
   for row in rows:
     metrics = uninterrupted.rows[int(row['iteration']) - 1]
     assert row['env_steps'] == metrics['env_steps']
-  # The last ones are repeated from the last checkpoint.
+  # The last evaluations are repeated from the last checkpoint.
   run = trained_run.load(str(evaluated_dir))
   evaluator = evaluation.Evaluator(run.agent, run.create_environment, run.seed)
   (trained,) = evaluator.evaluate().policies
@@ -411,7 +410,7 @@ def _fail_in_the_second_evaluation():
     pytest.param(
       *(4, _turn_rewards_nan, errors.RunError), marks=pytest.mark.slow
     ),
-    # In the middle of an evaluation: it is made up for.
+    # During an evaluation, which is repeated on resuming.
     pytest.param(
       *(0, _interrupt, interruption.Interrupted), marks=pytest.mark.slow
     ),
@@ -438,7 +437,7 @@ def test_a_run_can_be_evaluated_from_some_iteration_on(
   assert not (tmp_path / 'evaluations.csv').exists()
   _assert_same(_train(tmp_path, *EVALUATED), uninterrupted)
   lines = _evaluations(evaluated_dir).splitlines()
-  # Without the three rows of iteration 1: where it goes on, it is evaluated.
+  # The three rows of iteration 1 are missing: evaluation starts on resuming.
   assert _evaluations(tmp_path).splitlines() == [lines[0], *lines[4:]]
 
 
@@ -485,7 +484,7 @@ def test_a_run_on_two_replicas_is_the_same_run(
       assert float(row[name]) == pytest.approx(
         float(value), rel=1e-4, abs=1e-6
       ), name
-  # It can be gone on with on one replica.
+  # One replica can continue it.
   alone = _train(tmp_path)
   assert [row['iteration'] for row in alone.rows] == list('1234')
   np.testing.assert_allclose(alone.returns, uninterrupted.returns, rtol=1e-3)

@@ -98,21 +98,21 @@ def test_interrupted_says_after_which_iteration_and_by_what():
   assert error.exit_code == 143
 
 
-def test_what_may_be_cut_is_cut_at_once(handlers):
+def test_an_interruptible_block_stops_at_once(handlers):
   reached = []
   with interruption.handle_signals() as interrupt:
     with pytest.raises(interruption.Stop):
       with interrupt.interruptible():
         _send(signal.SIGTERM)
         reached.append('after')
-    # What comes next does not begin.
+    # The next block does not begin.
     with pytest.raises(interruption.Stop):
       with interrupt.interruptible():
         reached.append('next')
   assert not reached
 
 
-def test_what_may_not_be_cut_is_done_first(handlers):
+def test_other_code_finishes_first(handlers):
   reached = []
   with interruption.handle_signals() as interrupt:
     with interrupt.interruptible():
@@ -138,7 +138,7 @@ with interruption.handle_signals(deadline_seconds=0.5):
   'action',
   [
     'time.sleep(60)',
-    # One instruction of Python, as an update is: no handler is called in it.
+    # One instruction of Python, like an update: Python calls no handler in it.
     "hashlib.pbkdf2_hmac('sha256', b'', b'', 10**8)",
   ],
 )

@@ -1,4 +1,4 @@
-"""What a run writes and shows: rows, events, the terminal, more loggers."""
+"""The loggers of a run: rows, events, the terminal, and users' loggers."""
 
 import csv
 import functools
@@ -13,7 +13,7 @@ import tensorflow as tf
 from maml_tf.core import errors
 from maml_tf.run import loggers
 
-# Float64s that a sloppy format would change.
+# Float64s that a shorter format would change.
 AWKWARD = (1 / 3, -1e-300, 1 / 3 * 1e38, 5e-324, 0.1 + 0.2, -0.0, 2.0**53)
 
 
@@ -31,7 +31,7 @@ def _row(iteration, **more):
 
 
 def _open(directory, done=0, num_iterations=10, factories=()):
-  """The loggers of a run of which some iterations are done."""
+  """The loggers of a run with some completed iterations."""
   return loggers.RunLoggers(str(directory), done + 1, num_iterations, factories)
 
 
@@ -200,7 +200,7 @@ def test_evaluations_have_one_row_a_step_and_resume(tmp_path, capsys):
   assert (
     'held out at iteration 2  return 2.0 -> 2.3\n' in capsys.readouterr().err
   )
-  # Resumed from a checkpoint of iteration 4: what came after is played again.
+  # Resumed from a checkpoint of iteration 4: later evaluations are repeated.
   _write_evaluations(tmp_path, [6], done=4, mean=100.0)
   assert _evaluations(tmp_path) == [
     *((i, step, i + step / 3) for i in (2, 4) for step in (0, 1)),
@@ -246,10 +246,10 @@ def test_time_left_has_hours(tmp_path, capsys):
   assert capsys.readouterr().err.endswith('  1:02:04 left\n')
 
 
-def test_a_disk_that_is_full_is_said_once(tmp_path):
+def test_a_full_disk_is_reported_once(tmp_path):
   log = _open(tmp_path)
   os.symlink('/dev/full', tmp_path / 'metrics.csv')
-  # Closing flushes once more what could not be written.
+  # Closing flushes the data again.
   with pytest.raises(errors.RunError, match='the log cannot be') as last:
     with log:
       with pytest.raises(errors.RunError) as first:
@@ -258,7 +258,7 @@ def test_a_disk_that_is_full_is_said_once(tmp_path):
   assert last.value is first.value
 
 
-def test_a_disk_that_is_full_at_the_end_is_said(tmp_path):
+def test_a_full_disk_at_the_end_is_reported(tmp_path):
   log = _open(tmp_path)
   os.symlink('/dev/full', tmp_path / 'metrics.csv')
   with pytest.raises(errors.RunError, match='the log cannot be written'):
@@ -294,7 +294,7 @@ def test_a_logger_that_fails_ends_the_run_in_one_line(tmp_path):
 
 
 class _Terminal(io.StringIO):
-  """A stderr that says that somebody watches."""
+  """A stderr that claims to be a terminal."""
 
   def isatty(self):
     return True
@@ -313,7 +313,7 @@ def test_on_a_terminal_a_bar_shows_the_same(tmp_path, monkeypatch):
 
 
 class _Recorder:
-  """A logger that remembers; `made` holds all of them."""
+  """A logger that records its calls; `made` holds all such loggers."""
 
   made = []
 
@@ -336,7 +336,7 @@ def clear_recorders():
   return _Recorder.made
 
 
-def test_another_logger_gets_all_that_ours_get(tmp_path, recorders):
+def test_a_users_logger_receives_the_same_scalars(tmp_path, recorders):
   project = functools.partial(_Recorder, project='other')
   with _open(tmp_path, done=2, factories=[_Recorder, project]) as log:
     log.write(3, _row(3))
@@ -352,7 +352,7 @@ def test_another_logger_gets_all_that_ours_get(tmp_path, recorders):
     assert recorder.is_closed
 
 
-def test_all_are_closed_where_one_fails(tmp_path, recorders):
+def test_all_are_closed_if_one_fails(tmp_path, recorders):
   def fail(**kwargs):
     recorder = _Recorder(**kwargs)
     recorder.close = lambda: open('/dev/full/a')
@@ -371,7 +371,7 @@ def test_all_are_closed_where_one_fails(tmp_path, recorders):
     (lambda root_dir: None, 'first_iteration'),
   ],
 )
-def test_what_makes_no_logger_is_an_error_in_one_line(
+def test_a_bad_logger_factory_is_an_error_in_one_line(
   factory, message, tmp_path, recorders, capsys
 ):
   with pytest.raises(errors.UsageError, match=message) as error:

@@ -23,7 +23,7 @@ def _collection(**kwargs):
 
 
 def _loss_info(**kwargs):
-  """Field i is i; those of a step are vectors of one."""
+  """Field i is i; fields per step are vectors of one element."""
   names = loss_info_lib.MamlLossInfo._fields
   fields = {name: tf.constant(float(i)) for i, name in enumerate(names)}
   for name in ('inner_kl', 'kl_coefficient', 'inner_loss'):
@@ -128,7 +128,7 @@ def test_an_evaluation():
 
 
 class _Workers:
-  """Two workers, of which the other sends fixed numbers."""
+  """A group of this worker and another one that sends fixed numbers."""
 
   def __init__(self, other):
     self._other = other
@@ -162,7 +162,7 @@ def test_workers_share_what_they_collected():
   )
   assert both.counts == {'env_steps': 120, 'unstable_episodes': 4}
   assert (both.problem, both.stop_signal) == ('', 0)
-  # One worker alone hears itself.
+  # A single worker receives its own numbers.
   alone = shared_collection.exchange(mine, _Workers(None))
   np.testing.assert_array_equal(alone.returns, RETURNS)
   assert alone.counts == mine.counts
@@ -171,7 +171,7 @@ def test_workers_share_what_they_collected():
 @pytest.mark.parametrize(
   'what', [{'problem': 'the reward is not finite'}, {'stop_signal': 15}]
 )
-def test_the_problem_of_one_worker_is_everybodys(what):
+def test_a_problem_of_one_worker_reaches_all(what):
   bad = shared_collection.nothing(RETURNS.shape, **what)
   for mine, other in ((bad, _collection()), (_collection(), bad)):
     both = shared_collection.exchange(mine, _Workers(other))

@@ -1,6 +1,6 @@
 """Runs that version 0.1.0 recorded resume, evaluate, export, render and adapt.
 
-`recorded_run/README.md` says how they were made.
+`recorded_run/README.md` describes how they were made.
 """
 
 import csv
@@ -41,7 +41,7 @@ _FLAGS = {
   },
 }
 
-# Other kinds of CPUs round otherwise. On the kind that recorded the runs the
+# Other kinds of CPUs round differently. On the kind that recorded the runs, the
 # numbers are equal bit for bit.
 _TOLERANCE = {'rel': 1e-5, 'abs': 1e-5}
 

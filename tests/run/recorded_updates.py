@@ -2,8 +2,8 @@
 
   python -m tests.run.recorded_updates CONFIG OUT.npz [NUM_VIRTUAL_CPUS]
 
-With TF_CONFIG set it is one of its workers. Writes the first meta-parameter
-before, and all of them after five updates.
+With TF_CONFIG set it is one of the workers. It writes the first meta-parameter
+before five updates and all meta-parameters after them.
 """
 
 import maml_tf  # isort: skip  Before TensorFlow, which it quiets.
@@ -53,7 +53,7 @@ def main(config, out, num_virtual_cpus=None):
     agent.num_adaptation_steps,
     seed=0,
   )
-  # What is recorded is the same for all: each worker learns from its share.
+  # All workers record the same meta-batches; each learns from its share.
   tasks = workers.tasks(NUM_TASKS)
   batches = [
     tf.nest.map_structure(

@@ -1,4 +1,4 @@
-"""One run is one run, however many replicas and workers share it."""
+"""Replicas and workers that share a run do not change its numbers."""
 
 import os
 import pathlib
@@ -57,7 +57,7 @@ def _train(root_dir, algorithm, *flags):
   [
     (PROXIMAL, 2),
     pytest.param(PROXIMAL, 4, marks=pytest.mark.slow),
-    # As damped as it ships: nothing is left to rounding.
+    # The shipped damping keeps rounding errors from growing.
     pytest.param(TRUST_REGION, 2, marks=pytest.mark.slow),
     pytest.param(TRUST_REGION, 4, marks=pytest.mark.slow),
   ],
@@ -117,7 +117,7 @@ def _start_updates(config, out, *arguments, env=()):
   )
 
 
-def test_what_a_strategy_lacks_is_said(monkeypatch):
+def test_missing_requirements_of_a_strategy_are_errors(monkeypatch):
   for name, count, message in (
     ('mirrored', None, 'finds no GPU: give --num_virtual_cpus=2'),
     ('mirrored', 0, '--num_virtual_cpus is 0'),

@@ -1,4 +1,4 @@
-"""A run that is loaded is the run that was trained."""
+"""A loaded run equals the trained one."""
 
 import shutil
 
@@ -69,7 +69,7 @@ def test_initial_parameters_are_those_training_began_with(root_dir, tmp_path):
     np.testing.assert_array_equal(ours, theirs.numpy())
 
 
-def test_folders_that_hold_nothing_to_load(tmp_path):
+def test_folders_without_a_run_or_checkpoint(tmp_path):
   with pytest.raises(errors.UsageError, match='holds no run'):
     trained_run.load(str(tmp_path))
   (tmp_path / 'config.gin').write_text('')

@@ -2,8 +2,8 @@
 
   python cheetah_client.py MODEL NUM_TASKS EPISODES HORIZON SEED OUT.npy
 
-The environment and the random streams are the run's; whatever decides, acts and
-adapts is the model. OUT gets the returns, [2, B, E]: before and after a step.
+The environment and the random streams are the run's. The model acts and adapts.
+OUT receives the returns, [2, B, E]: before and after a step.
 """
 
 import sys
@@ -39,7 +39,7 @@ def _episodes(environment, act, state, noise):
   for draw in [*noise, np.zeros_like(noise[0])]:
     answer = act(observation=tf.constant(time_step.observation), **state)
     answer = {name: tensor.numpy() for name, tensor in answer.items()}
-    # The model can draw by itself; here the noise is given.
+    # The model can sample by itself; here the client adds the run's noise.
     action = answer['policy_info_0_loc'] + (
       answer['policy_info_0_scale_diag'] * draw
     )

@@ -1,4 +1,4 @@
-"""An agent with every option of the inner loop, on parts of observations."""
+"""An agent with every option of the inner loop and nested observations."""
 
 import numpy as np
 import tensorflow as tf
@@ -21,7 +21,7 @@ ACTION_SPEC = {
 
 
 def create_agent():
-  """The agent; no two numbers that it has learned are the same."""
+  """Creates the agent; all its learned numbers differ."""
   tf.keras.utils.set_random_seed(3)
   inputs = {
     'preprocessing_combiner': tf.keras.layers.Concatenate(),

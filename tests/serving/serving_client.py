@@ -1,11 +1,11 @@
-"""A client of a SavedModel that has TensorFlow alone; run as a program.
+"""A client of a SavedModel that has only TensorFlow; run as a program.
 
   python serving_client.py MODEL RECORDED.npz OUT.npz
 
-RECORDED holds what `adapt` takes, without the state, for each of
-`num_adaptation_steps` steps ('0.reward'), `batch_size`, and the observations
-that the adapted tasks see ('query.observation'). OUT gets the adapted state and
-what `act_adapted` answers.
+RECORDED contains `batch_size`, the inputs of `adapt` without the state for each
+of `num_adaptation_steps` steps ('0.reward'), and the observations of the
+adapted tasks ('query.observation'). OUT receives the adapted state and the
+answer of `act_adapted`.
 """
 
 import importlib.abc
@@ -18,7 +18,7 @@ FORBIDDEN = ('maml_tf', 'tf_agents', 'tensorflow_probability', 'gin')
 
 
 class _Forbid(importlib.abc.MetaPathFinder):
-  """Makes the packages that a client need not have impossible to import."""
+  """Prevents imports of packages that a client should not need."""
 
   def find_spec(self, fullname, path, target=None):
     if fullname.split('.')[0] in FORBIDDEN:

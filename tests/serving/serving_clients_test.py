@@ -1,4 +1,4 @@
-"""Clients of other kinds, each a process: no difference to the agent."""
+"""Clients of several kinds, each a process, agree with the agent."""
 
 import os
 import pathlib
@@ -100,7 +100,7 @@ def _assert_client_agrees(python, agent, environment, tmp_path):
     np.testing.assert_allclose(
       answer[f'state_{number}'], expected, rtol=1e-6, atol=1e-6
     )
-  # The first frame of the query: what the adapted policy saw first.
+  # The first frame of the query is the adapted policy's first observation.
   np.testing.assert_allclose(
     answer['policy_info_0_loc'],
     collected.meta_batch.query.policy_info[0]['loc'][:, 0],

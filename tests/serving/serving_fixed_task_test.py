@@ -1,4 +1,4 @@
-"""A SavedModel for one task; and what stands where one is written."""
+"""A SavedModel for one task, and the replacement of an older one."""
 
 import pathlib
 
@@ -61,7 +61,7 @@ def test_a_fixed_task_is_a_policy_without_a_state(
   assert np.allclose(actions, means, atol=1e-6) == deterministic
 
 
-def test_what_was_there_stays_until_the_new_model_is_whole(
+def test_the_old_model_stays_until_the_new_one_is_complete(
   point, tmp_path, monkeypatch
 ):
   directory = tmp_path / 'model'
@@ -83,16 +83,16 @@ def test_what_was_there_stays_until_the_new_model_is_whole(
   assert [p.name for p in tmp_path.iterdir()] == ['model']
   after = (directory / 'saved_model.pb').stat().st_mtime_ns
   assert after != before[directory / 'saved_model.pb']
-  # Others may read it as any folder made here.
+  # Its permissions are those of any new folder.
   (tmp_path / 'plain').mkdir()
   assert directory.stat().st_mode == (tmp_path / 'plain').stat().st_mode
 
 
 def test_a_folder_of_something_else_is_not_replaced(point, tmp_path):
   (tmp_path / 'thesis.tex').write_text('Years of work.')
-  with pytest.raises(ValueError, match='exists and is no SavedModel'):
+  with pytest.raises(ValueError, match='exists and is not a SavedModel'):
     serving.save_adaptive(point, str(tmp_path))
-  with pytest.raises(ValueError, match='exists and is no SavedModel'):
+  with pytest.raises(ValueError, match='exists and is not a SavedModel'):
     serving.save_adaptive(point, str(tmp_path / 'thesis.tex'))
   assert (tmp_path / 'thesis.tex').read_text() == 'Years of work.'
 
@@ -127,8 +127,8 @@ def test_files_that_hold_no_parameters(point, tmp_path):
   refused('has shape', *(np.stack([p, p]) for p in state))
   refused('state_0 .* is not finite', state[0] * np.nan)
   pathlib.Path(path).write_text('no archive')
-  with pytest.raises(ValueError, match='no .npz file'):
+  with pytest.raises(ValueError, match='not an .npz file'):
     serving.load_parameters(point, path)
   np.save(str(tmp_path / 'one.npy'), state[0])
-  with pytest.raises(ValueError, match='no .npz file'):
+  with pytest.raises(ValueError, match='not an .npz file'):
     serving.load_parameters(point, str(tmp_path / 'one.npy'))

@@ -1,4 +1,4 @@
-"""The SavedModel does what the agent does, for whoever loads it."""
+"""The SavedModel does what the agent does, for every client."""
 
 import pathlib
 import subprocess
@@ -52,7 +52,7 @@ def save_point(point, tmp_path_factory):
 
 
 def _stages(agent, num_stages=2, **kwargs):
-  """What a client records, here with other parameters in each stage."""
+  """The stages of a client, recorded with different parameters in each."""
   num_tasks = len(kwargs.get('lengths', recorded_batches.LENGTHS))
   num_parameters = len(agent.policy.policy_state_spec)
   return [
@@ -67,7 +67,7 @@ def _stages(agent, num_stages=2, **kwargs):
 
 
 def _adapted(agent, stages):
-  """What the agent in this process makes of the stages."""
+  """The agent's own adaptation to the stages, in this process."""
   state = agent.collect_policy.get_initial_state(stages[0].reward.shape[0])
   for step, stage in enumerate(stages):
     state = agent.adapt(stage, state, step)
@@ -147,7 +147,7 @@ def _assert_answer(answer, agent, query, state):
 
 
 def record_for_client(path, stages, query):
-  """Writes what `serving_client` reads."""
+  """Writes the input of `serving_client`."""
   arrays = {f'query.{name}': value for name, value in query.items()}
   for step, frames in enumerate(stages):
     arrays |= {f'{step}.{n}': t.numpy() for n, t in frames.items()}
@@ -188,7 +188,7 @@ def test_a_process_with_tensorflow_alone_adapts_and_acts(
   'lengths, num_frames',
   [([[4, 5], [2, 1, 4]], 12), ([[3]], 4), ([[2, 2]] * 3, 31)],
 )
-def test_numbers_of_tasks_and_frames_are_the_clients(
+def test_the_client_chooses_the_numbers_of_tasks_and_frames(
   lengths, num_frames, agent, model
 ):
   (stage,) = _stages(agent, 1, lengths=lengths, num_frames=num_frames)
@@ -210,7 +210,7 @@ def test_rows_of_several_environments_are_one_task(agent, model):
   _assert_state(state, _adapted(agent, [stage]), [1, 1])
 
 
-def test_each_task_takes_the_step_that_is_its_next(agent, model):
+def test_each_task_takes_its_own_next_step(agent, model):
   (stage,) = _stages(agent, 1)
   state = dict(model.signatures['initial_state'](batch_size=tf.constant(2)))
   state['state_steps'] = tf.constant([1, 5])
@@ -239,7 +239,7 @@ def test_an_agent_that_xla_compiles(tmp_path):
     np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
 
 
-def test_nests_as_tf_agents_has_them(agent, model):
+def test_tf_agents_nests(agent, model):
   stages, query = _stages(agent), _query(4)
   initial = model.get_initial_state(batch_size=tf.constant(2))
   state = model.adapt(stages[0], initial)
@@ -261,7 +261,7 @@ def test_nests_as_tf_agents_has_them(agent, model):
   )
 
 
-def testtensor_names(model):
+def test_tensor_names(model):
   observation = {f'observation_{part}' for part in PARTS}
   answer = {
     'action_grip',
@@ -284,7 +284,7 @@ def testtensor_names(model):
 
 
 def tensor_names(model):
-  """Of the inputs and the outputs of each signature."""
+  """The names of the inputs and the outputs of each signature."""
   return {
     key: (set(fn.structured_input_signature[1]), set(fn.structured_outputs))
     for key, fn in model.signatures.items()
@@ -299,7 +299,7 @@ def test_serving_default_acts_as_a_task_that_has_not_adapted(agent, model):
   _assert_answer(answer, agent, query, agent.policy.get_initial_state(1))
 
 
-def test_draws_follow_the_distribution_and_differ_wherever_it_is_loaded(
+def test_samples_follow_the_distribution_and_differ_between_loads(
   model_dir, model
 ):
   query = {
@@ -329,7 +329,7 @@ def test_draws_follow_the_distribution_and_differ_wherever_it_is_loaded(
 
 
 @pytest.mark.parametrize('is_batched', [True, False])
-def test_a_stock_driver_records_what_adapt_takes(point, point_dir, is_batched):
+def test_adapt_takes_the_frames_of_a_stock_driver(point, point_dir, is_batched):
   num_tasks = 2 if is_batched else 1
   environment = point_navigation.PointNavigation(num_tasks, 1, horizon=30)
   policy = py_tf_eager_policy.SavedModelPyTFEagerPolicy(

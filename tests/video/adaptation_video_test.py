@@ -30,7 +30,7 @@ def _play(agent, parameters, horizon=12, deterministic=False):
 
 
 def _towards(agent, mean):
-  """Parameters of a policy that always does the same."""
+  """Parameters of a policy that always takes the same action."""
   parameters = [tf.zeros_like(v) for v in agent.meta_parameters]
   (index,) = [
     i
@@ -78,7 +78,7 @@ def test_an_episode_ends_where_the_goal_is_reached(agent):
 
 
 class _LengthRenderer(renderer_lib.Renderer):
-  """Paints how many states it was given."""
+  """Paints the number of states that it received."""
 
   def __call__(self, states):
     return np.full((31, 120, 3), 10 * len(states), np.uint8)
@@ -100,7 +100,7 @@ def test_frames_show_the_halves_side_by_side():
   assert all(frame.shape == (68, 244, 3) for frame in frames)
   for t, frame in enumerate(frames):
     assert (frame[36:67, :120] == 10 * (t + 1)).all()
-    # The shorter episode stands still.
+    # The shorter episode repeats its last picture.
     assert (frame[36:67, 124:] == 10 * min(t + 1, 2)).all()
   captions = [frame[:36] for frame in frames]
   assert (captions[0] != captions[1]).any()

@@ -42,7 +42,7 @@ def test_an_mp4_has_the_pictures(tmp_path):
   reader.close()
 
 
-def test_what_fails_leaves_the_old_video(tmp_path):
+def test_a_failure_leaves_the_old_video(tmp_path):
   def break_off():
     yield from _pictures(2)
     raise RuntimeError('no more')
@@ -68,7 +68,9 @@ def test_what_fails_leaves_the_old_video(tmp_path):
     ('nowhere/a.gif', 20, 'nowhere is not a folder'),
   ],
 )
-def test_what_cannot_be_written(path, fps, message, tmp_path, monkeypatch):
+def test_videos_that_cannot_be_written(
+  path, fps, message, tmp_path, monkeypatch
+):
   monkeypatch.chdir(tmp_path)
   with pytest.raises(ValueError, match=re.escape(message)):
     video_file.check(path, fps)
@@ -76,6 +78,6 @@ def test_what_cannot_be_written(path, fps, message, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(_HAS_FFMPEG, reason='imageio-ffmpeg is installed')
-def test_an_mp4_says_what_it_needs():
+def test_an_mp4_names_the_missing_package():
   with pytest.raises(ValueError, match='a.mp4 needs imageio-ffmpeg: pip inst'):
     video_file.check('a.mp4', 20)
