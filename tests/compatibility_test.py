@@ -384,6 +384,7 @@ def test_the_stock_learner_on_two_replicas(two_replicas, tmp_path):
   assert stock.train_step_numpy == 2
 
 
+@pytest.mark.slow
 def test_batches_of_a_size_unknown_when_traced():
   agents = [point_agent.create_agent() for _ in range(2)]
   batch = recorded_batches.create(agents[0])

@@ -2,9 +2,12 @@
 
 import csv
 
+import gin
 import numpy as np
 import pytest
 
+from maml_tf.learning import actor_networks
+from maml_tf.learning import maml_agent
 from maml_tf.learning import trust_region  # noqa: F401  For gin.
 from maml_tf.learning import value_networks  # noqa: F401  For gin.
 from maml_tf.run import config as run_config
@@ -32,7 +35,30 @@ def test_shipped_configs():
   )
 
 
-@pytest.mark.parametrize('name', run_config.shipped_configs())
+@pytest.mark.parametrize('name', configs.ALGORITHMS)
+def test_builds_its_agent(name):
+  run_config.parse(['point.gin', name], SMALL)
+  settings = gin.get_bindings(experiment.train_eval)
+  agent = experiment.create_agent(
+    maml_agent.MamlAgent,
+    actor_networks.create_actor_network,
+    settings.get('value_network_fn'),
+    settings['environment_class'](2, 2, 5),
+  )
+  assert agent.meta_parameters
+
+
+# These cover an algorithm of each kind: proximal, trust region, value network.
+_QUICK = (*configs.EXPERIMENTS, 'maml_trpo.gin', 'rllib_maml.gin')
+
+
+@pytest.mark.parametrize(
+  'name',
+  [
+    pytest.param(name, marks=[] if name in _QUICK else [pytest.mark.slow])
+    for name in run_config.shipped_configs()
+  ],
+)
 def test_runs_one_iteration(name, tmp_path):
   # An algorithm needs an experiment.
   run_config.parse(

@@ -100,6 +100,7 @@ def test_it_films_points(points, tmp_path, monkeypatch, capfd):
   assert (left[0] != left[-1]).any()
 
 
+@pytest.mark.slow
 def test_a_process_films_a_half_cheetah(cheetah, tmp_path):
   if not any(headless_graphics.works(name) for name in ('egl', 'osmesa')):
     pytest.skip('neither EGL nor OSMesa is installed')

@@ -28,6 +28,7 @@ def _run(root_dir, iterations):
   return [int(n) for n in re.findall(line, done.stdout)]
 
 
+@pytest.mark.slow
 def test_it_trains_and_saves(tmp_path):
   assert _run(tmp_path, 2) == [1, 2]
   assert (tmp_path / 'train' / 'checkpoints' / 'ckpt-2.index').exists()

@@ -279,6 +279,7 @@ def test_the_server_survives_noise(port):
   assert _call(port, 'serving_default', observation=[[1, 2]])
 
 
+@pytest.mark.slow
 def test_clients_that_never_finish_are_disconnected(port):
   head = b'POST /adapt HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n'
   start = time.monotonic()

@@ -110,16 +110,21 @@ def _gradients(agent):
   return gradient_checks.flat(actual), expected
 
 
+def _slow(*values):
+  """A case for the slow tests: a quick one combines it with others."""
+  return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
   'options',
   [
     {'max_gradient_norm': 0.05},
-    {'max_gradient_norm': 1e3},
+    _slow({'max_gradient_norm': 1e3}),
     {'entropy_coefficient': 0.3},
-    {'surrogate': surrogates.log_likelihood},
-    {'adapts': inner_loop_lib.names_match('ProjectionNetwork')},
-    {'adapts': inner_loop_lib.names_match('bias')},
-    {'step_size': step_sizes.ParameterStepSizes(0.3)},
+    _slow({'surrogate': surrogates.log_likelihood}),
+    _slow({'adapts': inner_loop_lib.names_match('ProjectionNetwork')}),
+    _slow({'adapts': inner_loop_lib.names_match('bias')}),
+    _slow({'step_size': step_sizes.ParameterStepSizes(0.3)}),
     {'step_size': step_sizes.LayerStepSizes(0.3), 'num_steps': 2},
     {
       'step_size': step_sizes.ParameterStepSizes(0.3),
@@ -139,8 +144,10 @@ def test_options(options):
   assert np.abs(gradient).min() > 1e-6
 
 
-@pytest.mark.parametrize('values', ['own', 'shared'])
-@pytest.mark.parametrize('num_steps', [1, 2])
+@pytest.mark.parametrize(
+  ('values', 'num_steps'),
+  [('own', 1), _slow('own', 2), _slow('shared', 1), ('shared', 2)],
+)
 def test_value_network(values, num_steps):
   inner_loop = inner_loop_lib.InnerLoop(num_steps, 0.05)
   gradient, expected = _gradients(_create_agent(inner_loop, values))

@@ -114,7 +114,7 @@ def test_kl_coefficients_follow_the_kl(alone):
 @pytest.mark.parametrize(
   ('jit_compile', 'rtol'),
   # XLA rounds differently, and Adam divides by small numbers.
-  [(False, 1e-5), (True, 1e-3)],
+  [(False, 1e-5), pytest.param(True, 1e-3, marks=pytest.mark.slow)],
 )
 def test_two_replicas_learn_what_one_learns(
   jit_compile, rtol, alone, meta_batches, two_replicas

@@ -132,7 +132,8 @@ def _tasks(agent, batch):
       network,
       inner_loop,
       marks=[pytest.mark.slow]
-      if inner_loop == 'DiCE' and network != 'discrete'
+      if (inner_loop == 'DiCE' and network != 'discrete')
+      or (inner_loop == 'values' and network == 'convolutional')
       else [],
     )
     for network in NETWORKS
@@ -165,7 +166,7 @@ def test_the_meta_gradient_is_the_mean_of_the_tasks(network, inner_loop):
   [
     pytest.param('convolutional', marks=pytest.mark.slow),
     'discrete',
-    'deviation of the state',
+    pytest.param('deviation of the state', marks=pytest.mark.slow),
   ],
 )
 def test_the_trust_region(network):
@@ -202,7 +203,7 @@ def test_the_trust_region(network):
 @pytest.mark.parametrize(
   'network',
   [
-    'discrete',
+    pytest.param('discrete', marks=pytest.mark.slow),
     pytest.param('deviation of the state', marks=pytest.mark.slow),
   ],
 )

@@ -231,6 +231,7 @@ def test_one_seed_is_one_run(uninterrupted, tmp_path):
   _assert_same(_train(tmp_path / 'again'), uninterrupted)
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_run(uninterrupted, tmp_path):
   other = _train(tmp_path, 'train_eval.seed = 1', 'train_eval.num_iterations=1')
   for name in ('return_step_0', 'meta_loss', 'gradient_norm'):
@@ -330,6 +331,7 @@ def test_a_gradient_that_is_nan_may_be_skipped(uninterrupted, tmp_path, events):
   assert all(np.all(np.isfinite(v)) for v in run.variables.values())
 
 
+@pytest.mark.slow
 def test_sigint_saves_the_last_iteration_and_the_run_resumes(
   uninterrupted, tmp_path, events, capfd
 ):
@@ -363,6 +365,7 @@ def train_and_evaluate(tmp_path_factory):
   return root_dir
 
 
+@pytest.mark.slow
 def test_evaluations_change_nothing_of_the_training(
   uninterrupted, evaluated_dir, tmp_path
 ):
@@ -415,7 +418,10 @@ def _fail_in_the_second_evaluation():
       *(0, _interrupt, interruption.Interrupted), marks=pytest.mark.slow
     ),
     # Where a checkpoint is due: evaluations play iteration 0's tasks.
-    (0, _fail_in_the_second_evaluation(), RuntimeError),
+    pytest.param(
+      *(0, _fail_in_the_second_evaluation(), RuntimeError),
+      marks=pytest.mark.slow,
+    ),
   ],
 )
 def test_a_run_that_was_cut_has_each_evaluation_once(

@@ -79,6 +79,7 @@ def _train(name, root_dir, *bindings):
   )
 
 
+@both_if_slow
 def test_it_resumes_as_if_it_had_not_stopped(name, root_dir, capfd):
   before = (root_dir / 'metrics.csv').read_text(encoding='utf-8')
   assert _train(name, root_dir, 'train_eval.num_iterations=3') == 0
