@@ -110,7 +110,7 @@ def test_parameters_that_are_pickles_are_refused(
     path.write_text(pickle.dumps(bomb, protocol=0).decode())
   else:
     path.write_bytes(pickle.dumps(bomb))
-  with pytest.raises(ValueError, match=r'is no \.npz file: write') as raised:
+  with pytest.raises(ValueError, match=r'is not an .npz file: write') as raised:
     serving.load_parameters(agent, str(path))
   assert '\n' not in str(raised.value)
   assert not unpickled
@@ -143,7 +143,7 @@ def _npz(header):
 def test_headers_are_not_trusted(header, agent, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   pathlib.Path('state.npz').write_bytes(_npz(header))
-  with pytest.raises(ValueError, match='no .npz file'):
+  with pytest.raises(ValueError, match='not an .npz file'):
     serving.load_parameters(agent, 'state.npz')
   assert not pathlib.Path('exploded').exists()
 

@@ -204,7 +204,7 @@ def test_sizes_that_do_not_fit_together_are_refused(port):
   state = _call(port, 'initial_state', batch_size=2)
   for changed, reason in (
     ({'observation': [[0, 0]] * 3}, 'not a multiple of the number of tasks'),
-    ({'state_1': state['state_1'][:1]}, 'state_1 and state_0 differ'),
+    ({'state_1': state['state_1'][:1]}, 'state_1 and state_0 have different'),
     ({'state_1': state['state_1'] * 129}, 'state_1 has 258 rows: give at most'),
   ):
     values = {'observation': [[0, 0]] * 4, **state} | changed

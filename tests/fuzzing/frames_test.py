@@ -119,7 +119,7 @@ def _assert_short(error, name):
 )
 def test_other_values_than_meta_batches_are_refused(recorded, batch):
   for call in (recorded.learner.run, recorded.agent.train):
-    with pytest.raises(ValueError, match='is no MetaBatch: give what'):
+    with pytest.raises(ValueError, match='is not a MetaBatch: give what'):
       call(batch)
 
 

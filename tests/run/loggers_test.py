@@ -358,7 +358,7 @@ def test_all_are_closed_if_one_fails(tmp_path, recorders):
     recorder.close = lambda: open('/dev/full/a')
     return recorder
 
-  with pytest.raises(errors.RunError, match='the log cannot be written'):
+  with pytest.raises(errors.RunError, match='_Recorder of train_eval.loggers'):
     with _open(tmp_path, factories=[_Recorder, fail, _Recorder]):
       pass
   assert [recorder.is_closed for recorder in recorders] == [True, False, True]
