@@ -98,7 +98,12 @@ def measure_iterations(
     inner_loop=inner_loop_lib.InnerLoop(adaptation_steps),
   )
   collector = maml_tf.MetaCollector(
-    environment, agent.collect_policy, agent.adapt, adaptation_steps, seed=0
+    environment,
+    agent.collect_policy,
+    agent.adapt,
+    adaptation_steps,
+    seed=0,
+    prepare=agent.prepare,
   )
   learner = maml_tf.MetaLearner(agent)
   # The first iterations compile and allocate memory.
