@@ -33,7 +33,7 @@ except ImportError:
 
 @gin.configurable(denylist=['root_dir', 'first_iteration'])
 class WandbLogger:
-  """Logs to one W&B run per folder, also after the training resumes."""
+  """Logs to the W&B run with the folder's name, also after resuming."""
 
   def __init__(self, root_dir, first_iteration, project='maml_tf'):
     # Training that resumes logs its iterations from first_iteration on again,

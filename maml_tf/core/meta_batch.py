@@ -32,7 +32,8 @@ class MetaBatch(NamedTuple):
     query: A `Trajectory`, leaves [B, T, ...]: stage X, collected by the adapted
       policy. The outer loss is computed on it.
     prepared: The same X + 1 stages as `Stage`s if the collector has prepared
-      them. If it is empty, `train` prepares them.
+      them. If it is empty, `train` prepares them: empty it when you change one
+      of the trajectories.
   """
 
   support: tuple[trajectory.Trajectory, ...]

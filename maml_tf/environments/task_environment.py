@@ -98,10 +98,16 @@ class TaskEnvironment(py_environment.PyEnvironment):
   def __init_subclass__(cls, **kwargs: Any):
     """Gives overridden rendering methods both their names."""
     super().__init_subclass__(**kwargs)
-    for name, former_name in _FORMER_NAMES.items():
-      for one, other in ((name, former_name), (former_name, name)):
-        if one in vars(cls) and other not in vars(cls):
-          setattr(cls, other, vars(cls)[one])
+    own = cls.__mro__[: cls.__mro__.index(TaskEnvironment)]
+    for names in _FORMER_NAMES.items():
+      # The first class of the two names' owners overrides both, mixins too.
+      for base in own:
+        found = [name for name in names if name in vars(base)]
+        if found:
+          for name in names:
+            if name not in vars(base):
+              setattr(cls, name, vars(base)[found[0]])
+          break
 
   @property
   def batched(self) -> bool:

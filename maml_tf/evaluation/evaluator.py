@@ -58,7 +58,10 @@ class Evaluation(NamedTuple):
   policies: tuple[PolicyEvaluation, ...]
 
 
-@gin.configurable(denylist=['agent', 'create_environment', 'seed'])
+@gin.configurable(
+  module='maml_tf.evaluation',
+  denylist=['agent', 'create_environment', 'seed'],
+)
 class Evaluator:
   """Adapts an agent to held-out tasks and measures its returns.
 

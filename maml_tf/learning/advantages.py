@@ -15,6 +15,13 @@ from maml_tf.core import meta_batch
 from maml_tf.learning import baselines
 from maml_tf.learning import scans
 
+# Names of version 0.1.0.
+Baseline = baselines.Baseline
+GivenValues = baselines.GivenValues
+LinearFeatureBaseline = baselines.LinearFeatureBaseline
+NoBaseline = baselines.NoBaseline
+ValueLoss = baselines.ValueLoss
+
 
 def generalized_advantages(
   rewards: types.Tensor,

@@ -34,7 +34,8 @@ class Baseline(Protocol):
     """
 
 
-@gin.configurable
+# Gin files may select it by the module that it had; so below.
+@gin.configurable(module='maml_tf.learning.advantages')
 class LinearFeatureBaseline:
   """Ridge regression on clipped observations, their squares and powers of time.
 
@@ -90,7 +91,7 @@ class LinearFeatureBaseline:
     )
 
 
-@gin.configurable
+@gin.configurable(module='maml_tf.learning.advantages')
 class NoBaseline:
   """Predicts zero: the advantages are the returns."""
 
@@ -109,7 +110,7 @@ class GivenValues:
     return self._values
 
 
-@gin.configurable
+@gin.configurable(module='maml_tf.learning.advantages')
 class ValueLoss:
   """Coefficient * mean of max((V - R)^2, (V_0 + clip(V - V_0, -c, c) - R)^2).
 

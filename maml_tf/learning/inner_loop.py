@@ -74,7 +74,8 @@ class InnerLoopResult(NamedTuple):
   losses: tuple[types.Tensor, ...]
 
 
-@gin.configurable
+# Gin files may select it by the module that it had; so below.
+@gin.configurable(module='maml_tf.learning.adaptation')
 def names_match(pattern: str) -> Callable[[tf.Variable], bool]:
   """Returns a filter that selects variables by a regular expression.
 
@@ -97,7 +98,7 @@ def names_match(pattern: str) -> Callable[[tf.Variable], bool]:
   return lambda variable: compiled.search(variable.name) is not None
 
 
-@gin.configurable
+@gin.configurable(module='maml_tf.learning.adaptation')
 class InnerLoop(tf.Module):
   """Takes one gradient step on each stage's own data.
 

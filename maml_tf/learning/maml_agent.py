@@ -31,6 +31,7 @@ from maml_tf.learning import meta_updates
 from maml_tf.learning import one_task
 from maml_tf.learning import task_functions
 
+MamlLossInfo = loss_info.MamlLossInfo
 _ObjectiveFn = Callable[..., meta_objectives.MetaObjective]
 
 

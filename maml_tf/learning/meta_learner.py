@@ -69,7 +69,12 @@ class MetaLearner:
     """Returns the result for a skipped iteration: a `LossInfo` of NaN.
 
     Its shapes are those of the graph that `trace` made.
+
+    Raises:
+      ValueError: `trace` was not called.
     """
+    if self._loss_info_spec is None:
+      raise ValueError('the learner has no graph yet: call trace first')
     return tf.nest.map_structure(
       lambda spec: np.full(spec.shape, np.nan), self._loss_info_spec
     )

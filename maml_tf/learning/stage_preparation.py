@@ -59,6 +59,11 @@ class StagePreparation:
     statistics = self._normalizer.statistics() if self._normalizer else None
     if not self._task.has_values:
       policy_state = ()
+    elif not policy_state:
+      raise ValueError(
+        'policy_state is missing: give the parameters that acted, with which'
+        ' the value network predicts'
+      )
     computed = self._compute(experience, statistics, policy_state)
     if statistics is None:
       # Keep the same tensors: a copy would double their memory.

@@ -154,8 +154,11 @@ def _check_same(
   here: Mapping[str, str],
   names: Iterable[str],
 ) -> None:
-  """Raises UsageError for the first name whose values differ."""
+  """Raises UsageError for the first name whose values must not differ."""
+  may_change = _may_change(there, here)
   for name in sorted(names):
+    if name.startswith(may_change):
+      continue
     if here.get(name) != there.get(name):
       raise errors.UsageError(
         f'{root_dir} holds a run with {name} = {there.get(name)}, not '
@@ -174,7 +177,11 @@ def check_workers(
   Raises:
     ValueError: Two workers have different configs.
   """
-  config = sorted(_bindings(gin.operative_config_str()).items())
+  bindings = _bindings(gin.operative_config_str())
+  may_change = _may_change(bindings)
+  config = sorted(
+    b for b in bindings.items() if not b[0].startswith(may_change)
+  )
   # A whole number that float64 holds exactly.
   digest = hashlib.sha256(repr(config).encode()).digest()[:6]
   gathered = exchange([int.from_bytes(digest, 'big')])
@@ -186,12 +193,16 @@ def check_workers(
 
 
 def _bindings(config: str) -> dict[str, str]:
-  """Returns the bindings of a config that a resumed run must share."""
+  """Returns the bindings of a config, by name."""
   # Gin wraps long values after a backslash or inside brackets.
   lines = [line for line in config.splitlines() if not line.startswith('#')]
   text = re.sub(r'\\?\n[ \t]+', ' ', '\n'.join(lines))
   bindings = (line for line in text.splitlines() if ' =' in line)
-  pairs = (re.split(r' =\s+', line, maxsplit=1) for line in bindings)
-  return {
-    name: value for name, value in pairs if not name.startswith(_MAY_CHANGE)
-  }
+  return dict(re.split(r' =\s+', line, maxsplit=1) for line in bindings)
+
+
+def _may_change(*configs: Mapping[str, str]) -> tuple[str, ...]:
+  """Returns the beginnings of names that may differ between configs."""
+  values = [config.get('train_eval.loggers', '') for config in configs]
+  loggers = re.findall(r'@([\w./]+)', ' '.join(values))
+  return (*_MAY_CHANGE, *(f'{name}.' for name in loggers))

@@ -30,7 +30,10 @@ gin.external_configurable(
 )
 
 
-@gin.configurable(denylist=['root_dir', 'strategy'])
+# Gin files may select it by the module that it had.
+@gin.configurable(
+  module='maml_tf.experiment', denylist=['root_dir', 'strategy']
+)
 def train_eval(
   root_dir: str,
   environment_class: settings_lib.EnvironmentFactory | None = None,
@@ -47,9 +50,9 @@ def train_eval(
   checkpoint_interval: int = 10,
   evaluation_interval: int = 0,
   when_not_finite: str = 'stop',
+  strategy: tf.distribute.Strategy | None = None,
   export_saved_model: bool = True,
   loggers: Sequence[loggers_lib.LoggerFactory] = (),
-  strategy: tf.distribute.Strategy | None = None,
 ) -> np.ndarray:
   """Trains an agent, from the beginning or from the last checkpoint.
 

@@ -87,7 +87,7 @@ class RunLoggers:
         stack.callback(self._loggers[-1].close)
       self._own_loggers = []
       for factory in factories:
-        with errors.usage_errors():
+        with _failures(factory), errors.usage_errors():
           logger = _create(factory, root_dir, first_iteration)
         self._own_loggers.append(logger)
         stack.callback(_close, logger)
@@ -299,14 +299,17 @@ def _close(logger):
 
 
 @contextlib.contextmanager
-def _failures(logger: Logger) -> Iterator[None]:
-  """Turns whatever a user's logger raises into a one-line `RunError`."""
+def _failures(owner: Logger | LoggerFactory) -> Iterator[None]:
+  """Turns errors of a user's logger or factory into a one-line `RunError`."""
   try:
     yield
+  except errors.UsageError:
+    raise
   except Exception as error:
     reason = f'{type(error).__name__}: {error}'.partition('\n')[0]
+    name = getattr(owner, '__name__', type(owner).__name__)
     raise errors.RunError(
-      f'{type(logger).__name__} of train_eval.loggers failed ({reason}): fix it'
+      f'{name} of train_eval.loggers failed ({reason}): fix it'
       ' or leave it out; the same command resumes from the last checkpoint'
     ) from error
 

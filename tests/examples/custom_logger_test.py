@@ -90,6 +90,11 @@ def test_it_gets_metrics_and_evaluations_of_a_run_that_resumes(
   assert not evaluation
   config = (root_dir / 'config.gin').read_text(encoding='utf-8')
   assert 'train_eval.loggers = [@WandbLogger]\n' in config
+  # Its own settings are recorded, and may change like the loggers.
+  assert 'WandbLogger.project = ' in config
+  more = 'train_eval.num_iterations = 4'
+  other = "WandbLogger.project = 'other'"
+  assert _train(root_dir, [gin_file], more, other, *_EVALUATED) == 0
 
 
 def test_it_calls_wandb_as_wandb_is_called(monkeypatch):

@@ -197,3 +197,19 @@ def test_former_import_paths_give_the_renderers():
   ):
     former = importlib.import_module(f'maml_tf.environments.{module}')
     assert getattr(former, former_name) is cls
+
+
+class _Drawn:
+  """A mixin, not an environment, with the methods' former names."""
+
+  def picture_states(self):
+    return np.full((self.batch_size, 1), 7.0)
+
+
+class _DrawnPoints(_Drawn, point_navigation.PointNavigation):
+  pass
+
+
+def test_a_mixin_may_have_the_former_names():
+  points = _DrawnPoints(2, 1, 5)
+  np.testing.assert_array_equal(points.render_state(), [[7], [7]])
