@@ -7,10 +7,16 @@ may lift the last pin, and SavedModels could then no longer be written.
 """
 
 import pathlib
+import re
 
 import setuptools
 
 _HERE = pathlib.Path(__file__).parent
+
+# Stated once, where a program reads it as maml_tf.__version__.
+_VERSION = re.search(
+  r"__version__ = '(.+)'", (_HERE / 'maml_tf' / '__init__.py').read_text()
+)[1]
 
 _PACKAGES = setuptools.find_packages(include=['maml_tf', 'maml_tf.*'])
 
@@ -25,7 +31,7 @@ _OLD_ENOUGH_FOR_TYPING_EXTENSIONS = [
 
 setuptools.setup(
   name='maml_tf',
-  version='0.1.0',
+  version=_VERSION,
   description='Meta-reinforcement learning (MAML) on TF-Agents.',
   long_description=(_HERE / 'README.md').read_text(encoding='utf-8'),
   long_description_content_type='text/markdown',
