@@ -171,11 +171,6 @@ class MamlAgent(tf_agent.TFAgent):
     )
 
   @property
-  def network(self) -> parameters_lib.ParameterizedNetwork:
-    """The networks as a function of their parameters."""
-    return self._network
-
-  @property
   def objective(self) -> meta_objectives.MetaObjective:
     """The outer loss, which owns the coefficients of the inner KL."""
     return self._objective
@@ -202,7 +197,7 @@ class MamlAgent(tf_agent.TFAgent):
       policy_state: The parameters that acted, leaves [B, ...]. Only a value
         network uses them.
     """
-    return self._functions.prepare(experience, policy_state)
+    return self._functions.preparation.prepare(experience, policy_state)
 
   def adapt(
     self,
@@ -251,7 +246,9 @@ class MamlAgent(tf_agent.TFAgent):
       step_size = tf.constant(
         checks.number('step_size', step_size, above=0, maximum=dtype.max), dtype
       )
-    adapted = self._functions.adapt(stage, policy_state, step, step_size)
+    adapted = self._functions.inner_loop.step(
+      stage, policy_state, step, step_size
+    )
     if tf.executing_eagerly():
       finite_updates.check_policy_state(adapted)
     return adapted

@@ -1,7 +1,6 @@
 """An agent's compiled functions: prepare stages, adapt, make a meta-problem."""
 
 import tensorflow as tf
-from tf_agents.trajectories import trajectory
 from tf_agents.typing import types
 
 from maml_tf.core import meta_batch
@@ -21,6 +20,8 @@ class TaskFunctions:
   Attributes:
     task: The functions of one task.
     means: Compiled means of the same functions over tasks.
+    preparation: Makes a `Stage` from a `Trajectory`.
+    inner_loop: Takes one adaptation step for all tasks.
   """
 
   def __init__(
@@ -46,7 +47,7 @@ class TaskFunctions:
     """
     self.task = task
     self.means = meta_problem.MeanFunctions(task, chunk_size, jit_compile)
-    self._preparation = stage_preparation.StagePreparation(
+    self.preparation = stage_preparation.StagePreparation(
       task,
       baseline,
       normalizer,
@@ -55,27 +56,9 @@ class TaskFunctions:
       chunk_size,
       jit_compile,
     )
-    self._inner_loop = batched_inner_loop.BatchedInnerLoop(
+    self.inner_loop = batched_inner_loop.BatchedInnerLoop(
       task, chunk_size, jit_compile
     )
-
-  def prepare(
-    self,
-    experience: trajectory.Trajectory,
-    policy_state: inner_loop_lib.Parameters,
-  ) -> meta_batch.Stage:
-    """Prepares a stage, see `StagePreparation.prepare`."""
-    return self._preparation.prepare(experience, policy_state)
-
-  def adapt(
-    self,
-    stage: meta_batch.Stage,
-    policy_state: inner_loop_lib.Parameters,
-    step: types.Int,
-    step_size: types.Tensor | None = None,
-  ) -> inner_loop_lib.Parameters:
-    """Takes one adaptation step, see `BatchedInnerLoop.step`."""
-    return self._inner_loop.step(stage, policy_state, step, step_size)
 
   def meta_problem(
     self,
@@ -105,10 +88,9 @@ class TaskFunctions:
     A value network predicts with the parameters that acted. Such a batch does
     not contain them: this repeats the adaptation, stage by stage.
     """
-    *support, query = (*batch.support, batch.query)
     prepared = []
-    for step, stage in enumerate(support):
-      prepared.append(self.prepare(stage, state))
+    for step, stage in enumerate(batch.support):
+      prepared.append(self.preparation.prepare(stage, state))
       if self.task.has_values:
-        state = self.adapt(prepared[-1], state, step)
-    return (*prepared, self.prepare(query, state))
+        state = self.inner_loop.step(prepared[-1], state, step)
+    return (*prepared, self.preparation.prepare(batch.query, state))
