@@ -13,7 +13,7 @@ from maml_tf.core import action_distributions
 from maml_tf.core import observation_normalizer as observation_normalizer_lib
 from maml_tf.core import parameters as parameters_lib
 
-Parameters = tuple[types.Tensor, ...]
+Parameters = parameters_lib.Parameters
 Noise = tuple[types.TensorOrArray, ...]
 
 

@@ -8,7 +8,6 @@ from typing import cast
 
 import numpy as np
 from tf_agents.trajectories import trajectory
-from tf_agents.typing import types
 
 from maml_tf.collection import adapted_policy
 from maml_tf.collection import episode_buffer
@@ -18,10 +17,12 @@ from maml_tf.core import meta_batch
 from maml_tf.core import random_streams
 from maml_tf.environments import task_environment
 
-PolicyState = tuple[types.Tensor, ...]
-PrepareFn = Callable[[trajectory.Trajectory, PolicyState], meta_batch.Stage]
+PrepareFn = Callable[
+  [trajectory.Trajectory, adapted_policy.Parameters], meta_batch.Stage
+]
 AdaptFn = Callable[
-  [trajectory.Trajectory | meta_batch.Stage, PolicyState, int], PolicyState
+  [trajectory.Trajectory | meta_batch.Stage, adapted_policy.Parameters, int],
+  adapted_policy.Parameters,
 ]
 
 
@@ -37,7 +38,7 @@ class CollectedStage(NamedTuple):
   """
 
   experience: trajectory.Trajectory
-  policy_state: PolicyState
+  policy_state: adapted_policy.Parameters
   returns: np.ndarray
   env_steps: int
   prepared: meta_batch.Stage | None
@@ -58,7 +59,7 @@ class Collected(NamedTuple):
   """
 
   meta_batch: meta_batch.MetaBatch
-  policy_states: tuple[tuple[types.Tensor, ...], ...]
+  policy_states: tuple[adapted_policy.Parameters, ...]
   tasks: np.ndarray
   returns: np.ndarray
   env_steps: int
@@ -188,7 +189,7 @@ class MetaCollector:
   def stages(
     self,
     iteration: int,
-    policy_state: tuple[types.Tensor, ...] | None = None,
+    policy_state: adapted_policy.Parameters | None = None,
   ) -> Iterator[CollectedStage]:
     """Samples tasks and yields stage after stage, of which it keeps the last.
 

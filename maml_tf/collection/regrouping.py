@@ -16,8 +16,7 @@ from tf_agents.typing import types
 from tf_agents.utils import nest_utils
 
 from maml_tf.core import checks
-
-Parameters = tuple[types.Tensor, ...]
+from maml_tf.core import parameters as parameters_lib
 
 
 def group_by_task(
@@ -91,11 +90,11 @@ def validate_frames(
 
 def stage_and_state(
   experience: trajectory.Trajectory,
-  policy_state: Parameters,
+  policy_state: parameters_lib.Parameters,
   num_tasks: int | None,
   frame_spec: trajectory.Trajectory,
   state_spec: tuple[tf.TensorSpec, ...],
-) -> tuple[trajectory.Trajectory, Parameters]:
+) -> tuple[trajectory.Trajectory, parameters_lib.Parameters]:
   """Returns a stage [B, T, ...] and the policy state [B, ...] that acted in it.
 
   Args:

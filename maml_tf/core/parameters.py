@@ -7,6 +7,9 @@ import tensorflow as tf
 from tf_agents.networks import network as network_lib
 from tf_agents.typing import types
 
+# One task's parameters, or of B tasks with a leading B: a policy state.
+Parameters = tuple[types.Tensor, ...]
+
 
 class ParameterizedNetwork(tf.Module):
   """Calls a network as a function of its trainable parameters.

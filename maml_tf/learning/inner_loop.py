@@ -17,10 +17,11 @@ from tf_agents.typing import types
 from maml_tf.core import action_distributions
 from maml_tf.core import checks
 from maml_tf.core import meta_batch
+from maml_tf.core import parameters as parameters_lib
 from maml_tf.learning import step_sizes as step_sizes_lib
 from maml_tf.learning import surrogates
 
-Parameters = tuple[types.Tensor, ...]
+Parameters = parameters_lib.Parameters
 Surrogate = Callable[[types.Tensor, meta_batch.Stage], types.Tensor]
 
 
