@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from collections.abc import Iterator
 import time
+from typing import Any
 from typing import NamedTuple
 from typing import cast
 
@@ -34,6 +35,8 @@ class CollectedStage(NamedTuple):
     policy_state: The parameters that acted, leaves [B, ...].
     returns: A float64 array [B, E]: undiscounted episode returns.
     env_steps: How many transitions the stage holds.
+    successes: A bool array [B, E]: whether an episode had a step that was a
+      success; None if the environment has no successes.
     prepared: The experience as a `Stage`; None unless the collector prepares.
   """
 
@@ -41,6 +44,7 @@ class CollectedStage(NamedTuple):
   policy_state: adapted_policy.Parameters
   returns: np.ndarray
   env_steps: int
+  successes: np.ndarray | None
   prepared: meta_batch.Stage | None
 
 
@@ -51,19 +55,23 @@ class Collected(NamedTuple):
     meta_batch: A `MetaBatch`: X support stages and the query.
     policy_states: X + 1 nests of parameters, leaves [B, ...]: what acted in
       each stage.
-    tasks: The tasks, an array [B, ...].
+    tasks: The tasks, an array [B, ...] or a list of B objects.
     returns: A float64 array [X + 1, B, E]: undiscounted episode returns.
     env_steps: How many transitions all stages hold together.
     unstable_episodes: How many episodes unstable physics ended.
+    other_counts: What else is counted, by name: 'discarded_episodes' of
+      environments that may discard, 'successes_step_<i>', the successful
+      episodes of stage i, of environments that have successes.
     seconds: Wall seconds of 'physics', 'acting', 'adaptation' and 'other'.
   """
 
   meta_batch: meta_batch.MetaBatch
   policy_states: tuple[adapted_policy.Parameters, ...]
-  tasks: np.ndarray
+  tasks: Any
   returns: np.ndarray
   env_steps: int
   unstable_episodes: int
+  other_counts: dict[str, int]
   seconds: dict[str, float]
 
 
@@ -119,10 +127,12 @@ class MetaCollector:
       environment.environments_per_task,
       environment.horizon,
     )
+    self._successes = np.zeros(environment.batch_size, bool)
+    self._num_discarded = 0
     self._driver = episode_driver.EpisodeDriver(
       environment,
       policy,
-      [self._buffer],
+      [self._buffer, *self._counters()],
       environment.horizon,
       jit_compile=jit_compile,
     )
@@ -136,6 +146,15 @@ class MetaCollector:
       self._environment.num_tasks,
       self._environment.environments_per_task,
     )
+
+  @property
+  def other_count_names(self) -> tuple[str, ...]:
+    """The names of the `other_counts` of `Collected`."""
+    names = ('discarded_episodes',) * self._environment.may_discard
+    if self._environment.success is None:
+      return names
+    stages = range(self._num_adaptation_steps + 1)
+    return (*names, *(f'successes_step_{stage}' for stage in stages))
 
   def blank_meta_batch(self) -> meta_batch.MetaBatch:
     """Returns a `MetaBatch` shaped like `collect`'s that holds only boundaries.
@@ -167,6 +186,7 @@ class MetaCollector:
     unstable_before = self._environment.num_unstable_episodes
     self._driver.environment_seconds = self._driver.policy_seconds = 0.0
     self._adaptation_seconds = 0.0
+    self._num_discarded = 0
     stages = list(self.stages(iteration))
     seconds = {
       'physics': self._driver.environment_seconds,
@@ -183,6 +203,7 @@ class MetaCollector:
       unstable_episodes=(
         self._environment.num_unstable_episodes - unstable_before
       ),
+      other_counts=self._other_counts(stages),
       seconds=seconds,
     )
 
@@ -214,6 +235,7 @@ class MetaCollector:
       self._environment.seed(
         self._keys(iteration, stage, random_streams.Purpose.RESET)
       )
+      self._successes[:] = False
       self._driver.run(policy_state, self._noise(iteration, stage))
       self._check_finite(
         finite_checks.find_in_stage(self._buffer.frames()), stage
@@ -223,7 +245,14 @@ class MetaCollector:
       experience = self._buffer.read()
       prepared = self._timed_prepare(experience, policy_state)
       yield CollectedStage(
-        experience, policy_state, returns, env_steps, prepared
+        experience,
+        policy_state,
+        returns,
+        env_steps,
+        self._successes.reshape(returns.shape).copy()
+        if self._environment.success is not None
+        else None,
+        prepared,
       )
       if stage < self._num_adaptation_steps:
         policy_state = self._timed_adapt(
@@ -265,13 +294,41 @@ class MetaCollector:
     )
 
   def _sample_tasks(self, iteration):
+    """Draws the tasks of an iteration, B of them."""
+    if iteration == random_streams.HELD_OUT:
+      sample = self._environment.held_out_task
+    else:
+      sample = self._environment.sample_task
     keys = self._keys(iteration, 0, random_streams.Purpose.TASK)
-    return np.concatenate(
-      [
-        self._environment.sample_tasks(1, random_streams.generator(key))
-        for key in keys
-      ]
-    )
+    return [
+      sample(index, random_streams.generator(key))
+      for index, key in zip(self._task_indices, keys)
+    ]
+
+  def _counters(self):
+    """Observers that count what this environment may give besides rewards."""
+    environment = self._environment
+
+    def note_successes(frame):
+      self._successes |= environment.success & ~frame.is_boundary()
+
+    def count_discarded(frame):
+      # A row that waits plays on, but only its first episode counts.
+      discarded = environment.discarded & ~frame.is_boundary()
+      self._num_discarded += np.count_nonzero(discarded)
+
+    if environment.success is not None:
+      yield note_successes
+    if environment.may_discard:
+      yield count_discarded
+
+  def _other_counts(self, stages):
+    numbers = [self._num_discarded] * self._environment.may_discard + [
+      np.count_nonzero(stage.successes)
+      for stage in stages
+      if stage.successes is not None
+    ]
+    return dict(zip(self.other_count_names, numbers))
 
   def _noise(self, iteration, stage):
     """Draws the actions' noise, arrays [horizon, N, ...]."""

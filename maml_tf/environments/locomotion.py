@@ -5,19 +5,14 @@ the body, observations and resets of Gymnasium's HalfCheetah-v5.
 """
 
 import abc
-import importlib.util
-import os
 from typing import NamedTuple
 
 import gin
 import numpy as np
-from tf_agents.specs import array_spec
 
 from maml_tf.core import checks
-from maml_tf.environments import mujoco_batch
-from maml_tf.environments import task_environment
-from maml_tf.environments.rendering import mujoco_renderer
-from maml_tf.environments.rendering import renderer
+from maml_tf.environments import mujoco_body
+from maml_tf.environments import tasks as tasks_lib
 
 
 class RewardTerms(NamedTuple):
@@ -34,7 +29,7 @@ class RewardTerms(NamedTuple):
   control_cost: np.ndarray
 
 
-class Locomotion(task_environment.TaskEnvironment):
+class Locomotion(mujoco_body.MujocoBody):
   """A body whose task rewards its velocity, minus a cost of control.
 
       reward = task_reward(velocity) - control_cost_weight * |action|^2
@@ -49,6 +44,7 @@ class Locomotion(task_environment.TaskEnvironment):
     self,
     asset: str,
     frame_skip: int,
+    num_observations: int,
     num_tasks: int,
     environments_per_task: int,
     horizon: int,
@@ -60,13 +56,12 @@ class Locomotion(task_environment.TaskEnvironment):
     Args:
       asset: The file name of the body among Gymnasium's MuJoCo models.
       frame_skip: The number of physics steps in one step.
+      num_observations: O, nq - 1 + nv.
       num_tasks: B, the number of tasks.
       environments_per_task: E, the number of environments that play each task.
       horizon: The number of steps in an episode.
       control_cost_weight: The cost of a unit of squared action.
-      reset_noise_scale: The scale s of the noise at a reset: uniform in [-s, s]
-        on positions [m, rad], normal with standard deviation s on velocities
-        [m/s, rad/s].
+      reset_noise_scale: See `MujocoBody`.
 
     Raises:
       ValueError: If an argument is out of range.
@@ -74,68 +69,26 @@ class Locomotion(task_environment.TaskEnvironment):
     self._control_cost_weight = checks.number(
       'control_cost_weight', control_cost_weight
     )
-    self._reset_noise_scale = checks.number(
-      'reset_noise_scale', reset_noise_scale, minimum=0
-    )
-    self._model = mujoco_batch.load_model(asset_path(asset))
     super().__init__(
-      observation_spec=array_spec.ArraySpec(
-        (self._model.nq - 1 + self._model.nv,), np.float32, 'observation'
-      ),
-      action_spec=array_spec.BoundedArraySpec(
-        (self._model.nu,),
-        np.float32,
-        *self._model.actuator_ctrlrange.T,
-        name='action',
-      ),
+      asset,
+      frame_skip,
+      num_observations=num_observations,
       task_shape=(),
       num_tasks=num_tasks,
       environments_per_task=environments_per_task,
       horizon=horizon,
-    )
-    self._step_seconds = self._model.opt.timestep * frame_skip
-    self._physics = mujoco_batch.MujocoBatch(
-      self._model, self.batch_size, frame_skip
+      reset_noise_scale=reset_noise_scale,
     )
     self._reward_terms: RewardTerms | None = None
-
-  @property
-  def physics(self) -> mujoco_batch.MujocoBatch:
-    """The physics, which holds the rows' states in float64."""
-    return self._physics
 
   @property
   def reward_terms(self) -> RewardTerms | None:
     """The last step's reward terms in float64; None before the first step."""
     return self._reward_terms
 
-  def close(self) -> None:
-    self._physics.close()
-
-  def render_state(self) -> np.ndarray:
-    """Returns the physics states, float64 [N, 1 + nq + nv + na]."""
-    return self._physics.state
-
-  def create_renderer(
-    self, task: np.ndarray, states: np.ndarray, width: int, height: int
-  ) -> renderer.Renderer:
-    del task, states  # The camera follows the body. The task is not visible.
-    return mujoco_renderer.MujocoRenderer(self._model, width, height)
-
   @abc.abstractmethod
   def _task_reward(self, velocity: np.ndarray) -> np.ndarray:
     """Returns the task's reward for each row's velocity [m/s]: [N] -> [N]."""
-
-  def _draw_starts(self, generator, num_rows):
-    scale = self._reset_noise_scale
-    qpos = generator.uniform(-scale, scale, (num_rows, self._model.nq))
-    qvel = scale * generator.standard_normal((num_rows, self._model.nv))
-    return np.concatenate([self._model.qpos0 + qpos, qvel], axis=1)
-
-  def _reset_rows(self, rows, starts):
-    qpos, qvel = np.split(starts, [self._model.nq], axis=1)
-    self._physics.set_state(qpos, qvel, rows)
-    return self._observation()[rows]
 
   def _advance(self, action):
     action = action.astype(np.float64)
@@ -150,9 +103,6 @@ class Locomotion(task_environment.TaskEnvironment):
     self._reward_terms = terms
     reward = (terms.task_reward - terms.control_cost).astype(np.float32)
     return self._observation(), reward, np.zeros(self.batch_size, bool)
-
-  def _unstable_rows(self):
-    return self._physics.unstable
 
   def _observation(self):
     # qpos and qvel are adjacent in the state: one cast copies both.
@@ -174,6 +124,7 @@ class _HalfCheetah(Locomotion):
     super().__init__(
       asset='half_cheetah.xml',
       frame_skip=5,
+      num_observations=17,
       num_tasks=num_tasks,
       environments_per_task=environments_per_task,
       horizon=horizon,
@@ -190,6 +141,11 @@ class HalfCheetahDirection(_HalfCheetah):
 
   With the task +1 it equals Gymnasium's HalfCheetah-v5 of the same weight.
   """
+
+  @property
+  def task_list(self) -> tasks_lib.TaskList:
+    """Both directions; training draws from both, so none is held out."""
+    return tasks_lib.TaskList(training=(-1.0, 1.0))
 
   def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
     """Draws +1 or -1 with equal probability; returns float64 [n]."""
@@ -221,16 +177,3 @@ class HalfCheetahVelocity(_HalfCheetah):
 
   def _task_reward(self, velocity):
     return -np.abs(velocity - self._row_tasks)
-
-
-def asset_path(name: str) -> str:
-  """Returns the path of one of Gymnasium's MuJoCo models.
-
-  Args:
-    name: The file's name, such as 'half_cheetah.xml'.
-  """
-  # This finds the package without importing it, which saves time.
-  spec = importlib.util.find_spec('gymnasium')
-  assert spec is not None and spec.submodule_search_locations
-  package = spec.submodule_search_locations[0]
-  return os.path.join(package, 'envs', 'mujoco', 'assets', name)

@@ -5,6 +5,7 @@ Python: https://mujoco.readthedocs.io/en/stable/python.html#rollout
 """
 
 from collections.abc import Sequence
+from concurrent import futures
 
 from absl import logging
 import mujoco
@@ -13,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from maml_tf.core import cpu
+
+_FULL_PHYSICS = mujoco.mjtState.mjSTATE_FULLPHYSICS.value
 
 
 class MujocoBatch:
@@ -38,6 +41,7 @@ class MujocoBatch:
     num_rows: int | None = None,
     frame_skip: int = 1,
     num_threads: int | None = None,
+    contact_forces: bool = False,
   ):
     """Starts the pool, with every row at its model's default pose.
 
@@ -49,6 +53,9 @@ class MujocoBatch:
       frame_skip: The number of physics steps in one call of `step`.
       num_threads: The number of threads in the pool. None: the number of
         processors available to this process.
+      contact_forces: Whether `step` computes `contact_forces`. MuJoCo computes
+        them only on request, and its rollout cannot be asked for them. The rows
+        are then stepped one by one, on the same number of threads.
 
     Raises:
       ValueError: If the models' structures differ, or `num_rows` is missing or
@@ -68,6 +75,7 @@ class MujocoBatch:
           'give one model for each row'
         )
     self._nq, self._nv, self._na, self._nu = _sizes(self._models[0])
+    self._nbody = self._models[0].nbody
     for row, other in enumerate(self._models):
       if _sizes(other) != _sizes(self._models[0]):
         raise ValueError(
@@ -79,15 +87,18 @@ class MujocoBatch:
     self._timesteps = np.array([m.opt.timestep for m in self._models])
     self._unstable = np.zeros(self.num_rows, bool)
     self._num_threads = num_threads or cpu.count()
-    self._rollout: rollout.Rollout | None = rollout.Rollout(
-      nthread=self._num_threads
-    )
+    self._rollout: rollout.Rollout | None = None
+    self._pool: futures.ThreadPoolExecutor | None = None
+    self._contact_forces: np.ndarray | None = None
+    if contact_forces:
+      self._pool = futures.ThreadPoolExecutor(self._num_threads)
+      self._contact_forces = np.zeros((self.num_rows, self._nbody, 6))
+    else:
+      self._rollout = rollout.Rollout(nthread=self._num_threads)
     self._datas = [
       mujoco.MjData(self._models[0]) for _ in range(self._num_threads)
     ]
-    num_state = mujoco.mj_stateSize(
-      self._models[0], mujoco.mjtState.mjSTATE_FULLPHYSICS.value
-    )
+    num_state = mujoco.mj_stateSize(self._models[0], _FULL_PHYSICS)
     self._state = np.zeros((self.num_rows, num_state))
     # Every rollout reads or overwrites these buffers.
     self._controls = np.zeros((self.num_rows, frame_skip, self._nu))
@@ -128,6 +139,17 @@ class MujocoBatch:
     return self._state[:, 1 + self._nq : 1 + self._nq + self._nv]
 
   @property
+  def contact_forces(self) -> np.ndarray:
+    """The forces on each body of each row, float64 [N, nbody, 6].
+
+    MuJoCo's `cfrc_ext`, torques [N m] before forces [N], at the last physics
+    step. Zero in rows that were set since. `contact_forces` must have been
+    asked for.
+    """
+    assert self._contact_forces is not None
+    return self._contact_forces
+
+  @property
   def unstable(self) -> np.ndarray:
     """A bool array [N]: True in rows that the last `step` could not advance."""
     return self._unstable
@@ -150,6 +172,10 @@ class MujocoBatch:
     state[rows, 1 : 1 + self._nq] = qpos
     state[rows, 1 + self._nq : 1 + self._nq + self._nv] = qvel
     self._keep(state)
+    if self._contact_forces is not None:
+      forces = self._contact_forces.copy()
+      forces[rows] = 0
+      self._keep_forces(forces)
 
   def step(self, controls: np.ndarray) -> None:
     """Advances every row by `frame_skip` physics steps.
@@ -162,24 +188,16 @@ class MujocoBatch:
     Raises:
       RuntimeError: If the batch is closed.
     """
-    if self._rollout is None:
-      raise RuntimeError('this MujocoBatch is closed: make a new one')
-    self._controls[:] = controls[:, np.newaxis]
-    # A row that MuJoCo resets shows the time of its first step. All others show
-    # a later time, since no row is allowed to begin before the first step.
+    # A row that MuJoCo resets shows the time of its first steps. All others
+    # show a later time, since no row is allowed to begin before the first step.
     start = self._state.copy()
     start[:, 0] = np.maximum(start[:, 0], self._timesteps)
-    self._rollout.rollout(
-      self._models,
-      self._datas,
-      start,
-      self._controls,
-      skip_checks=True,
-      nstep=self._frame_skip,
-      state=self._substates,
-    )
-    state = self._substates[:, -1].copy()
-    unstable = state[:, 0] <= start[:, 0]
+    if self._rollout is not None:
+      state, unstable = self._roll_out(start, controls)
+    elif self._pool is not None:
+      state, unstable = self._step_one_by_one(start, controls)
+    else:
+      raise RuntimeError('this MujocoBatch is closed: make a new one')
     # MuJoCo adds up the time step by step. This repeats its rounding.
     state[:, 0] = self._state[:, 0]
     for _ in range(self._frame_skip):
@@ -195,10 +213,64 @@ class MujocoBatch:
     if self._rollout is not None:
       self._rollout.close()
       self._rollout = None
+    if self._pool is not None:
+      self._pool.shutdown()
+      self._pool = None
+
+  def _roll_out(self, start, controls):
+    """Returns the states [N, ...] after a step, and which are unstable [N]."""
+    assert self._rollout is not None
+    self._controls[:] = controls[:, np.newaxis]
+    self._rollout.rollout(
+      self._models,
+      self._datas,
+      start,
+      self._controls,
+      skip_checks=True,
+      nstep=self._frame_skip,
+      state=self._substates,
+    )
+    state = self._substates[:, -1].copy()
+    return state, state[:, 0] <= start[:, 0]
+
+  def _step_one_by_one(self, start, controls):
+    """As `_roll_out`, with contact forces."""
+    assert self._pool is not None
+    state, forces = np.empty_like(start), np.zeros_like(self.contact_forces)
+    # MuJoCo runs outside Python's lock, so threads share the cores.
+    ends = np.linspace(0, self.num_rows, self._num_threads + 1).astype(int)
+
+    def advance(thread):
+      data = self._datas[thread]
+      for row in range(ends[thread], ends[thread + 1]):
+        model = self._models[row]
+        mujoco.mj_setState(model, data, start[row], _FULL_PHYSICS)
+        # As in the rollout, the solver starts cold, and no controls are set
+        # where one is not finite.
+        data.qacc_warmstart[:] = 0
+        data.ctrl[:] = controls[row]
+        mujoco.mj_step(model, data, self._frame_skip)
+        mujoco.mj_rnePostConstraint(model, data)
+        mujoco.mj_getState(model, data, state[row], _FULL_PHYSICS)
+        forces[row] = data.cfrc_ext
+
+    for _ in self._pool.map(advance, range(self._num_threads)):
+      pass  # An exception of a thread would surface here.
+    # After a reset, less time than that of all steps has passed since zero.
+    unstable = state[:, 0] < start[:, 0] + (
+      (self._frame_skip - 0.5) * self._timesteps
+    )
+    forces[unstable] = 0
+    self._keep_forces(forces)
+    return state, unstable
 
   def _keep(self, state):
     state.flags.writeable = False
     self._state = state
+
+  def _keep_forces(self, forces):
+    forces.flags.writeable = False
+    self._contact_forces = forces
 
 
 def load_model(path: str) -> mujoco.MjModel:

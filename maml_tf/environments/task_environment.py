@@ -11,50 +11,47 @@ import numbers
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import tensorflow as tf
 from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
+from tf_agents.typing import types
 
 from maml_tf.core import checks
-from maml_tf.core import errors
 from maml_tf.core import random_streams
-from maml_tf.environments.rendering import renderer
-
-# Far below float32's maximum, so that rewards computed from it stay finite.
-_LARGEST_NUMBER = 1e30
-
-# Methods that version 0.1.0 called by another name.
-_FORMER_NAMES = {
-  'render_state': 'picture_states',
-  'create_renderer': 'create_painter',
-}
+from maml_tf.environments import tasks as tasks_lib
+from maml_tf.environments.rendering import rendered_rows
 
 
-class TaskEnvironment(py_environment.PyEnvironment):
+class TaskEnvironment(
+  tasks_lib.TaskFamily,
+  rendered_rows.RenderedRows,
+  py_environment.PyEnvironment,
+):
   """N = B*E environments of B tasks, stepped together.
 
   Subclasses implement `sample_tasks`, `_draw_starts`, `_reset_rows` and
-  `_advance`. They may also implement `_check_tasks`, `_unstable_rows`,
-  `render_state` and `create_renderer`. This class handles step types, the
-  horizon, automatic resets and random streams.
+  `_advance`. They may also implement `task_list`, `_check_tasks`,
+  `_truncated_rows`, `_unstable_rows`, `render_state` and `create_renderer`.
+  This class handles step types, the horizon, automatic resets and random
+  streams. Observations and actions may be nests of arrays.
 
   Before the first call of `set_tasks`, the environment plays tasks that it
   draws with `sample_tasks`. Before the first call of `seed`, all randomness
   comes from the operating system.
 
   Attributes:
-    _row_tasks: A float64 array [N, ...], the task of every row. Subclasses read
-      it.
+    _row_tasks: The task of every row, a float64 array [N, ...] or a list of N
+      objects. Subclasses read it.
   """
 
-  _row_tasks: np.ndarray
+  _row_tasks: Any
 
   def __init__(
     self,
-    observation_spec: array_spec.ArraySpec,
-    action_spec: array_spec.BoundedArraySpec,
-    task_shape: Sequence[int],
+    observation_spec: types.NestedArraySpec,
+    action_spec: types.NestedArraySpec,
+    task_shape: Sequence[int] | None,
     num_tasks: int,
     environments_per_task: int,
     horizon: int,
@@ -62,9 +59,10 @@ class TaskEnvironment(py_environment.PyEnvironment):
     """Sets up the specs and counters of N = B*E rows.
 
     Args:
-      observation_spec: An `ArraySpec` [O] of one row's observation.
-      action_spec: A `BoundedArraySpec` [A] of one row's action.
-      task_shape: The shape of one task, `()` if it is a number.
+      observation_spec: An `ArraySpec` [O] of one row's observation, or a nest.
+      action_spec: A `BoundedArraySpec` [A] of one row's action, or a nest.
+      task_shape: The shape of one task, `()` if it is a number. None: a task
+        may be any object.
       num_tasks: B, the number of tasks.
       environments_per_task: E, the number of environments that play each task.
       horizon: The number of steps after which an episode is truncated.
@@ -76,7 +74,7 @@ class TaskEnvironment(py_environment.PyEnvironment):
     super().__init__()
     self._observation_spec = observation_spec
     self._action_spec = action_spec
-    self._task_shape = tuple(task_shape)
+    self._task_shape = None if task_shape is None else tuple(task_shape)
     self._num_tasks = checks.integer('num_tasks', num_tasks, 1)
     self._environments_per_task = checks.integer(
       'environments_per_task', environments_per_task, 1
@@ -89,25 +87,12 @@ class TaskEnvironment(py_environment.PyEnvironment):
       checks.MAX_SIZE,
     )
 
-    self._tasks: Any = None  # An array once there are tasks.
+    self._tasks: Any = None  # An array or a list once there are tasks.
     self.seed(np.random.SeedSequence().entropy)
     self._elapsed = np.zeros(self.batch_size, np.int64)
     self._ended = np.zeros(self.batch_size, bool)
     self._num_unstable_episodes = 0
-
-  def __init_subclass__(cls, **kwargs: Any):
-    """Gives overridden rendering methods both their names."""
-    super().__init_subclass__(**kwargs)
-    own = cls.__mro__[: cls.__mro__.index(TaskEnvironment)]
-    for names in _FORMER_NAMES.items():
-      # The first class of the two names' owners overrides both, mixins too.
-      for base in own:
-        found = [name for name in names if name in vars(base)]
-        if found:
-          for name in names:
-            if name not in vars(base):
-              setattr(cls, name, vars(base)[found[0]])
-          break
+    self._no_action = tf.nest.map_structure(self._no_action_part, action_spec)
 
   @property
   def batched(self) -> bool:
@@ -143,66 +128,60 @@ class TaskEnvironment(py_environment.PyEnvironment):
     return self._num_unstable_episodes
 
   @property
-  def tasks(self) -> np.ndarray:
-    """The current tasks, a float64 array [B, ...]."""
+  def may_discard(self) -> bool:
+    """Whether an episode may end because of a failure; see `discarded`."""
+    return False
+
+  @property
+  def discarded(self) -> np.ndarray:
+    """A bool array [N]: the last step ended an incomplete episode.
+
+    Something failed that has nothing to do with the actions, such as the
+    process that plays the row. All False unless `may_discard`.
+    """
+    return np.zeros(self.batch_size, bool)
+
+  @property
+  def success(self) -> np.ndarray | None:
+    """A bool array [N]: the last step was a success; None: there is no such.
+
+    An episode counts as successful if any of its steps is.
+    """
+    return None
+
+  @property
+  def tasks(self) -> Any:
+    """The current tasks, a float64 array [B, ...] or a list of B objects."""
     self._ensure_tasks()
     return self._tasks.copy()
 
-  def observation_spec(self) -> array_spec.ArraySpec:
+  def observation_spec(self) -> types.NestedArraySpec:
     return self._observation_spec
 
-  def action_spec(self) -> array_spec.BoundedArraySpec:
+  def action_spec(self) -> types.NestedArraySpec:
     return self._action_spec
 
-  @abc.abstractmethod
-  def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws independent tasks without changing the environment.
-
-    Args:
-      n: The number of tasks to draw. It may differ from B.
-      rng: The generator to draw from.
-
-    Returns:
-      A float64 array [n, ...].
-    """
-
-  def set_tasks(self, tasks: npt.ArrayLike) -> None:
+  def set_tasks(self, tasks: Any) -> None:
     """Assigns a task to every row. The next step of every row is a reset.
 
     Args:
-      tasks: An array [B, ...], one task for each group of E rows.
+      tasks: An array [B, ...] or a list of B objects, one task for each group
+        of E rows.
 
     Raises:
       ValueError: If the tasks have the wrong shape, are not finite, or are not
         tasks of this environment.
     """
-    expected = (self._num_tasks,) + self._task_shape
-    try:
-      given = np.asarray(tasks)
-      # NumPy would drop imaginary parts, and convert dates and texts to
-      # numbers.
-      if given.dtype.kind not in 'biufO':
-        raise TypeError(f'they are of type {given.dtype}')
-      tasks = np.array(given, np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-      raise ValueError(
-        f'tasks must be numbers of shape {expected}: {error}'
-      ) from None
-    if tasks.shape != expected:
-      raise ValueError(
-        f'tasks has shape {tasks.shape}, but this environment plays '
-        f'{self._num_tasks} tasks: give an array of shape {expected}'
-      )
-    if not np.isfinite(tasks).all():
-      raise ValueError(f'tasks must be finite numbers, not {tasks.tolist()}')
-    if (np.abs(tasks) > _LARGEST_NUMBER).any():
-      raise ValueError(
-        f'tasks {tasks.tolist()} are too large for float32 rewards: give'
-        f' numbers from {-_LARGEST_NUMBER:g} to {_LARGEST_NUMBER:g}'
-      )
-    self._check_tasks(tasks)
+    each = self._environments_per_task
+    if self._task_shape is None:
+      tasks = tasks_lib.check_objects(tasks, self._num_tasks)
+      self._check_tasks(tasks)
+      self._row_tasks = [task for task in tasks for _ in range(each)]
+    else:
+      tasks = tasks_lib.check_numbers(tasks, self._num_tasks, self._task_shape)
+      self._check_tasks(tasks)
+      self._row_tasks = np.repeat(tasks, each, axis=0)
     self._tasks = tasks
-    self._row_tasks = np.repeat(tasks, self._environments_per_task, axis=0)
     # PyEnvironment.step resets if there is no current time step.
     self._current_time_step = None
 
@@ -233,50 +212,6 @@ class TaskEnvironment(py_environment.PyEnvironment):
       random_streams.generator(_checked_key(key)) for key in keys
     ]
 
-  def render_state(self) -> np.ndarray:
-    """Returns the states of the rows that a renderer needs, float64 [N, S].
-
-    Raises:
-      errors.UsageError: The environment cannot be rendered.
-    """
-    raise errors.UsageError(self._cannot_be_rendered())
-
-  def create_renderer(
-    self, task: np.ndarray, states: np.ndarray, width: int, height: int
-  ) -> renderer.Renderer:
-    """Creates a renderer of one row.
-
-    Args:
-      task: The row's task, a float64 array [...].
-      states: A float64 array [K, S] of all the states that will be rendered, so
-        that the renderer can choose a view that shows them all.
-      width: The width of the images in pixels.
-      height: The height of the images in pixels.
-
-    Raises:
-      errors.UsageError: The environment cannot be rendered, or this machine has
-        no library that renders it.
-    """
-    raise errors.UsageError(self._cannot_be_rendered())
-
-  # The names of version 0.1.0.
-  picture_states = render_state
-  create_painter = create_renderer
-
-  def _cannot_be_rendered(self):
-    return (
-      f'{type(self).__name__} cannot be rendered: give it the methods'
-      ' render_state and create_renderer'
-    )
-
-  def _check_tasks(self, tasks: np.ndarray) -> None:
-    """Checks a float64 array [B, ...] of the right shape and finite numbers.
-
-    Raises:
-      ValueError: If one of the tasks is impossible.
-    """
-    del tasks  # By default, any number is a task.
-
   @abc.abstractmethod
   def _draw_starts(
     self, generator: np.random.Generator, num_rows: int
@@ -292,7 +227,9 @@ class TaskEnvironment(py_environment.PyEnvironment):
     """
 
   @abc.abstractmethod
-  def _reset_rows(self, rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
+  def _reset_rows(
+    self, rows: np.ndarray, starts: np.ndarray
+  ) -> types.NestedArray:
     """Puts some rows at the start of an episode.
 
     Args:
@@ -300,26 +237,35 @@ class TaskEnvironment(py_environment.PyEnvironment):
       starts: An array [K, ...], the starts that `_draw_starts` drew for them.
 
     Returns:
-      A float32 array [K, O], the observations of these rows.
+      A float32 array [K, O], the observations of these rows, or a nest.
     """
 
   @abc.abstractmethod
   def _advance(
-    self, action: np.ndarray
-  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    self, action: Any
+  ) -> tuple[types.NestedArray, np.ndarray, np.ndarray]:
     """Advances every row by one step.
 
     Args:
-      action: An array [N, A]. It is zero in rows that are about to be reset.
-        The results for these rows are ignored.
+      action: An array [N, A], or a nest. In rows that are about to be reset, it
+        is zero, or the value of the spec that is closest to zero. The results
+        for these rows are ignored.
 
     Returns:
-      observation: A float32 array [N, O].
+      observation: A float32 array [N, O], or a nest.
       reward: A float32 array [N].
       terminated: A bool array [N]: True where the episode has terminated.
       Observation and reward are new arrays at every call: the caller writes to
       them.
     """
+
+  def _truncated_rows(self) -> np.ndarray:
+    """Returns a bool array [N]: True where the last `_advance` cut an episode.
+
+    The horizon cuts episodes besides. Truncation is not an end of the task: the
+    value of the last state still counts.
+    """
+    return np.zeros(self.batch_size, bool)
 
   def _unstable_rows(self) -> np.ndarray:
     """Returns a bool array [N]: True where physics failed in `_advance`.
@@ -340,29 +286,34 @@ class TaskEnvironment(py_environment.PyEnvironment):
     )
 
   def _step(self, action):
-    action = np.asarray(action)
-    if action.shape != (self.batch_size,) + self._action_spec.shape:
-      raise ValueError(
-        f'action has shape {action.shape}, expected '
-        f'{(self.batch_size,) + self._action_spec.shape}'
+    if isinstance(self._action_spec, array_spec.ArraySpec):
+      action = self._checked_action(action, self._action_spec)
+    else:
+      action = tf.nest.map_structure(
+        self._checked_action, action, self._action_spec
       )
     starting = np.flatnonzero(self._ended)
     if starting.size == self.batch_size:
       return self._reset()
     if starting.size:
-      action = action.copy()
-      action[starting] = 0
+      action = _with_rows(action, starting, self._no_action)
 
     observation, reward, terminated = self._advance(action)
     unstable = self._unstable_rows() & ~self._ended
     self._num_unstable_episodes += np.count_nonzero(unstable)
     terminated = terminated | unstable
     self._elapsed += 1
-    ended = terminated | (self._elapsed >= self._horizon)
+    ended = terminated | self._truncated_rows()
+    ended |= self._elapsed >= self._horizon
     step_type = np.where(ended, ts.StepType.LAST, ts.StepType.MID)
     discount = np.where(terminated, np.float32(0), np.float32(1))
     if starting.size:
-      observation[starting] = self._start(starting)
+      # `_advance` gave new arrays, so they can be written to.
+      tf.nest.map_structure(
+        lambda array, start: array.__setitem__(starting, start),
+        observation,
+        self._start(starting),
+      )
       reward[starting] = 0
       discount[starting] = 1
       step_type[starting] = ts.StepType.FIRST
@@ -370,6 +321,20 @@ class TaskEnvironment(py_environment.PyEnvironment):
       ended[starting] = False
     self._ended = ended
     return ts.TimeStep(step_type, reward, discount, observation)
+
+  def _checked_action(self, action, spec):
+    action = np.asarray(action)
+    expected = (self.batch_size, *spec.shape)
+    if action.shape != expected:
+      raise ValueError(f'action has shape {action.shape}, expected {expected}')
+    return action
+
+  def _no_action_part(self, spec):
+    """The value of a part of the action spec that is closest to zero."""
+    if isinstance(spec, array_spec.BoundedArraySpec):
+      zero = np.clip(0, spec.minimum, spec.maximum)
+      return np.broadcast_to(zero, spec.shape).astype(spec.dtype)
+    return np.zeros(spec.shape, spec.dtype)
 
   def _ensure_tasks(self):
     """Draws tasks if there are none yet."""
@@ -386,6 +351,17 @@ class TaskEnvironment(py_environment.PyEnvironment):
       for b in np.flatnonzero(counts)
     ]
     return self._reset_rows(rows, np.concatenate(starts))
+
+
+def _with_rows(nest, rows, values):
+  """Returns copies of arrays [N, ...] with other values in some rows."""
+
+  def replace(array, value):
+    array = array.copy()
+    array[rows] = value
+    return array
+
+  return tf.nest.map_structure(replace, nest, values)
 
 
 def _checked_key(key):

@@ -141,7 +141,7 @@ class InnerLoop(tf.Module):
       ValueError: An argument is out of range or of the wrong type.
     """
     super().__init__(name=name)
-    checks.integer('num_steps', num_steps, 1, checks.MAX_UNROLLED_STEPS)
+    checks.integer('num_steps', num_steps, 0, checks.MAX_UNROLLED_STEPS)
     checks.boolean('first_order', first_order)
     checks.number('entropy_coefficient', entropy_coefficient)
     if max_gradient_norm is not None:

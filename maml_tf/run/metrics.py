@@ -18,6 +18,9 @@ from maml_tf.run import shared_collection
 # Fields of `MamlLossInfo` that control the run rather than describe it.
 _NOT_REPORTED = ('finite_tasks', 'is_taken')
 
+# The beginning of the names of counts of successful episodes.
+_SUCCESSES = 'successes_step_'
+
 
 def of_iteration(
   iteration: int,
@@ -43,6 +46,7 @@ def of_iteration(
   """
   counts = dict(collection.counts)
   collected_steps = counts.pop('env_steps')
+  successes = [counts.pop(n) for n in list(counts) if n.startswith(_SUCCESSES)]
   means = collection.returns.mean(axis=(1, 2))
   return flatten(
     {
@@ -56,6 +60,7 @@ def of_iteration(
       'meta_loss': loss_info.loss,
       **_of_update(loss_info.extra),
       **counts,
+      **_success_rates(successes, collection.returns.shape),
       'skipped_meta_batches': int(is_skipped),
       'collect_seconds': round(collect_seconds, 4),
       'update_seconds': round(update_seconds, 4),
@@ -64,6 +69,14 @@ def of_iteration(
       ),
     }
   )
+
+
+def _success_rates(successes, returns_shape):
+  """Success rates by stage if the environment has successes."""
+  if not successes:
+    return {}
+  _, num_tasks, num_episodes = returns_shape
+  return {'success': np.array(successes) / (num_tasks * num_episodes)}
 
 
 def of_evaluation(

@@ -6,6 +6,7 @@ they were collected.
 """
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,8 @@ from maml_tf.collection import meta_collector
 from maml_tf.core import meta_batch as meta_batch_lib
 from maml_tf.run import workers as worker_group
 
-# The fields of `Collected` that add up over workers. Each becomes a metric.
+# The fields of `Collected` that add up over workers. Each becomes a metric, and
+# so do its `other_counts`.
 COUNTS = ('env_steps', 'unstable_episodes')
 
 _MESSAGE_LENGTH = 200
@@ -27,7 +29,8 @@ class Collection(NamedTuple):
     meta_batch: The `MetaBatch` of this worker's tasks. None: nothing to learn
       from, because of `problem` or `stop_signal`.
     returns: A float64 array [X + 1, B, E]; NaN without a meta-batch.
-    counts: The numbers named in `COUNTS`; 0 without a meta-batch.
+    counts: The numbers named in `COUNTS` and the `other_counts`; 0 without a
+      meta-batch.
     problem: One line that says what is not finite; '' if everything is.
     stop_signal: The signal that cut the collection; 0 if none did.
   """
@@ -42,14 +45,18 @@ class Collection(NamedTuple):
 def of_worker(collected: meta_collector.Collected) -> Collection:
   """Returns what this worker has to share of its collection."""
   counts = {name: getattr(collected, name) for name in COUNTS}
+  counts.update(collected.other_counts)
   return Collection(collected.meta_batch, collected.returns, counts)
 
 
 def nothing(
-  returns_shape: tuple[int, int, int], problem: str = '', stop_signal: int = 0
+  returns_shape: tuple[int, int, int],
+  count_names: Sequence[str] = COUNTS,
+  problem: str = '',
+  stop_signal: int = 0,
 ) -> Collection:
   """Returns a collection without a meta-batch; see `Collection`."""
-  counts = dict.fromkeys(COUNTS, 0)
+  counts = dict.fromkeys(count_names, 0)
   returns = np.full(returns_shape, np.nan)
   return Collection(None, returns, counts, problem, stop_signal)
 
@@ -69,28 +76,29 @@ def exchange(
     A `Collection` of all tasks; its meta-batch is this worker's own.
   """
   shape = collection.returns.shape
+  names = tuple(collection.counts)
   gathered = workers.exchange(
     [
       collection.stop_signal,
-      *(collection.counts[name] for name in COUNTS),
+      *collection.counts.values(),
       *_to_numbers(collection.problem),
       *collection.returns.ravel(),
     ]
   )
   signals, counts, messages, returns = np.split(
-    gathered, np.cumsum([1, len(COUNTS), _MESSAGE_LENGTH]), axis=1
+    gathered, np.cumsum([1, len(names), _MESSAGE_LENGTH]), axis=1
   )
   problem = next(filter(None, map(_to_text, messages)), '')
   stop_signal = int(signals.max())
   if problem or stop_signal:
     num_steps, num_tasks, num_episodes = shape
     all_tasks = (num_steps, num_tasks * len(gathered), num_episodes)
-    return nothing(all_tasks, problem, stop_signal)
+    return nothing(all_tasks, names, problem, stop_signal)
   totals = (int(total) for total in counts.sum(axis=0))
   return Collection(
     collection.meta_batch,
     join_returns(returns, shape),
-    dict(zip(COUNTS, totals)),
+    dict(zip(names, totals)),
   )
 
 

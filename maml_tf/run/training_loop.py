@@ -208,6 +208,7 @@ class TrainingLoop:
     Until it returns, theta is that of the iteration before.
     """
     shape = self._collector.returns_shape
+    names = shared_collection.COUNTS + self._collector.other_count_names
     try:
       with interrupt.interruptible():
         collection = shared_collection.of_worker(
@@ -215,12 +216,12 @@ class TrainingLoop:
         )
     except interruption.Stop:
       collection = shared_collection.nothing(
-        shape, stop_signal=interrupt.signal_number
+        shape, names, stop_signal=interrupt.signal_number
       )
       # The other workers may take longer than this process has left.
       self._save_last_good(iteration - 1)
     except finite_checks.NonFiniteError as error:
-      collection = shared_collection.nothing(shape, problem=str(error))
+      collection = shared_collection.nothing(shape, names, str(error))
     try:
       with self._workers.translate_errors():
         collection = shared_collection.exchange(collection, self._workers)

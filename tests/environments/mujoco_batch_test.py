@@ -13,6 +13,7 @@ import pytest
 
 from maml_tf.environments import locomotion
 from maml_tf.environments import mujoco_batch
+from maml_tf.environments import mujoco_body
 
 _PENDULUM = """
 <mujoco>
@@ -122,7 +123,7 @@ def _cheetah_states(num_steps, rows, num_threads):
 
 
 def _cheetah_path():
-  return locomotion.asset_path('half_cheetah.xml')
+  return mujoco_body.asset_path('half_cheetah.xml')
 
 
 def test_the_number_of_threads_changes_no_bit():

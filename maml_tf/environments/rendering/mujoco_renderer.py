@@ -8,6 +8,10 @@ import numpy as np
 from maml_tf.environments.rendering import headless_graphics
 from maml_tf.environments.rendering import renderer
 
+# In metres.
+_MARKER_RADIUS = 0.15
+_MARKER_COLOUR = np.array([0.84, 0.15, 0.16, 1.0], np.float32)
+
 
 class MujocoRenderer(renderer.Renderer):
   """Renders physics states through the model's first camera.
@@ -16,13 +20,20 @@ class MujocoRenderer(renderer.Renderer):
   library when it is created, not when MuJoCo is imported.
   """
 
-  def __init__(self, model: mujoco.MjModel, width: int, height: int):
+  def __init__(
+    self,
+    model: mujoco.MjModel,
+    width: int,
+    height: int,
+    marker: np.ndarray | None = None,
+  ):
     """Creates the OpenGL context and uploads the model.
 
     Args:
       model: The body.
       width: The width of the images in pixels.
       height: The height of the images in pixels.
+      marker: A float array [3], the place of a red ball [m]; None: no ball.
 
     Raises:
       errors.UsageError: No OpenGL library works on this machine.
@@ -31,6 +42,7 @@ class MujocoRenderer(renderer.Renderer):
     model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
     model.vis.global_.offheight = max(height, model.vis.global_.offheight)
     self._model = model
+    self._marker = marker
     self._data = mujoco.MjData(model)
     self._gl_context = headless_graphics.create_context(width, height)
     self._context = mujoco.MjrContext(
@@ -66,6 +78,8 @@ class MujocoRenderer(renderer.Renderer):
       mujoco.mjtCatBit.mjCAT_ALL.value,
       self._scene,
     )
+    if self._marker is not None:
+      self._add_marker()
     self._gl_context.make_current()
     mujoco.mjr_render(self._rectangle, self._scene, self._context)
     image = np.empty(
@@ -74,6 +88,17 @@ class MujocoRenderer(renderer.Renderer):
     mujoco.mjr_readPixels(image, None, self._rectangle, self._context)
     # OpenGL counts rows from the bottom.
     return image[::-1].copy()
+
+  def _add_marker(self):
+    mujoco.mjv_initGeom(
+      self._scene.geoms[self._scene.ngeom],
+      mujoco.mjtGeom.mjGEOM_SPHERE.value,
+      np.full(3, _MARKER_RADIUS),
+      self._marker,
+      np.eye(3).ravel(),
+      _MARKER_COLOUR,
+    )
+    self._scene.ngeom += 1
 
   def close(self) -> None:
     self._gl_context.make_current()

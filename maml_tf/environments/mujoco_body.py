@@ -1,0 +1,127 @@
+"""A family of tasks for one MuJoCo body, N copies of which move together."""
+
+import importlib.util
+import os
+from typing import Any
+
+import numpy as np
+from tf_agents.specs import array_spec
+
+from maml_tf.core import checks
+from maml_tf.environments import mujoco_batch
+from maml_tf.environments import task_environment
+from maml_tf.environments.rendering import mujoco_renderer
+from maml_tf.environments.rendering import renderer
+
+
+class MujocoBody(task_environment.TaskEnvironment):
+  """Tasks of a body of Gymnasium, with the resets of Gymnasium.
+
+  Subclasses implement `sample_tasks`, `_observation` and `_advance`. The
+  actions are the body's controls, which MuJoCo clamps to their ranges. An
+  episode terminates if the physics becomes unstable. In the last step of such
+  an episode the body does not move.
+  """
+
+  def __init__(
+    self,
+    asset: str,
+    frame_skip: int,
+    num_observations: int,
+    task_shape: tuple[int, ...],
+    num_tasks: int,
+    environments_per_task: int,
+    horizon: int,
+    reset_noise_scale: float,
+    contact_forces: bool = False,
+  ):
+    """Loads the body N = B*E times.
+
+    Args:
+      asset: The file name of the body among Gymnasium's MuJoCo models.
+      frame_skip: The number of physics steps in one step.
+      num_observations: O, the size of an observation.
+      task_shape: The shape of one task, `()` if it is a number.
+      num_tasks: B, the number of tasks.
+      environments_per_task: E, the number of environments that play each task.
+      horizon: The number of steps in an episode.
+      reset_noise_scale: The scale s of the noise at a reset: uniform in [-s, s]
+        on positions [m, rad], normal with standard deviation s on velocities
+        [m/s, rad/s].
+      contact_forces: Whether the physics computes them; see `MujocoBatch`.
+
+    Raises:
+      ValueError: If an argument is out of range.
+    """
+    self._reset_noise_scale = checks.number(
+      'reset_noise_scale', reset_noise_scale, minimum=0
+    )
+    self._model = mujoco_batch.load_model(asset_path(asset))
+    super().__init__(
+      observation_spec=array_spec.ArraySpec(
+        (num_observations,), np.float32, 'observation'
+      ),
+      action_spec=array_spec.BoundedArraySpec(
+        (self._model.nu,),
+        np.float32,
+        *self._model.actuator_ctrlrange.T,
+        name='action',
+      ),
+      task_shape=task_shape,
+      num_tasks=num_tasks,
+      environments_per_task=environments_per_task,
+      horizon=horizon,
+    )
+    self._step_seconds = self._model.opt.timestep * frame_skip
+    self._physics = mujoco_batch.MujocoBatch(
+      self._model, self.batch_size, frame_skip, contact_forces=contact_forces
+    )
+
+  @property
+  def physics(self) -> mujoco_batch.MujocoBatch:
+    """The physics, which holds the rows' states in float64."""
+    return self._physics
+
+  def close(self) -> None:
+    self._physics.close()
+
+  def render_state(self) -> np.ndarray:
+    """Returns the physics states, float64 [N, 1 + nq + nv + na]."""
+    return self._physics.state
+
+  def create_renderer(
+    self, task: Any, states: np.ndarray, width: int, height: int
+  ) -> renderer.Renderer:
+    del task, states  # The camera follows the body. The task is not visible.
+    return mujoco_renderer.MujocoRenderer(self._model, width, height)
+
+  def _draw_starts(self, generator, num_rows):
+    scale = self._reset_noise_scale
+    qpos = generator.uniform(-scale, scale, (num_rows, self._model.nq))
+    qvel = scale * generator.standard_normal((num_rows, self._model.nv))
+    return np.concatenate([self._model.qpos0 + qpos, qvel], axis=1)
+
+  def _reset_rows(self, rows, starts):
+    qpos, qvel = np.split(starts, [self._model.nq], axis=1)
+    self._physics.set_state(qpos, qvel, rows)
+    return self._observation()[rows]
+
+  def _unstable_rows(self):
+    return self._physics.unstable
+
+  def _observation(self) -> np.ndarray:
+    """Returns new observations of all rows, float32 [N, O]."""
+    raise NotImplementedError
+
+
+def asset_path(name: str) -> str:
+  """Returns the path of one of Gymnasium's MuJoCo models.
+
+  Args:
+    name: The file's name, such as 'half_cheetah.xml'.
+  """
+  # This finds the package without importing it, which saves time.
+  spec = importlib.util.find_spec('gymnasium')
+  assert spec is not None and spec.submodule_search_locations
+  package = spec.submodule_search_locations[0]
+  return os.path.join(package, 'envs', 'mujoco', 'assets', name)
