@@ -8,14 +8,29 @@ import tensorflow as tf
 
 
 class UsageError(Exception):
-  """The user's input is wrong. The message is one line: fault and remedy."""
+  """The user's input is wrong. The message is one line: fault and remedy.
+
+  Attributes:
+    traceback: Where the user's own code raised; '' if it did not.
+  """
+
+  def __init__(self, line: str, traceback: str = ''):
+    super().__init__(line)
+    self.traceback = traceback
 
 
 class RunError(Exception):
   """A run cannot continue. The message is one line: the reason and the remedy.
 
   Saved checkpoints remain intact.
+
+  Attributes:
+    traceback: Where the user's own code raised; '' if it did not.
   """
+
+  def __init__(self, line: str, traceback: str = ''):
+    super().__init__(line)
+    self.traceback = traceback
 
 
 @contextlib.contextmanager

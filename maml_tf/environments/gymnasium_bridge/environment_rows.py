@@ -1,0 +1,318 @@
+"""The rows that one process plays: K Gymnasium environments in a loop.
+
+Worker processes load this file by its path. It imports nothing of maml_tf,
+since importing TensorFlow would cost seconds at every start.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+import traceback
+from typing import Any
+from typing import NamedTuple
+
+import gymnasium
+from gymnasium import spaces
+import numpy as np
+
+
+class RowsStep(NamedTuple):
+  """What K rows give for one step.
+
+  Attributes:
+    observation: A nest of arrays [K, ...] in the space's own dtypes.
+    reward: A float64 array [K].
+    terminated: A bool array [K].
+    truncated: A bool array [K].
+    success: A bool array [K]: `info['success']` is set; None if it is not
+      looked at.
+    failures: What happened in rows that raised: pairs of one line and a
+      traceback by row. Such a row has a new environment, and must be reset.
+  """
+
+  observation: Any
+  reward: np.ndarray
+  terminated: np.ndarray
+  truncated: np.ndarray
+  success: np.ndarray | None
+  failures: dict[int, tuple[str, str]]
+
+
+class EnvironmentRows:
+  """K environments of one kind, stepped one after the other.
+
+  Attributes:
+    observation_space: The space of one environment.
+    action_space: The space of one environment.
+    metadata: Gymnasium's metadata of one environment.
+  """
+
+  def __init__(
+    self,
+    make_environment: Callable[[], gymnasium.Env],
+    num_rows: int,
+    reports_success: bool = False,
+    replaces_failed: bool = False,
+  ):
+    """Makes the environments.
+
+    Args:
+      make_environment: Makes one.
+      num_rows: K.
+      reports_success: Whether steps say which rows were successful.
+      replaces_failed: Whether a row whose environment raises gets a new one.
+        Otherwise its exception passes through.
+
+    Raises:
+      ValueError: If two environments have different spaces.
+    """
+    self._make_environment = make_environment
+    self._reports_success = reports_success
+    self._replaces_failed = replaces_failed
+    self._environments = [make_environment() for _ in range(num_rows)]
+    first = self._environments[0]
+    self.observation_space = first.observation_space
+    self.action_space = first.action_space
+    self.metadata = first.metadata
+    self._tasks: list[Any] = [None] * num_rows
+    for environment in self._environments:
+      self._check_spaces(environment)
+    self._steps = [environment.step for environment in self._environments]
+    self._last: list[Any] = [None] * num_rows
+    self._spaces_checked = False
+
+  def set_tasks(self, tasks: Sequence[Any]) -> None:
+    """Gives every row a task.
+
+    Raises:
+      ValueError: If a task changes the spaces.
+    """
+    self._tasks = list(tasks)
+    for environment, task in zip(self._environments, tasks):
+      set_task(environment, task)
+      self._check_spaces(environment)
+
+  def reset(self, rows: Sequence[int], seeds: Sequence[int]) -> Any:
+    """Resets some rows; returns a nest of arrays [len(rows), ...]."""
+    observations = []
+    for row, seed in zip(rows, seeds):
+      returned = self._environments[row].reset(seed=int(seed))
+      if not isinstance(returned, tuple) or len(returned) != 2:
+        raise ValueError(
+          f'reset of {name(self._environments[row])} returned'
+          f' {describe(returned)}; in Gymnasium it returns (observation, info)'
+        )
+      self._last[row] = returned[0]
+      observations.append(returned[0])
+    return self._batch(observations)
+
+  def step(self, actions: Any, idle: Sequence[int] = ()) -> RowsStep:
+    """Steps the rows, except those that are idle: they keep their observation.
+
+    Args:
+      actions: A value of the action space with a leading axis of K.
+      idle: Rows that are not stepped, such as those that must be reset.
+    """
+    values = split(self.action_space, actions)
+    failures: dict[int, tuple[str, str]] = {}
+    if self._replaces_failed or idle:
+      skipped = set(idle)
+      results = [
+        self._waiting(row)
+        if row in skipped
+        else self._try_step(row, value, failures)
+        for row, value in enumerate(values)
+      ]
+    else:
+      results = [step(value) for step, value in zip(self._steps, values)]
+    try:
+      observations, rewards, terminated, truncated, infos = zip(
+        *results, strict=True
+      )
+    except (TypeError, ValueError):
+      raise self._wrong_step(results) from None
+    self._last = list(observations)
+    try:
+      reward = np.array(rewards, np.float64)
+      if reward.shape != (len(rewards),):
+        raise ValueError
+    except (TypeError, ValueError):
+      raise self._wrong_reward(rewards) from None
+    return RowsStep(
+      self._batch(observations),
+      reward,
+      np.array(terminated, bool),
+      np.array(truncated, bool),
+      np.array([_succeeded(info) for info in infos], bool)
+      if self._reports_success
+      else None,
+      failures,
+    )
+
+  def plain_step(self, actions: Any, idle: Sequence[int] = ()) -> tuple:
+    """As `step`, as a plain tuple: a process can send it."""
+    return tuple(self.step(actions, idle))
+
+  def render(self) -> list[Any]:
+    """Returns what each environment renders."""
+    return [environment.render() for environment in self._environments]
+
+  def close(self) -> None:
+    """Closes all environments."""
+    for environment in self._environments:
+      environment.close()
+
+  def _batch(self, observations):
+    try:
+      return batch(self.observation_space, observations)
+    except (KeyError, TypeError, ValueError, IndexError):
+      for observation in observations:
+        problem = mismatch(self.observation_space, observation)
+        if problem:
+          raise ValueError(
+            f'{name(self._environments[0])}: {problem}'
+          ) from None
+      raise
+
+  def _waiting(self, row):
+    return self._last[row], 0.0, False, False, {}
+
+  def _try_step(self, row, value, failures):
+    if not self._replaces_failed:
+      return self._steps[row](value)
+    try:
+      return self._steps[row](value)
+    except Exception as error:
+      line = ' '.join(''.join(traceback.format_exception_only(error)).split())
+      failures[row] = (f'raised {line}', traceback.format_exc())
+      self._replace(row)
+      return self._last[row], 0.0, False, True, {}
+
+  def _replace(self, row):
+    try:
+      self._environments[row].close()
+    except Exception:  # noqa: S110
+      pass  # It has failed already; a new one takes its place.
+    self._environments[row] = self._make_environment()
+    set_task(self._environments[row], self._tasks[row])
+    self._steps[row] = self._environments[row].step
+
+  def _check_spaces(self, environment):
+    for kind in ('observation_space', 'action_space'):
+      own, first = getattr(environment, kind), getattr(self, kind)
+      if own is not first and own != first:
+        raise ValueError(
+          f'{name(environment)} has the {kind} {own} in one task and {first} in'
+          ' another: give all tasks the same spaces'
+        )
+
+  def _wrong_step(self, results):
+    for environment, result in zip(self._environments, results):
+      if not isinstance(result, tuple) or len(result) != 5:
+        return ValueError(
+          f'step of {name(environment)} returned {describe(result)}; in'
+          ' Gymnasium it returns five: (observation, reward, terminated,'
+          ' truncated, info)'
+        )
+    return ValueError('step returned rows of different kinds')
+
+  def _wrong_reward(self, rewards):
+    for environment, reward in zip(self._environments, rewards):
+      if np.shape(reward) != () or np.asarray(reward).dtype.kind not in 'biuf':
+        return ValueError(
+          f'step of {name(environment)} returned the reward {reward!r}: give'
+          ' one number'
+        )
+    return ValueError(f'rewards are {rewards!r}: give numbers')
+
+
+def name(environment: gymnasium.Env) -> str:
+  """Returns the name of the user's own class."""
+  return type(environment.unwrapped).__name__
+
+
+def set_task(environment: gymnasium.Env, task: Any) -> None:
+  """Calls `set_task` of the environment or of one of its wrappers.
+
+  Raises:
+    AttributeError: If there is none.
+  """
+  environment.get_wrapper_attr('set_task')(task)
+
+
+def batch(space: spaces.Space, values: Sequence[Any]) -> Any:
+  """Returns K values of a space as a nest of arrays [K, ...].
+
+  Raises:
+    ValueError: If a value has another shape; also KeyError, TypeError.
+  """
+  if isinstance(space, spaces.Dict):
+    return {
+      key: batch(part, [value[key] for value in values])
+      for key, part in space.spaces.items()
+    }
+  if isinstance(space, spaces.Tuple):
+    return tuple(
+      batch(part, column)
+      for part, column in zip(space.spaces, zip(*values, strict=True))
+    )
+  shape = space.shape or ()
+  if shape and isinstance(values[0], np.ndarray):
+    # Much faster than np.stack or np.array for many small arrays.
+    joined = np.concatenate(values, axis=None)
+  else:
+    joined = np.array(values)
+  return joined.astype(space.dtype, copy=False).reshape(len(values), *shape)
+
+
+def split(space: spaces.Space, values: Any) -> list[Any]:
+  """Returns the K values in a nest of arrays [K, ...] of a space."""
+  if isinstance(space, spaces.Dict):
+    columns = [split(part, values[key]) for key, part in space.spaces.items()]
+    return [dict(zip(space.spaces, row)) for row in zip(*columns)]
+  if isinstance(space, spaces.Tuple):
+    columns = [split(part, v) for part, v in zip(space.spaces, values)]
+    return list(zip(*columns))
+  return list(values)
+
+
+def mismatch(
+  space: spaces.Space, value: Any, what: str = 'an observation'
+) -> str:
+  """Says in one line how a value differs from its space; '' if it does not."""
+  if isinstance(space, spaces.Dict):
+    keys = set(value) if isinstance(value, dict) else None
+    if keys != set(space.spaces):
+      return f'{what} is {describe(value)}, its space has {list(space.spaces)}'
+    problems = (
+      mismatch(part, value[key], f'{what}/{key}')
+      for key, part in space.spaces.items()
+    )
+    return next(filter(None, problems), '')
+  if isinstance(space, spaces.Tuple):
+    if not isinstance(value, tuple) or len(value) != len(space.spaces):
+      return (
+        f'{what} is {describe(value)}, its space has {len(space.spaces)} parts'
+      )
+    problems = (
+      mismatch(part, v, f'{what}/{i}')
+      for i, (part, v) in enumerate(zip(space.spaces, value))
+    )
+    return next(filter(None, problems), '')
+  shape = np.shape(value)
+  if shape != (space.shape or ()):
+    return f'{what} has the shape {shape}, its space says {space.shape or ()}'
+  given, declared = np.asarray(value).dtype, np.dtype(space.dtype)
+  if not np.can_cast(given, declared, 'same_kind'):
+    return f'{what} has the dtype {given}, its space says {declared}'
+  return ''
+
+
+def _succeeded(info):
+  return isinstance(info, dict) and bool(info.get('success', False))
+
+
+def describe(returned: Any) -> str:
+  """Describes what a method returned, for an error."""
+  if isinstance(returned, tuple):
+    return f'{len(returned)} values'
+  return f'a {type(returned).__name__}'

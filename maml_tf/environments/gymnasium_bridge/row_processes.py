@@ -1,0 +1,329 @@
+"""Rows divided over supervised worker processes, many rows in each.
+
+A step is one message to each process and one answer. A process that dies or
+hangs is restarted, as in `SupervisedVectorEnv`; the episodes of its rows are
+discarded. An environment that raises is replaced in its process, and only its
+own episode is discarded.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from concurrent import futures
+from multiprocessing import connection
+import time
+from typing import Any
+
+from absl import logging
+import cloudpickle
+import gymnasium
+import numpy as np
+
+from maml_tf.environments.gymnasium_bridge import environment_process
+from maml_tf.environments.gymnasium_bridge import environment_rows
+
+
+class EnvironmentFailure(Exception):
+  """The user's environment failed: one line, and the traceback if it raised."""
+
+  def __init__(self, line: str, traceback: str = ''):
+    super().__init__(line)
+    self.traceback = traceback
+
+
+class RowProcesses:
+  """N rows in P processes; a stand-in for `EnvironmentRows`.
+
+  The rows are divided in order, so that each process plays a range of them.
+  What a row plays does not depend on P.
+
+  Attributes:
+    num_restarts: How often a process or an environment was replaced.
+  """
+
+  def __init__(
+    self,
+    make_environment: Callable[[], gymnasium.Env],
+    num_rows: int,
+    num_processes: int,
+    reports_success: bool,
+    timeout: float,
+    start_timeout: float,
+    max_restarts: int,
+  ):
+    """Starts the processes and makes the environments in them.
+
+    Args:
+      make_environment: Makes one environment. Cloudpickle sends it.
+      num_rows: N.
+      num_processes: P.
+      reports_success: See `EnvironmentRows`.
+      timeout: The longest time that a step or reset of all rows of a process
+        may take [s].
+      start_timeout: The longest time that starting a process and making its
+        environments may take [s].
+      max_restarts: How many replacements of processes and environments are
+        accepted.
+
+    Raises:
+      ValueError: If `make_environment` cannot be sent to a process.
+      EnvironmentFailure: If the environments cannot be made.
+    """
+    self._timeout = timeout
+    self._start_timeout = start_timeout
+    self._max_restarts = max_restarts
+    self.num_restarts = 0
+    ends = np.linspace(0, num_rows, num_processes + 1).astype(int)
+    self._ranges = [range(a, b) for a, b in zip(ends[:-1], ends[1:])]
+    self._functions = [
+      _pickle(
+        _rows_maker(
+          environment_rows.__file__,
+          make_environment,
+          len(rows),
+          reports_success,
+        )
+      )
+      for rows in self._ranges
+    ]
+    # Its thread lives as long as this object: see `EnvironmentProcess`.
+    self._starter = futures.ThreadPoolExecutor(1)
+    self._processes: list[environment_process.EnvironmentProcess] = []
+    self._tasks: list[Any] = [None] * num_rows
+    # The last observations, for rows whose episodes are discarded.
+    self._observation: Any = None
+    try:
+      for function in self._functions:
+        self._processes.append(self._start(function))
+      self._ask_all('start', self._start_timeout, [{}] * num_processes)
+      for answer in self._answers():
+        if isinstance(answer, environment_process.Failure):
+          raise EnvironmentFailure(
+            f'{answer.summary} while it was made', answer.traceback
+          )
+        self.observation_space, self.action_space, self.metadata = answer
+    except BaseException:
+      self.close(kill=True)
+      raise
+
+  def set_tasks(self, tasks: Sequence[Any]) -> None:
+    """Gives every row a task."""
+    self._tasks = list(tasks)
+    self._ask_all(
+      'set_tasks',
+      self._start_timeout,
+      [{'tasks': self._tasks[r.start : r.stop]} for r in self._ranges],
+    )
+    for p, answer in enumerate(self._answers()):
+      if isinstance(answer, environment_process.Failure):
+        self._restart(p, answer)  # It gives the new process its tasks.
+
+  def reset(self, rows: Sequence[int], seeds: Sequence[int]) -> Any:
+    """Resets some rows; returns a nest of arrays [len(rows), ...]."""
+    rows, seeds = np.asarray(rows), np.asarray(seeds)
+    pending = []
+    for p, own in enumerate(self._ranges):
+      mine = (rows >= own.start) & (rows < own.stop)
+      if mine.any():
+        arguments = {
+          'rows': (rows[mine] - own.start).tolist(),
+          'seeds': seeds[mine].tolist(),
+        }
+        pending.append((p, mine, arguments))
+    observation = None
+    while pending:
+      for p, _, arguments in pending:
+        self._processes[p].ask(self._timeout, 'reset', **arguments)
+      answers = self._answers([p for p, _, _ in pending])
+      failed = []
+      for (p, mine, arguments), answer in zip(pending, answers):
+        if isinstance(answer, environment_process.Failure):
+          self._restart(p, answer)
+          failed.append((p, mine, arguments))
+          continue
+        if observation is None:
+          observation = _map(
+            lambda a: np.zeros((len(rows), *a.shape[1:]), a.dtype), answer
+          )
+        _assign(observation, np.flatnonzero(mine), answer)
+      pending = failed
+    if self._observation is None:
+      self._observation = observation
+    else:
+      _assign(self._observation, rows, observation)
+    return observation
+
+  def step(
+    self, actions: Any, idle: Sequence[int] = ()
+  ) -> environment_rows.RowsStep:
+    """As `EnvironmentRows.step`.
+
+    Rows of a process that fails are in `failures`: they have ended as truncated
+    with their last observation, and must be reset.
+    """
+    skipped = np.zeros(len(self._tasks), bool)
+    skipped[list(idle)] = True
+    self._ask_all(
+      'plain_step',
+      self._timeout,
+      [
+        {
+          'actions': _map(lambda a, r=r: a[r.start : r.stop], actions),
+          'idle': np.flatnonzero(skipped[r.start : r.stop]).tolist(),
+        }
+        for r in self._ranges
+      ],
+    )
+    steps, failures = [], {}
+    for p, answer in enumerate(self._answers()):
+      rows = self._ranges[p]
+      if isinstance(answer, environment_process.Failure):
+        self._restart(p, answer)
+        failures.update(
+          {row: (answer.summary, '') for row in rows if not skipped[row]}
+        )
+        answer = self._discarded(rows)
+      else:
+        answer = environment_rows.RowsStep(*answer)
+      for row, failure in answer.failures.items():
+        self._count_restart(failure)
+        failures[rows.start + row] = failure
+      steps.append(answer)
+    joined = environment_rows.RowsStep(
+      _map(
+        lambda *parts: np.concatenate(parts), *(s.observation for s in steps)
+      ),
+      *(np.concatenate([s[i] for s in steps]) for i in range(1, 4)),
+      None
+      if steps[0].success is None
+      else np.concatenate([s.success for s in steps]),
+      failures,
+    )
+    self._observation = joined.observation
+    return joined
+
+  def render(self) -> list[Any]:
+    """Returns what each environment renders."""
+    self._ask_all('render', self._timeout, [{}] * len(self._ranges))
+    return [picture for answer in self._answers() for picture in answer]
+
+  def close(self, kill: bool = False) -> None:
+    """Ends the processes.
+
+    Args:
+      kill: Whether to kill them at once, instead of closing the environments.
+    """
+    if not kill:
+      for process in self._processes:
+        process.ask(self._timeout, 'close')
+      for process in self._processes:
+        process.wait()
+    for process in self._processes:
+      process.kill()
+    self._processes = []
+    self._starter.shutdown()
+
+  def _start(self, function):
+    return environment_process.EnvironmentProcess(function, self._starter)
+
+  def _ask_all(self, request, seconds, arguments):
+    for process, keywords in zip(self._processes, arguments):
+      process.ask(seconds, request, **keywords)
+
+  def _answers(self, numbers=None):
+    """Waits for the answers of processes, in order."""
+    numbers = range(len(self._processes)) if numbers is None else numbers
+    answers: dict[int, Any] = {}
+    while len(answers) < len(numbers):
+      waiting = {p: self._processes[p] for p in numbers if p not in answers}
+      deadline = min(process.deadline for process in waiting.values())
+      ready = connection.wait(
+        [process.pipe for process in waiting.values()],
+        max(deadline - time.monotonic(), 0),
+      )
+      now = time.monotonic()
+      for p, process in waiting.items():
+        if process.pipe in ready or process.deadline <= now:
+          answers[p] = process.answer()
+    return [answers[p] for p in numbers]
+
+  def _restart(self, p, failure):
+    """Replaces a process and gives the new one its tasks."""
+    self._processes[p].kill()
+    self._count_restart((failure.summary, failure.traceback))
+    self._processes[p] = self._start(self._functions[p])
+    rows = self._ranges[p]
+    self._processes[p].ask(
+      self._start_timeout,
+      'set_tasks',
+      tasks=self._tasks[rows.start : rows.stop],
+    )
+    (answer,) = self._answers([p])
+    if isinstance(answer, environment_process.Failure):
+      self._restart(p, answer)
+
+  def _count_restart(self, failure):
+    summary, traceback = failure
+    if self.num_restarts >= self._max_restarts:
+      raise EnvironmentFailure(
+        f'{summary}, after {self._max_restarts} restarts', traceback
+      )
+    self.num_restarts += 1
+    logging.warning(
+      'An environment %s: restart %d of at most %d.',
+      summary,
+      self.num_restarts,
+      self._max_restarts,
+    )
+
+  def _discarded(self, rows):
+    """The step of rows whose process failed."""
+    num_rows = len(rows)
+    return environment_rows.RowsStep(
+      _map(lambda a: a[rows.start : rows.stop], self._observation),
+      np.zeros(num_rows),
+      np.zeros(num_rows, bool),
+      np.ones(num_rows, bool),
+      np.zeros(num_rows, bool),
+      {},
+    )
+
+
+def _rows_maker(path, make_environment, num_rows, reports_success):
+  """Returns a function that makes rows in a process without maml_tf."""
+
+  def make_rows():
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location('environment_rows', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.EnvironmentRows(
+      make_environment, num_rows, reports_success, replaces_failed=True
+    )
+
+  return make_rows
+
+
+def _pickle(function):
+  try:
+    return cloudpickle.dumps(function)
+  except Exception as error:
+    raise ValueError(
+      f'the environment cannot be sent to a process ({error}): give a class or'
+      ' function of a module, or GymnasiumTasks.num_processes = 1'
+    ) from error
+
+
+def _map(function, *nests):
+  """Applies a function to the arrays of nests of one structure."""
+  first = nests[0]
+  if isinstance(first, dict):
+    return {key: _map(function, *(n[key] for n in nests)) for key in first}
+  if isinstance(first, tuple):
+    return tuple(_map(function, *parts) for parts in zip(*nests))
+  return function(*nests)
+
+
+def _assign(nest, rows, values):
+  """Writes values [K, ...] into rows of a nest of arrays."""
+  _map(lambda array, value: array.__setitem__(rows, value), nest, values)

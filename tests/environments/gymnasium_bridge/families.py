@@ -1,0 +1,95 @@
+"""Small Gymnasium families, as users write them."""
+
+import dataclasses
+
+import gymnasium
+from gymnasium import spaces
+import numpy as np
+
+
+class Counter(gymnasium.Env):
+  """Counts steps; the reward is the task. A step costs nothing."""
+
+  observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
+  action_space = spaces.Box(-1, 1, (1,), np.float32)
+  render_mode = None
+
+  def __init__(self, length=None):
+    self._length = length
+    self._task = 0.0
+    self._count = 0
+
+  def sample_tasks(self, n_tasks):
+    return list(self.np_random.uniform(-1, 1, n_tasks))
+
+  def set_task(self, task):
+    self._task = task
+
+  def get_task(self):
+    return self._task
+
+  def reset(self, *, seed=None, options=None):
+    super().reset(seed=seed)
+    self._count = 0
+    return np.array([0, 0], np.float32), {}
+
+  def step(self, action):
+    self._count += 1
+    observation = np.array([self._count, action[0]], np.float32)
+    ended = self._count == self._length
+    return observation, self._task * action[0], ended, False, {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Wish:
+  """A task that is no number."""
+
+  name: str
+  place: int
+
+
+class Doors(gymnasium.Env):
+  """Which of five doors is the wished one? Everything is nested.
+
+  The action says which door and how hard to push, the observation what stands
+  on the door before one. An episode ends at the right door.
+  """
+
+  observation_space = spaces.Dict(
+    door=spaces.Discrete(5, start=1),
+    signs=spaces.Tuple(
+      (spaces.MultiBinary(2), spaces.Box(-1, 1, (3,), np.float64))
+    ),
+  )
+  action_space = spaces.Dict(
+    door=spaces.Discrete(5, start=1), push=spaces.Box(0, 1, (1,), np.float32)
+  )
+  training_tasks = tuple(Wish(f'door {i}', i) for i in (1, 2, 3))
+  held_out_tasks = tuple(Wish(f'door {i}', i) for i in (4, 5))
+
+  def __init__(self):
+    self._wish = None
+    self._door = 1
+
+  def set_task(self, task):
+    self._wish = task
+
+  def reset(self, *, seed=None, options=None):
+    super().reset(seed=seed)
+    self._door = int(self.np_random.integers(1, 6))
+    return self._observation(), {'anything': object()}
+
+  def step(self, action):
+    self._door = action['door']
+    success = self._door == self._wish.place
+    reward = float(success) - 0.1 * float(action['push'][0])
+    return self._observation(), reward, success, False, {'success': success}
+
+  def _observation(self):
+    return {
+      'door': self._door,
+      'signs': (
+        np.array([self._door % 2, self._door // 4], np.int8),
+        self.np_random.uniform(-1, 1, 3),
+      ),
+    }
