@@ -125,8 +125,8 @@ class _Single:
       if not isinstance(returned, tuple) or len(returned) != 5:
         raise ValueError(
           f'step of {self._name} returned'
-          f' {environment_rows.describe(returned)}; in Gymnasium it returns five'
-          ' values: (observation, reward, terminated, truncated, info)'
+          f' {environment_rows.describe(returned)}; in Gymnasium it returns'
+          ' five: (observation, reward, terminated, truncated, info)'
         )
       observation, reward, terminated, truncated, info = returned
       self._check(observation, 'step')

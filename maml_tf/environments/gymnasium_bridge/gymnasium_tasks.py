@@ -144,7 +144,7 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
 
   @property
   def may_discard(self) -> bool:
-    return self._count_processes() > 1
+    return True
 
   @property
   def discarded(self) -> np.ndarray:
