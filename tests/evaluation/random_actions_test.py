@@ -77,7 +77,7 @@ def test_returns_stop_where_episodes_end():
   # A task's value is its number of steps; the actions are the rewards.
   environment = countdown_environment.CountdownEnvironment(3, 2, horizon=10)
   environment.set_tasks([1, 2, 3])
-  returns = random_actions.play(environment, seed=4, iteration=0)
+  returns, successes = random_actions.play(environment, seed=4, iteration=0)
   expected = []
   for task, length in enumerate((1, 2, 3)):
     rng = random_streams.generator(
@@ -87,6 +87,7 @@ def test_returns_stop_where_episodes_end():
     actions = [random_actions.draw(spec, [rng], 2) for _ in range(length)]
     expected.append(np.sum(actions, axis=0)[:, 0])
   np.testing.assert_allclose(returns, expected, rtol=1e-6)
+  assert successes is None
   # It stops where the longest episode ends.
   assert environment.advanced == 3
 
@@ -96,7 +97,7 @@ def test_plays_the_current_tasks_repeatably():
   goals = np.array([[0.5, 0.5], [50.0, 0.0]])
   environment.set_tasks(goals)
   one, again, other = (
-    random_actions.play(environment, seed, 0) for seed in (0, 0, 1)
+    random_actions.play(environment, seed, 0).returns for seed in (0, 0, 1)
   )
   np.testing.assert_array_equal(environment.tasks, goals)
   # Four steps at a distance of 50, less 0.1 a step at most.

@@ -78,6 +78,8 @@ def test_json_holds_the_settings_and_every_statistic(result, tmp_path):
     'num_adaptation_steps': 2,
     'step_size_schedule': 'halve',
     'confidence_level': 0.95,
+    'held_out': True,
+    'tasks': [f'{a:.3g}, {b:.3g}' for a, b in result.tasks],
   }
   assert list(policies) == ['trained', 'initial', 'random']
   for policy in result.policies:
