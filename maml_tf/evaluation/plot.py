@@ -14,6 +14,8 @@ _LABELS = {
   'random': 'random actions',
 }
 _COLORS = {'trained': 'C0', 'initial': 'C1', 'random': 'black'}
+# matplotlib's colours repeat after 10.
+_MAX_NAMED_TASKS = 10
 _LINE_STYLES = {'trained': '-', 'initial': '--', 'random': ':'}
 
 
@@ -46,21 +48,28 @@ def write(result: evaluation.Evaluation, title: str, path: str) -> None:
 
 
 def _draw_by_task(axes, result):
-  """Draws a line for each policy and task: a colour per task."""
+  """Draws a line for each policy and task: a colour per task.
+
+  Many tasks have neither colours nor names of their own.
+  """
   num_tasks = result.num_training_tasks
+  are_named = num_tasks <= _MAX_NAMED_TASKS
   for policy in result.policies:
     style = _LINE_STYLES[policy.name]
     steps = evaluation_statistics.over_copies(policy.returns, num_tasks)
     for index, task in enumerate(zip(*steps)):
       means = [statistics.mean for statistics in task]
-      look = {'color': f'C{index}', 'linestyle': style}
+      look = {'color': f'C{index}' if are_named else 'C0', 'linestyle': style}
+      label = None
       if policy.name == 'trained':
-        name = f'task {tasks_lib.name(result.tasks[index])}'
-        axes.plot(means, marker='o', linewidth=2, label=name, **look)
-      elif policy.name == 'random':
+        if are_named:
+          label = f'task {tasks_lib.name(result.tasks[index])}'
+        elif not index:
+          label = 'a task'
+      if policy.name == 'random':
         axes.axhline(means[0], **look)
       else:
-        axes.plot(means, marker='o', linewidth=2, **look)
+        axes.plot(means, marker='o', label=label, **look)
   for policy in result.policies:
     # Their styles are the same for all tasks.
     axes.plot(

@@ -35,10 +35,9 @@ def table(result: evaluation.Evaluation) -> str:
     f' after {_count(result.iteration, "meta-iteration")}'
   ]
   if result.num_training_tasks:
-    lines.append(
-      f'all {_count(result.num_training_tasks, "task")} were trained on: none'
-      ' is held out'
-    )
+    number = result.num_training_tasks
+    tasks = 'the task was' if number == 1 else f'all {number} tasks were'
+    lines.append(f'{tasks} trained on: none is held out')
   if result.num_copies:
     lines += _align(_rows_by_task(result), num_left=2)
   else:
