@@ -109,6 +109,8 @@ def draw(
 
 
 def _draw_part(spec, rng, shape):
+  if spec.dtype == np.bool_:
+    return rng.integers(0, 2, shape).astype(np.bool_)
   spec = array_spec.BoundedArraySpec.from_spec(spec)
   low, high = spec.minimum, spec.maximum
   if np.issubdtype(spec.dtype, np.integer):
