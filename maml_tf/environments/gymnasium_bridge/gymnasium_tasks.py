@@ -250,10 +250,11 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
         warnings = family_check.check_sampler(self._sampler, self._example)
       self._trial = family_check.try_family(self._example, tasks)
     limit = self._trial.time_limit
-    if limit is not None and limit < self.horizon:
+    if limit is not None and limit != self.horizon:
+      first = 'its time limit' if limit < self.horizon else 'the horizon'
       warnings.append(
-        f'{self._name} truncates its episodes after {limit} steps, before the'
-        f' horizon of {self.horizon}: train_eval.horizon = {limit} saves memory'
+        f'{self._name} has a time limit of {limit} steps, train_eval.horizon is'
+        f' {self.horizon}: {first} ends the episodes'
       )
     for line in (*self._trial.warnings, *warnings):
       _log_once(line)

@@ -120,14 +120,14 @@ class RowProcesses:
 
   def reset(self, rows: Sequence[int], seeds: Sequence[int]) -> Any:
     """Resets some rows; returns a nest of arrays [len(rows), ...]."""
-    rows, seeds = np.asarray(rows), np.asarray(seeds)
+    numbers, row_seeds = np.asarray(rows), np.asarray(seeds)
     pending = []
     for p, own in enumerate(self._ranges):
-      mine = (rows >= own.start) & (rows < own.stop)
+      mine = (numbers >= own.start) & (numbers < own.stop)
       if mine.any():
         arguments = {
-          'rows': (rows[mine] - own.start).tolist(),
-          'seeds': seeds[mine].tolist(),
+          'rows': (numbers[mine] - own.start).tolist(),
+          'seeds': row_seeds[mine].tolist(),
         }
         pending.append((p, mine, arguments))
     observation = None
@@ -190,14 +190,16 @@ class RowProcesses:
         failures[rows.start + row] = failure
       steps.append(answer)
     joined = environment_rows.RowsStep(
-      _map(
+      observation=_map(
         lambda *parts: np.concatenate(parts), *(s.observation for s in steps)
       ),
-      *(np.concatenate([s[i] for s in steps]) for i in range(1, 4)),
-      np.concatenate([s.success for s in steps])
+      reward=np.concatenate([s.reward for s in steps]),
+      terminated=np.concatenate([s.terminated for s in steps]),
+      truncated=np.concatenate([s.truncated for s in steps]),
+      success=np.concatenate([s.success for s in steps])
       if self._reports_success
       else None,
-      failures,
+      failures=failures,
     )
     self._observation = joined.observation
     return joined
@@ -296,6 +298,7 @@ def _rows_maker(path, make_environment, num_rows, reports_success):
     import importlib.util
 
     spec = importlib.util.spec_from_file_location('environment_rows', path)
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     rows = module.EnvironmentRows(

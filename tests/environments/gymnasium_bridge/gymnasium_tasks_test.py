@@ -333,7 +333,11 @@ class OwnGenerator(Base):
     (OwnGenerator, 'sample_tasks of OwnGenerator draws from a generator of'),
     (
       lambda: gymnasium.wrappers.TimeLimit(Base(), 7),
-      'Base truncates its episodes after 7 steps.*train_eval.horizon = 7',
+      'Base has a time limit of 7 steps, .* is 10: its time limit ends',
+    ),
+    (
+      lambda: gymnasium.wrappers.TimeLimit(Base(), 70),
+      'Base has a time limit of 70 steps, .* is 10: the horizon ends',
     ),
   ],
 )
