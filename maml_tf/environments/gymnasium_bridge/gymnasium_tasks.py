@@ -19,6 +19,7 @@ from maml_tf.environments import tasks as tasks_lib
 from maml_tf.environments.gymnasium_bridge import environment_rows
 from maml_tf.environments.gymnasium_bridge import family_check
 from maml_tf.environments.gymnasium_bridge import gymnasium_spaces
+from maml_tf.environments.gymnasium_bridge import returned_values
 from maml_tf.environments.gymnasium_bridge import row_processes
 from maml_tf.environments.gymnasium_bridge import task_family
 from maml_tf.environments.rendering import picture_renderer
@@ -99,11 +100,6 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
         return what Gymnasium and its spaces say.
       errors.UsageError: If the environment's own code raises.
     """
-    if make_environment is None:
-      raise ValueError(
-        'GymnasiumTasks.make_environment is not set: give a class or function,'
-        " such as @my_module.MyEnv, or a registered id, such as 'My-v0'"
-      )
     self._max_restarts = checks.integer('max_restarts', max_restarts, 0)
     self._timeout = checks.number('timeout', timeout, above=0)
     if num_processes is not None:
@@ -273,7 +269,7 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
       num_processes = self._count_processes()
       if num_processes == 1:
         self._rows = environment_rows.EnvironmentRows(
-          make, self.batch_size, self._trial.reports_success
+          make, self.batch_size, returned_values, self._trial.reports_success
         )
       else:
         self._rows = row_processes.RowProcesses(

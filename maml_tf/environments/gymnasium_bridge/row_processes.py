@@ -10,7 +10,9 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from concurrent import futures
 from multiprocessing import connection
+import runpy
 import time
+import types
 from typing import Any
 
 from absl import logging
@@ -20,6 +22,10 @@ import numpy as np
 
 from maml_tf.environments.gymnasium_bridge import environment_process
 from maml_tf.environments.gymnasium_bridge import environment_rows
+from maml_tf.environments.gymnasium_bridge import returned_values
+
+# What a worker process needs of maml_tf, read by path.
+_FILES = (environment_rows.__file__, returned_values.__file__)
 
 
 class EnvironmentFailure(Exception):
@@ -78,7 +84,7 @@ class RowProcesses:
     self._functions = [
       _pickle(
         _rows_maker(
-          environment_rows.__file__,
+          _FILES,
           make_environment,
           len(rows),
           reports_success,
@@ -101,7 +107,7 @@ class RowProcesses:
           raise EnvironmentFailure(
             f'{answer.summary} while it was made', answer.traceback
           )
-        self.observation_space, self.action_space, self.metadata = answer
+        self.observation_space, self.action_space, *_ = answer
     except BaseException:
       self.close(kill=True)
       raise
@@ -291,18 +297,15 @@ class RowProcesses:
     )
 
 
-def _rows_maker(path, make_environment, num_rows, reports_success):
+def _rows_maker(paths, make_environment, num_rows, reports_success):
   """Returns a function that makes rows in a process without maml_tf."""
 
   def make_rows():
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location('environment_rows', path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    rows = module.EnvironmentRows(
-      make_environment, num_rows, reports_success, replaces_failed=True
+    rows_module, checks = (
+      types.SimpleNamespace(**runpy.run_path(path)) for path in paths
+    )
+    rows = rows_module.EnvironmentRows(
+      make_environment, num_rows, checks, reports_success, replaces_failed=True
     )
     step = rows.step
     # The other side does not know the module: it gets a plain tuple.

@@ -25,7 +25,8 @@ TaskSampler = Callable[..., Sequence[Any]]
 
 
 def factory(
-  make_environment: EnvironmentFactory | str, arguments: Mapping[str, Any]
+  make_environment: EnvironmentFactory | str | None,
+  arguments: Mapping[str, Any],
 ) -> functools.partial[Any]:
   """Returns a function that makes one environment.
 
@@ -35,8 +36,13 @@ def factory(
     arguments: Keyword arguments.
 
   Raises:
-    ValueError: If it is neither.
+    ValueError: If it is none of these.
   """
+  if make_environment is None:
+    raise ValueError(
+      'GymnasiumTasks.make_environment is not set: give a class or function of'
+      " a module, such as @my_module.MyEnv, or a registered id, such as 'My-v0'"
+    )
   if isinstance(make_environment, str):
     # `check_family` checks what Gymnasium's slow checker would.
     return functools.partial(

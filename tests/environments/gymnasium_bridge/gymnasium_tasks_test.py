@@ -227,19 +227,25 @@ class NoSpace(Base):
 @pytest.mark.parametrize(
   ('family', 'message'),
   [
-    (OldStep, 'step of OldStep returned 4 values; .*returns five'),
-    (OldReset, 'reset of OldReset returned a ndarray; .*observation, info'),
+    (
+      OldStep,
+      'step of OldStep returned 4 values.* 5 .observation.*in place of done',
+    ),
+    (OldReset, 'reset of OldReset returned one value, of type ndarray'),
     (
       OtherShape,
-      r'step of OtherShape: .*shape \(1, 3\), its space says \(3,\)',
+      r'observation of OtherShape has shape \(1, 3\), .* says \(3,\)',
     ),
-    (OtherType, 'reset of OtherType: an observation has the shape'),
-    (RewardArray, 'step of RewardArray returned the reward .*one number'),
+    (OtherType, "observation of OtherType is 'zero', its space"),
+    (RewardArray, 'the reward of RewardArray is .*return a number'),
     (
       RewardNone,
-      'step of RewardNone returned the reward None: give one number',
+      'the reward of RewardNone is None: return a number',
     ),
-    (EndedByNumber, "step of EndedByNumber returned terminated = 'no'"),
+    (
+      EndedByNumber,
+      "terminated of EndedByNumber is 'no': return True or False",
+    ),
     (NoTasks, 'NoTasks has no sample_tasks: give it'),
     (TooFewTasks, r'sample_tasks\(2\) returned 1 tasks: give 2'),
     (NoList, r"sample_tasks\(2\) returned 'task': give a list of 2 tasks"),
@@ -329,7 +335,7 @@ class OwnGenerator(Base):
   ('family', 'warning'),
   [
     (Deaf, 'Deaf: two tasks give the same rewards and observations'),
-    (Outside, 'step of Outside returned an observation outside its space'),
+    (Outside, 'the observation of Outside lies outside its space'),
     (OwnGenerator, 'sample_tasks of OwnGenerator draws from a generator of'),
     (
       lambda: gymnasium.wrappers.TimeLimit(Base(), 7),
