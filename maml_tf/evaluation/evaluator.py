@@ -177,6 +177,10 @@ class Evaluator:
       self._num_training_tasks,
     )
 
+  def close(self) -> None:
+    """Closes the environment."""
+    self._collector.close()
+
   def _adapt(self, experience, policy_state, step):
     return self._agent.adapt(
       experience,

@@ -1,6 +1,7 @@
 """The whole run: builds the parts that a config asks for and trains them."""
 
 from collections.abc import Sequence
+import contextlib
 import functools
 
 import gin
@@ -95,7 +96,11 @@ def train_eval(
     settings_lib.check(settings)
     workers = worker_group.WorkerGroup(strategy or tf.distribute.get_strategy())
     loop = _build(root_dir, settings, workers)
-  with workers.translate_errors(), interruption.handle_signals() as interrupt:
+  with (
+    contextlib.closing(loop),
+    workers.translate_errors(),
+    interruption.handle_signals() as interrupt,
+  ):
     loop.run(interrupt)
     return loop.finish(interrupt)
 

@@ -9,6 +9,7 @@ own episode is discarded.
 from collections.abc import Callable
 from collections.abc import Sequence
 from concurrent import futures
+import functools
 from multiprocessing import connection
 import runpy
 import time
@@ -34,6 +35,25 @@ class EnvironmentFailure(Exception):
   def __init__(self, line: str, traceback: str = ''):
     super().__init__(line)
     self.traceback = traceback
+
+
+def _closed_by_errors(method):
+  """Ends the processes if a method raises, even if it is interrupted.
+
+  No answer is left on its way that a later request would take for its own.
+  """
+
+  @functools.wraps(method)
+  def closing(self, *args, **kwargs):
+    if not self._processes:
+      raise RuntimeError('the processes have ended: make a new environment')
+    try:
+      return method(self, *args, **kwargs)
+    except BaseException:
+      self.close(kill=True)
+      raise
+
+  return closing
 
 
 class RowProcesses:
@@ -112,6 +132,7 @@ class RowProcesses:
       self.close(kill=True)
       raise
 
+  @_closed_by_errors
   def set_tasks(self, tasks: Sequence[Any]) -> None:
     """Gives every row a task."""
     self._tasks = list(tasks)
@@ -124,6 +145,7 @@ class RowProcesses:
       if isinstance(answer, environment_process.Failure):
         self._restart(p, answer)  # It gives the new process its tasks.
 
+  @_closed_by_errors
   def reset(self, rows: Sequence[int], seeds: Sequence[int]) -> Any:
     """Resets some rows; returns a nest of arrays [len(rows), ...]."""
     numbers, row_seeds = np.asarray(rows), np.asarray(seeds)
@@ -159,6 +181,7 @@ class RowProcesses:
       _assign(self._observation, rows, observation)
     return observation
 
+  @_closed_by_errors
   def step(
     self, actions: Any, idle: Sequence[int] = ()
   ) -> environment_rows.RowsStep:
@@ -210,6 +233,7 @@ class RowProcesses:
     self._observation = joined.observation
     return joined
 
+  @_closed_by_errors
   def render(self) -> list[Any]:
     """Returns what each environment renders."""
     self._ask_all('render', self._timeout, [{}] * len(self._ranges))

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import time
 
 import gymnasium
@@ -113,6 +114,30 @@ def test_too_many_failures_end_in_a_line_and_the_traceback(tmp_path):
   assert '\n' not in str(e.value)
   assert "raise KeyError('the motor" in e.value.traceback
   environment.close()
+
+
+def test_processes_end_with_an_interrupted_request(tmp_path):
+  environment = faulty(tmp_path, 'hang', num_processes=2, timeout=60.0)
+  pids = [p._process.pid for p in environment._rows._processes]
+  actions = np.zeros(4, np.int32)
+  environment.step(actions)
+  environment.step(actions)
+
+  def interrupt(*_):
+    raise KeyboardInterrupt
+
+  before = signal.signal(signal.SIGALRM, interrupt)
+  signal.setitimer(signal.ITIMER_REAL, 0.3)
+  try:
+    with pytest.raises(KeyboardInterrupt):
+      environment.step(actions)
+  finally:
+    signal.signal(signal.SIGALRM, before)
+  for pid in pids:
+    with pytest.raises(ProcessLookupError):
+      os.kill(pid, 0)
+  with pytest.raises(RuntimeError, match='ended: make a new environment'):
+    environment.step(actions)
 
 
 def test_an_exception_in_this_process_shows_its_traceback(tmp_path):
