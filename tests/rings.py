@@ -14,6 +14,7 @@ _UNITS = (
   'collection/regrouping_test.py',
   'core',
   'environments/gymnasium_bridge/gymnasium_spaces_test.py',
+  'environments/classic_control_test.py',
   'environments/locomotion_test.py',
   'environments/point_navigation_test.py',
   'environments/task_environment_test.py',
