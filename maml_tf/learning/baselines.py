@@ -1,5 +1,7 @@
 """Baselines, which predict returns, and the loss of a value network."""
 
+import functools
+import itertools
 from typing import Protocol
 
 import gin
@@ -76,6 +78,11 @@ class LinearFeatureBaseline:
     return tf.cast(values, returns.dtype)
 
   def _features(self, observation, position):
+    clipped = self._clipped(observation, position)
+    return self._with_time([clipped, clipped**2], position)
+
+  def _clipped(self, observation, position):
+    """Returns the parts of the observation, joined, float64 [B, T, O]."""
     frames = tf.shape(position)
     parts = [
       tf.reshape(
@@ -84,11 +91,47 @@ class LinearFeatureBaseline:
       )
       for o in tf.nest.flatten(observation)
     ]
-    clipped = tf.clip_by_value(tf.concat(parts, -1), -self._clip, self._clip)
+    return tf.clip_by_value(tf.concat(parts, -1), -self._clip, self._clip)
+
+  def _with_time(self, features, position):
     time = tf.cast(position, tf.float64)[..., tf.newaxis] / 100.0
     return tf.concat(
-      [clipped, clipped**2, time, time**2, time**3, tf.ones_like(time)], -1
+      [*features, time, time**2, time**3, tf.ones_like(time)], -1
     )
+
+
+@gin.configurable
+class PolynomialFeatureBaseline(LinearFeatureBaseline):
+  """Ridge regression on all monomials of the observation, and powers of time.
+
+  The features are those of `LinearFeatureBaseline`, and products of different
+  parts of the observation: o_1 o_2, o_1^2 o_2, and so on. They suit small
+  observations, of a few numbers. There are (O + d)! / (O! d!) - 1 monomials up
+  to degree d, which should be far fewer than a task's frames.
+  """
+
+  def __init__(self, degree: int = 4, ridge: float = 1e-5, clip: float = 10.0):
+    """Stores the settings.
+
+    Args:
+      degree: d, the largest degree.
+      ridge: See `LinearFeatureBaseline`.
+      clip: See `LinearFeatureBaseline`.
+
+    Raises:
+      ValueError: A number is out of range.
+    """
+    super().__init__(ridge, clip)
+    self._degree = checks.integer('degree', degree, 1, 10)
+
+  def _features(self, observation, position):
+    parts = tf.unstack(self._clipped(observation, position), axis=-1)
+    monomials = [
+      functools.reduce(tf.multiply, factors)
+      for d in range(1, self._degree + 1)
+      for factors in itertools.combinations_with_replacement(parts, d)
+    ]
+    return self._with_time([tf.stack(monomials, axis=-1)], position)
 
 
 @gin.configurable(module='maml_tf.learning.advantages')

@@ -29,6 +29,10 @@ from maml_tf.run import workers as worker_group
 gin.external_configurable(
   tf.keras.optimizers.Adam, module='tf.keras.optimizers'
 )
+gin.external_configurable(
+  tf.keras.optimizers.schedules.PiecewiseConstantDecay,
+  module='tf.keras.optimizers.schedules',
+)
 
 
 # Gin files may select it by the module that it had.
