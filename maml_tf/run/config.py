@@ -132,7 +132,11 @@ def write_or_check(root_dir: str) -> None:
   config = gin.operative_config_str()
   there, here = _recorded(root_dir), _bindings(config)
   if there is not None:
-    _check_same(root_dir, there, here, here.keys() | there.keys())
+    # A new version has new parameters. Unless they are bound, they have their
+    # defaults, with which it trains as the old version did.
+    bound = _bindings(gin.config_str())
+    names = there.keys() | (here.keys() & bound.keys())
+    _check_same(root_dir, there, here, names)
   os.makedirs(root_dir, exist_ok=True)
   with files.replace_file(path) as scratch:
     with open(scratch, 'w', encoding='utf-8') as file:

@@ -75,7 +75,9 @@ def load(root_dir: str) -> TrainedRun:
     def create_environment(
       num_tasks: int, environments_per_task: int
     ) -> task_environment.TaskEnvironment:
-      return settings['environment_class'](
+      return experiment.create_environment(
+        settings['environment_class'],
+        settings['observe_task'],
         num_tasks=num_tasks,
         environments_per_task=environments_per_task,
         horizon=settings['horizon'],

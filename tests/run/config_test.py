@@ -276,6 +276,24 @@ def test_a_run_recorded_before_the_setting_existed_may_set_it(tmp_path):
   assert line.replace('True', 'False') in _text(tmp_path)
 
 
+def test_a_parameter_that_the_record_lacks_may_have_its_default(tmp_path):
+  _configure_run()
+  run_config.write_or_check(str(tmp_path))
+  line = 'train_eval.observe_task = False\n'
+  before = _text(tmp_path)
+  assert before.count(line) == 1
+  old_record = before.replace(line, '')
+  (tmp_path / 'config.gin').write_text(old_record, encoding='utf-8')
+  _configure_run('train_eval.observe_task = True')
+  with pytest.raises(errors.UsageError, match='observe_task = None, not True'):
+    run_config.write_or_check(str(tmp_path))
+  assert _text(tmp_path) == old_record
+  _configure_run()
+  run_config.write_or_check(str(tmp_path))
+  # The record follows.
+  assert _text(tmp_path) == before
+
+
 @pytest.mark.parametrize(
   ('name', 'old', 'new'),
   [
