@@ -313,6 +313,25 @@ def test_a_success_is_an_episode_that_reaches_the_door(agent):
   assert 0 < result.policies[0].successes.mean() < 1
 
 
+@pytest.mark.parametrize(
+  ('num_tasks', 'played', 'num_copies'),
+  [(3, TRAINING[:3], 0), (4, TRAINING, 1), (5, TRAINING * 2, 2)],
+)
+def test_tasks_that_were_trained_on_are_played_equally_often(
+  agent, num_tasks, played, num_copies
+):
+  create = functools.partial(_ENVIRONMENT, has_held_out=False)
+  result = evaluation.Evaluator(
+    agent, create, 3, num_tasks, 2, num_adaptation_steps=0
+  ).evaluate()
+  assert result.tasks == list(played)
+  assert result.num_training_tasks == 4
+  assert result.num_copies == num_copies
+  # Only where some are left out do the tasks stand for others.
+  (before,) = result.policies[0].statistics
+  assert np.isnan(before.mean_low) == (num_copies > 0)
+
+
 def test_an_empty_list_is_one_line(agent, monkeypatch):
   monkeypatch.setattr(labelled_corridors, 'TRAINING', ())
   create = functools.partial(_ENVIRONMENT, has_held_out=False)
