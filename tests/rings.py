@@ -60,6 +60,7 @@ _LONGEST = (
   'adaptation/task_adaptation_test.py',
   'learning/maml_agent_test.py',
   'train_test.py',
+  'references_test.py',
   'examples/learner_pipeline_test.py',
   'environments/gymnasium_bridge/supervised_environments_test.py',
   'run/strategies_test.py',

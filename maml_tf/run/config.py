@@ -143,6 +143,31 @@ def write_or_check(root_dir: str) -> None:
       file.write(config)
 
 
+def environment_bindings(root_dir: str) -> dict[str, str]:
+  """Returns what a run's record says of its environment, by name.
+
+  That is its class and horizon, and the settings of what they refer to.
+
+  Args:
+    root_dir: The run's folder.
+  """
+  bindings = _recorded(root_dir) or {}
+  found = {}
+  pending = ['train_eval.environment_class', 'train_eval.horizon']
+  while pending:
+    name = pending.pop()
+    if name in bindings and name not in found:
+      found[name] = bindings[name]
+      owners = {_leaf(o) for o in re.findall(r'@([\w./]+)', bindings[name])}
+      pending += [n for n in bindings if _leaf(n.rpartition('.')[0]) in owners]
+  return found
+
+
+def _leaf(selector: str) -> str:
+  """Returns a configurable's name without its scopes and modules."""
+  return re.split('[./]', selector)[-1]
+
+
 def _recorded(root_dir: str) -> dict[str, str] | None:
   """Returns the bindings of the run in a folder; None if there is no run."""
   path = os.path.join(root_dir, CONFIG_FILE)

@@ -311,6 +311,30 @@ def test_a_resumed_run_may_not_change_the_rest(name, old, new, tmp_path):
   assert f'{name} = {old}, not {new}:' in str(error.value)
 
 
+def test_the_bindings_of_the_environment_follow_its_references(tmp_path):
+  (tmp_path / 'config.gin').write_text(
+    """
+import maml_tf.somewhere
+MyEnv.size = 3
+Other.size = 4
+families.MyTasks.make_environment = @scope/my.MyEnv
+families.MyTasks.num_processes = 2
+train_eval.environment_class = @families.MyTasks
+train_eval.horizon = 5
+train_eval.num_tasks = 6
+""",
+    encoding='utf-8',
+  )
+  assert run_config.environment_bindings(str(tmp_path)) == {
+    'MyEnv.size': '3',
+    'families.MyTasks.make_environment': '@scope/my.MyEnv',
+    'families.MyTasks.num_processes': '2',
+    'train_eval.environment_class': '@families.MyTasks',
+    'train_eval.horizon': '5',
+  }
+  assert run_config.environment_bindings(str(tmp_path / 'nowhere')) == {}
+
+
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
   file = tmp_path / 'file'
   file.write_text('', encoding='utf-8')
