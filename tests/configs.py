@@ -8,6 +8,9 @@ EXPERIMENTS = (
   'point.gin',
 )
 
+# Pass one after a run's recorded config.
+REFERENCES = ('oracle.gin', 'pretrained.gin')
+
 # Pass each as a second --gin_file, after an experiment's.
 ALGORITHMS = (
   'anil.gin',
