@@ -42,8 +42,9 @@ def create(
     observation_spec: A nest of `TensorSpec`.
     encoders: Layers that replace default encoders. For an observation that is a
       single tensor, a layer; otherwise a mapping from the paths of parts to
-      layers, such as {'camera': layer, 'arm/0': layer}. The network uses copies
-      of the layers.
+      layers, such as {'camera': layer, 'arm/0': layer}. A layer gets the part
+      as it is: Keras' convolutions need a `Rescaling` before them. The network
+      uses copies of the layers.
     context_size: The size of a `ContextVector`, which is appended.
 
   Returns:
