@@ -103,6 +103,14 @@ class PictureEncoder(tf.keras.layers.Layer):
       for filters, _ in self._patches
     ]
 
+  def build(self, input_shape):
+    if len(input_shape) != 4:
+      raise ValueError(
+        'PictureEncoder reads pictures [H, W, C], not observations of shape'
+        f' {list(input_shape[1:])}: give another encoder'
+      )
+    super().build(input_shape)
+
   def call(self, inputs):
     encoded = tf.cast(inputs, self.compute_dtype) / self._maximum
     for dense, (_, size) in zip(self._dense, self._patches):

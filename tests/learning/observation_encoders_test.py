@@ -294,3 +294,8 @@ def test_bad_encoders(spec, encoders, message):
 def test_bad_layers_of_a_picture(layers):
   with pytest.raises(ValueError, match='^layers is '):
     encoder_layers.PictureEncoder(layers)
+
+
+def test_a_picture_encoder_refuses_a_vector():
+  with pytest.raises(ValueError, match=r'pictures \[H, W, C\], not .* \[3\]'):
+    encoder_layers.PictureEncoder()(tf.zeros([2, 3]))
