@@ -32,6 +32,7 @@ _UNITS = (
   'learning/inner_loop_test.py',
   'learning/meta_objectives_test.py',
   'learning/meta_updates_test.py',
+  'learning/observation_encoders_test.py',
   'learning/scans_test.py',
   'learning/surrogates_test.py',
   'learning/tabular_exploration_test.py',
