@@ -1,5 +1,7 @@
 """Baselines, which predict returns, and the loss of a value network."""
 
+import functools
+import itertools
 from typing import NamedTuple
 from typing import Protocol
 

@@ -139,6 +139,15 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
     self._error = errors.RunError
 
   @property
+  def num_processes(self) -> int:
+    """The number of processes that play the rows; 1: this one."""
+    if self._num_processes is not None:
+      return min(self._num_processes, self.batch_size)
+    if self._trial.seconds_per_step < _CHEAP_STEP:
+      return 1
+    return min(cpu.count(), self.batch_size)
+
+  @property
   def may_discard(self) -> bool:
     return True
 
@@ -255,18 +264,11 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
     for line in (*self._trial.warnings, *warnings):
       _log_once(line)
 
-  def _count_processes(self):
-    if self._num_processes is not None:
-      return min(self._num_processes, self.batch_size)
-    if self._trial.seconds_per_step < _CHEAP_STEP:
-      return 1
-    return min(cpu.count(), self.batch_size)
-
   def _playing_rows(self):
     """The rows, made when they are first needed."""
     if self._rows is None:
       make = task_family.without_gin(self._make)
-      num_processes = self._count_processes()
+      num_processes = self.num_processes
       if num_processes == 1:
         self._rows = environment_rows.EnvironmentRows(
           make, self.batch_size, returned_values, self._trial.reports_success
