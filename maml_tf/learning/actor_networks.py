@@ -91,7 +91,8 @@ def create_actor_network(
     observation_spec,
     action_spec,
     preprocessing_layers=preprocessing,
-    preprocessing_combiner=joined,
+    # Runs of older versions record the defaults of arguments that are not given.
+    **({'preprocessing_combiner': joined} if joined else {}),
     fc_layer_params=fc_layer_params,
     activation_fn=tf.keras.activations.tanh,
     discrete_projection_net=discrete_projection_network.create,
