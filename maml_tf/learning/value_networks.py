@@ -19,7 +19,9 @@ def create_value_network(
   actor_network: network_lib.Network,
   fc_layer_params: Sequence[int] = (64, 64),
   share_layers: bool = False,
-  encoders: observation_encoders.Encoders | None = None,
+  encoders: observation_encoders.Encoders | None = (
+    observation_encoders.DEFAULTS
+  ),
 ) -> network_lib.Network:
   """Creates a network that predicts the return that follows an observation.
 
