@@ -7,7 +7,6 @@ model: the directions of the motors and the mass. MuJoCo steps all N rows on all
 cores. `docs/own_tasks.md` explains it.
 """
 
-import gin
 import numpy as np
 
 from maml_tf.environments import mujoco_body
@@ -48,7 +47,6 @@ def change_model(model, task):
   model.body_mass[puck] = mass
 
 
-@gin.configurable
 class MiswiredPuck(mujoco_body.MujocoBody):
   """The task is (angle [rad], mass [kg]); the reward is minus the distance.
 

@@ -7,7 +7,6 @@ Run it in this folder. The environment is a subclass of
 together. `docs/own_tasks.md` explains it.
 """
 
-import gin
 import numpy as np
 from tf_agents.specs import array_spec
 
@@ -16,7 +15,6 @@ import maml_tf
 _SECONDS = 0.1  # The duration of one step.
 
 
-@gin.configurable
 class PointingArm(maml_tf.TaskEnvironment):
   """One joint, driven by a torque. The task is the target angle [rad].
 
