@@ -37,6 +37,7 @@ _UNITS = (
   'run/config_test.py',
   'run/loggers_test.py',
   'run/metrics_test.py',
+  'testing/task_environment_check_test.py',
   'video/video_file_test.py',
 )
 _NO_UNITS = (

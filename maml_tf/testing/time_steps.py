@@ -76,7 +76,7 @@ def first_difference(
   for t, (one, other) in enumerate(zip(played, others)):
     name = difference(one, other)
     if name:
-      return f'the {name} after {t} steps' if t else f'the first {name}'
+      return f'{name} after {t} steps' if t else f'first {name}'
   return ''
 
 
