@@ -64,12 +64,15 @@ def check_task_environment(environment: Any, seed: int = 0) -> None:
   _check_constructor(environment, name)
   _check_sampling(environment, name, seed)
   num_steps = environment.horizon + min(environment.horizon, _MORE_STEPS) + 1
+  tasks = environment.sample_tasks(
+    environment.num_tasks, np.random.default_rng(seed)
+  )
+  if isinstance(environment.tasks, np.ndarray):
+    tasks = np.asarray(tasks, np.float64)
   case = check_case.Case(
     environment,
     name,
-    environment.sample_tasks(
-      environment.num_tasks, np.random.default_rng(seed)
-    ),
+    tasks,
     [(seed, b) for b in range(environment.num_tasks)],
     _draw_actions(environment, seed, num_steps),
     _draw_actions(environment, seed + 1, num_steps),
@@ -167,6 +170,7 @@ def _check_set_tasks(case):
     'tasks differs from what set_tasks was given',
     'override _check_tasks, not set_tasks, or call super().set_tasks(tasks)',
   )
+  environment.seed(case.keys)
   environment.reset()
   environment.step(case.actions[0])
   environment.set_tasks(case.tasks)
