@@ -15,6 +15,7 @@ _UNITS = (
   'core',
   'environments/gymnasium_bridge/gymnasium_spaces_test.py',
   'environments/locomotion_test.py',
+  'environments/mujoco_body_test.py',
   'environments/point_navigation_test.py',
   'environments/task_environment_test.py',
   'environments/tasks_test.py',

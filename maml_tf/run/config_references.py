@@ -66,12 +66,26 @@ def _modules(texts) -> dict[str, types.ModuleType]:
   modules = {}
   for text in texts:
     for name in _IMPORT.findall(text):
-      importlib.import_module(name)
+      _import(name)
       modules[name] = sys.modules[name]
     for package, name in _FROM_IMPORT.findall(text):
       if package != '__gin__':
-        modules[name] = importlib.import_module(f'{package}.{name}')
+        modules[name] = _import(f'{package}.{name}')
   return modules
+
+
+def _import(name: str) -> types.ModuleType:
+  try:
+    return importlib.import_module(name)
+  except ModuleNotFoundError as error:
+    # A module of the user's may itself lack another one.
+    if error.name is None or not f'{name}.'.startswith(f'{error.name}.'):
+      raise
+    raise ModuleNotFoundError(
+      f"No module named '{error.name}': start in the folder that holds it, or"
+      ' add that folder to PYTHONPATH',
+      name=error.name,
+    ) from None
 
 
 def _is_known(selector: str) -> bool:
