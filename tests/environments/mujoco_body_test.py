@@ -22,6 +22,7 @@ _XML = """
   </actuator>
 </mujoco>
 """
+_ROD = _XML.format(mass=1)
 
 
 def set_mass(model, task):
@@ -40,7 +41,7 @@ class HeavyRod(mujoco_body.MujocoBody):
     num_tasks=2,
     environments_per_task=3,
     horizon=5,
-    asset=_XML.format(mass=1),
+    asset=_ROD,
     change_model=set_mass,
   ):
     super().__init__(
@@ -74,7 +75,7 @@ def _constants(model):
 
 
 def test_a_changed_model_equals_a_compiled_one():
-  base = mujoco_batch.load_model(_XML.format(mass=1))
+  base = mujoco_batch.load_model(_ROD)
   before = {k: v.copy() for k, v in _constants(base).items()}
   (varied,) = mujoco_batch.vary_model(base, [2.5], set_mass)
   compiled = mujoco.MjModel.from_xml_string(_XML.format(mass=2.5))
@@ -132,11 +133,11 @@ def test_the_function_must_change_the_model_in_place():
 def test_an_asset_is_xml_or_a_path_or_a_name_of_gymnasium(
   tmp_path, monkeypatch
 ):
-  (tmp_path / 'rod.xml').write_text(_XML.format(mass=1))
+  (tmp_path / 'rod.xml').write_text(_ROD)
   # Gymnasium's file comes first.
   (tmp_path / 'ant.xml').write_text('<mujoco/>')
   monkeypatch.chdir(tmp_path)
-  for asset in ('rod.xml', str(tmp_path / 'rod.xml'), _XML.format(mass=1)):
+  for asset in ('rod.xml', str(tmp_path / 'rod.xml'), _ROD):
     environment = HeavyRod(asset=asset)
     assert environment.action_spec().shape == (1,)
     environment.close()
@@ -160,7 +161,7 @@ def test_wrong_assets_are_refused(asset, message):
 
 
 def test_models_of_a_batch_are_counted_and_of_one_structure():
-  base = mujoco_batch.load_model(_XML.format(mass=1))
+  base = mujoco_batch.load_model(_ROD)
   batch = mujoco_batch.MujocoBatch(base, num_rows=3)
   with pytest.raises(ValueError, match='there are 2 models for 3 rows: give'):
     batch.set_models([base, base])
