@@ -2,6 +2,7 @@
 
 import maml_tf  # noqa: F401  # isort: skip  Before TensorFlow, which it quiets.
 
+import functools
 import os
 
 from absl import app
@@ -14,6 +15,7 @@ from maml_tf.core import cpu
 from maml_tf.core import errors
 from maml_tf.core import terminal
 from maml_tf.evaluation import report as evaluation_report
+from maml_tf.run import references
 from maml_tf.run import trained_run
 
 _ROOT_DIR = flags.DEFINE_string('root_dir', None, 'The run.')
@@ -30,7 +32,16 @@ _STEP_SIZE_SCHEDULE = flags.DEFINE_string(
   "'constant', or 'halve': half of the run's after the first step.",
 )
 _REFERENCES = flags.DEFINE_bool(
-  'references', False, 'Also evaluate without meta-learning, and at random.'
+  'references',
+  False,
+  'Also evaluate without meta-learning, at random, and the runs in oracle and'
+  ' pretrained.',
+)
+_ORACLE = flags.DEFINE_string(
+  'oracle', None, 'A run of oracle.gin. Default: the one in root_dir, if any.'
+)
+_PRETRAINED = flags.DEFINE_string(
+  'pretrained', None, 'A run of pretrained.gin. Default: as for --oracle.'
 )
 _SEED = flags.DEFINE_integer('seed', None, "Default: the run's.")
 _OUT = flags.DEFINE_string('out', None, 'Where to write. Default: root_dir.')
@@ -46,23 +57,25 @@ def main(argv):
     return terminal.print_error(
       'evaluate', '--root_dir is missing: give the folder of a training run'
     )
+  if (_ORACLE.value or _PRETRAINED.value) and not _REFERENCES.value:
+    return terminal.print_error(
+      'evaluate', '--references is missing: --oracle and --pretrained need it'
+    )
   logging.set_verbosity(logging.WARNING)
   cpu.one_thread_an_operation()
   directory = _OUT.value or _ROOT_DIR.value
   try:
     run = trained_run.load(_ROOT_DIR.value)
     with errors.usage_errors():
-      evaluator = _create_evaluator(run)
+      evaluator = _create_evaluator(run, run)
       os.makedirs(directory, exist_ok=True)
-  except errors.UsageError as error:
-    return terminal.print_error('evaluate', error)
-  try:
-    result = evaluator.evaluate(
-      run.initial_parameters if _REFERENCES.value else None, terminal.log
-    )
-    print(evaluation_report.table(result), flush=True)
+    if _REFERENCES.value:
+      result, missing = _evaluate_beside_references(run)
+    else:
+      result, missing = evaluator.evaluate(log=terminal.log), []
+    print('\n'.join([evaluation_report.table(result), *missing]), flush=True)
     evaluation_report.write(result, directory)
-  except OSError as error:
+  except (errors.UsageError, OSError) as error:
     return terminal.print_error('evaluate', error)
   except KeyboardInterrupt:
     return terminal.print_error('evaluate', 'stopped, nothing is written', 130)
@@ -71,19 +84,54 @@ def main(argv):
   return 0
 
 
-def _create_evaluator(run: trained_run.TrainedRun) -> evaluation.Evaluator:
-  """Creates the evaluator that the flags describe."""
+def _evaluate_beside_references(
+  run: trained_run.TrainedRun,
+) -> tuple[evaluation.Evaluation, list[str]]:
+  """Evaluates; returns lines on the references that are missing, too."""
+  found = references.find(
+    _ROOT_DIR.value,
+    {'oracle': _ORACLE.value, 'pretrained': _PRETRAINED.value},
+  )
+  result = references.evaluate(
+    _ROOT_DIR.value,
+    run,
+    found,
+    functools.partial(_create_evaluator, run),
+    terminal.log,
+  )
+  return result, references.describe_missing(_ROOT_DIR.value, found, run)
+
+
+def _create_evaluator(
+  run: trained_run.TrainedRun,
+  evaluated: trained_run.TrainedRun,
+  num_adaptation_steps: int | None = None,
+) -> evaluation.Evaluator:
+  """Creates the evaluator that the flags describe.
+
+  Args:
+    run: The run of --root_dir, whose seed and sizes are the defaults.
+    evaluated: The run to evaluate: the same, or a reference.
+    num_adaptation_steps: Replaces the flag. None: it counts.
+  """
   episodes = _EPISODES.value
   if episodes is None:
     episodes = run.episodes_per_task
   return evaluation.Evaluator(
-    run.agent,
-    run.create_environment,
+    evaluated.agent,
+    evaluated.create_environment,
     seed=run.seed if _SEED.value is None else _SEED.value,
     num_tasks=_NUM_TASKS.value,
     episodes_per_task=checks.integer('episodes', episodes, 1),
-    num_adaptation_steps=_NUM_ADAPTATION_STEPS.value,
-    step_size_schedule=_STEP_SIZE_SCHEDULE.value,
+    num_adaptation_steps=(
+      _NUM_ADAPTATION_STEPS.value
+      if num_adaptation_steps is None
+      else num_adaptation_steps
+    ),
+    # A policy that does not adapt has no schedule.
+    step_size_schedule=(
+      'constant' if num_adaptation_steps == 0 else _STEP_SIZE_SCHEDULE.value
+    ),
   )
 
 

@@ -30,9 +30,8 @@ SMALL = (
 
 
 def test_shipped_configs():
-  assert {*configs.EXPERIMENTS, *configs.ALGORITHMS} == set(
-    run_config.shipped_configs()
-  )
+  names = (*configs.EXPERIMENTS, *configs.ALGORITHMS, *configs.REFERENCES)
+  assert set(names) == set(run_config.shipped_configs())
 
 
 @pytest.mark.parametrize('name', configs.ALGORITHMS)
