@@ -6,16 +6,21 @@ import warnings
 import pytest
 
 import maml_tf
+from maml_tf.environments import classic_control
 from maml_tf.environments import goal_reaching
 from maml_tf.environments import locomotion
 from maml_tf.environments import point_navigation
 from maml_tf.environments.gymnasium_bridge import gymnasium_tasks
 from tests.environments import countdown_environment
+from tests.environments import labelled_corridors
 from tests.testing import broken_corridors as broken
 
 OUR_FAMILIES = (
+  classic_control.CartPoleMass,
+  classic_control.PendulumMass,
   countdown_environment.CountdownEnvironment,
   goal_reaching.AntGoal,
+  labelled_corridors.LabelledCorridors,
   locomotion.HalfCheetahDirection,
   locomotion.HalfCheetahVelocity,
   point_navigation.PointNavigation,
