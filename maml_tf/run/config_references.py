@@ -84,13 +84,15 @@ def _import(name: str) -> types.ModuleType:
   try:
     return importlib.import_module(name)
   except Exception as error:
-    line = f'import {name}: {type(error).__name__}: {error}'
-    if isinstance(error, ModuleNotFoundError) and name.startswith(
-      error.name or name
+    # A module of the user's may itself lack another one.
+    if isinstance(error, ModuleNotFoundError) and f'{name}.'.startswith(
+      f'{error.name}.'
     ):
       raise errors.UsageError(
-        f'{line}: install it, or start where it lies (PYTHONPATH)'
+        f"No module named '{error.name}': start in the folder that holds it, or"
+        ' add that folder to PYTHONPATH'
       ) from error
+    line = f'import {name}: {type(error).__name__}: {error}'
     raise errors.UsageError(
       ' '.join(line.split()), traceback.format_exc()
     ) from error
