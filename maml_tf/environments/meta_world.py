@@ -5,6 +5,7 @@ in version 3.1.1 'Meta-World/ML1-train' serves the test goals.
 """
 
 import functools
+import importlib
 from typing import Any
 from typing import NamedTuple
 
@@ -180,7 +181,7 @@ def load_benchmark(
   Raises:
     ValueError: If Meta-World is not installed, or has no such class.
   """
-  metaworld = _import_meta_world()
+  metaworld = import_meta_world()
   if benchmark == 'ML1':
     if task_name not in metaworld.ML1.ENV_NAMES:
       raise ValueError(
@@ -201,15 +202,19 @@ def load_benchmark(
   )
 
 
-def _import_meta_world():
+def import_meta_world() -> Any:
+  """Returns the module `metaworld`.
+
+  Raises:
+    ValueError: If it is not installed.
+  """
   try:
-    import metaworld
+    return importlib.import_module('metaworld')
   except ImportError as error:
     raise ValueError(
       f'Meta-World cannot be imported ({error}): install the extra, pip install'
       " 'maml_tf[metaworld]'"
     ) from error
-  return metaworld
 
 
 def _in_turn(tasks, classes, is_held_out):
@@ -226,6 +231,5 @@ def _in_turn(tasks, classes, is_held_out):
 
 def _to_meta_world(task: Any):
   """Returns the task as Meta-World's own, which needs no maml_tf."""
-  from metaworld import types
-
-  return types.Task(task.env_name, task.data)
+  task_class = importlib.import_module('metaworld.types').Task
+  return task_class(task.env_name, task.data)

@@ -4,6 +4,7 @@ Worker processes get this class by value and do not import maml_tf, since
 importing TensorFlow would cost seconds at every start.
 """
 
+import importlib
 from typing import Any
 
 import gymnasium
@@ -58,12 +59,9 @@ class MetaWorldEnvironment(gymnasium.Env):
     """
     if task.env_name != self._class_name:
       # Only here, so that nothing but playing needs Meta-World.
-      import metaworld
-
+      classes = importlib.import_module('metaworld').ALL_V3_ENVIRONMENTS
       self.close()
-      self._environment = metaworld.ALL_V3_ENVIRONMENTS[task.env_name](
-        **self._arguments
-      )
+      self._environment = classes[task.env_name](**self._arguments)
       self._class_name = task.env_name
     self._environment.set_task(task)
 
