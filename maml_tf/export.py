@@ -27,6 +27,10 @@ _DETERMINISTIC = flags.DEFINE_bool(
   'deterministic', False, 'With --state: it takes the most probable action.'
 )
 
+_DEBUG = flags.DEFINE_bool(
+  'debug', False, 'Whether errors show where they were raised.'
+)
+
 
 def main(argv):
   """Exports, and returns the exit code: 0, or 2 for bad input."""
@@ -43,7 +47,7 @@ def main(argv):
           run.agent, parameters, _EXPORT_DIR.value, _DETERMINISTIC.value
         )
   except errors.UsageError as error:
-    return terminal.print_error('export', error)
+    return terminal.print_error('export', error, debug=_DEBUG.value)
   kind = 'acts and adapts' if _STATE.value is None else 'acts for one task'
   terminal.log(
     f'export: {_EXPORT_DIR.value} {kind}, after {run.iteration} iterations;'

@@ -4,7 +4,9 @@ import maml_tf  # noqa: F401  # isort: skip  Before TensorFlow, which it quiets.
 
 import contextlib
 import os
+import re
 import sys
+from typing import Any
 
 from absl import app
 from absl import flags
@@ -19,13 +21,18 @@ from maml_tf.core import errors
 from maml_tf.core import random_streams
 from maml_tf.core import terminal
 from maml_tf.environments import task_environment
+from maml_tf.environments import tasks as tasks_lib
 from maml_tf.run import trained_run
 from maml_tf.video import adaptation_video
 from maml_tf.video import video_file
 
 _ROOT_DIR = flags.DEFINE_string('root_dir', None, 'The run.')
 _TASK = flags.DEFINE_string(
-  'task', None, 'Numbers, e.g. -1 or 0.3,-0.2. Default: drawn by the seed.'
+  'task',
+  None,
+  'Numbers, e.g. -1 or 0.3,-0.2. If tasks are other objects, e.g. 3: that task'
+  ' of an evaluation of this --seed, from 0. Of a finite list also train:3 or'
+  ' held_out:3. Default: the first of an evaluation.',
 )
 _SEED = flags.DEFINE_integer('seed', 0, 'Of the task, resets and actions.')
 _OUT = flags.DEFINE_string(
@@ -75,15 +82,16 @@ def _render(run: trained_run.TrainedRun, path: str) -> None:
   for flag in (_WIDTH, _HEIGHT):
     checks.integer(flag.name, flag.value, 16)
   checks.integer('seed', _SEED.value, 0)
-  task = _task(run)
-  name = f'task {", ".join(f"{number:.3g}" for number in np.ravel(task))}'
-  adapted = _adapt(run, task, name)
-  num_steps = sum(step.taken for step in adapted.steps)
-  titles = (
-    'before adaptation',
-    f'after {num_steps} adaptation step{"s" * (num_steps != 1)}',
-  )
   with contextlib.closing(run.create_environment(2, 1)) as environment:
+    environment.prepare_rendering()
+    task = _task(run)
+    name = f'task {tasks_lib.name(task)}'
+    adapted = _adapt(run, task, name)
+    num_steps = sum(step.taken for step in adapted.steps)
+    titles = (
+      'before adaptation',
+      f'after {num_steps} adaptation step{"s" * (num_steps != 1)}',
+    )
     episodes = _play(run, environment, task, adapted)
     states = np.concatenate([episode.states for episode in episodes])
     with contextlib.closing(
@@ -101,7 +109,7 @@ def _render(run: trained_run.TrainedRun, path: str) -> None:
 
 
 def _adapt(
-  run: trained_run.TrainedRun, task: np.ndarray, name: str
+  run: trained_run.TrainedRun, task: Any, name: str
 ) -> task_adaptation.Adaptation:
   """Adapts to the task and logs the returns."""
   num_episodes = _EPISODES.value
@@ -132,7 +140,7 @@ def _adapt(
 def _play(
   run: trained_run.TrainedRun,
   environment: task_environment.TaskEnvironment,
-  task: np.ndarray,
+  task: Any,
   adapted: task_adaptation.Adaptation,
 ) -> list[adaptation_video.Episode]:
   """Plays an episode before and one after, which differ only in the policy."""
@@ -153,25 +161,72 @@ def _play(
   )
 
 
-def _task(run: trained_run.TrainedRun) -> np.ndarray:
-  """Returns the task of --task, or one drawn from the held-out streams."""
+def _task(run: trained_run.TrainedRun) -> Any:
+  """Returns the task of --task, or the first one of an evaluation."""
   with contextlib.closing(run.create_environment(1, 1)) as environment:
     if _TASK.value is None:
-      key = random_streams.held_out_key(
-        _SEED.value, 0, random_streams.Purpose.TASK
-      )
-      return environment.sample_tasks(1, random_streams.generator(key))[0]
-    shape = environment.tasks.shape[1:]
-    try:
-      numbers = [float(word) for word in _TASK.value.split(',')]
-      task = np.reshape(numbers, shape)
-    except ValueError:
+      return _evaluated_task(environment, 0)
+    match = re.fullmatch(r'(?:(train|held_out):)?([0-9]+)', _TASK.value)
+    if match and match[1]:
+      return _listed_task(environment, match[1], int(match[2]))
+    shape = getattr(environment.tasks, 'shape', None)
+    if shape is not None:
+      task = _numbers(shape[1:])
+      environment.set_tasks([task])
+      return task
+    if not match:
       raise ValueError(
-        f'--task is {_TASK.value!r}: give {int(np.prod(shape))} numbers with'
-        ' commas between them'
-      ) from None
-    environment.set_tasks([task])
-    return task
+        f'--task is {_TASK.value!r}: give an index, e.g. 0 or train:0, since'
+        ' tasks are not numbers'
+      )
+    if environment.task_list is not None:
+      kind = 'held_out' if len(environment.task_list.held_out) else 'train'
+      return _listed_task(environment, kind, int(match[2]))
+    return _evaluated_task(environment, int(match[2]))
+
+
+def _evaluated_task(
+  environment: task_environment.TaskEnvironment, index: int
+) -> Any:
+  """Returns the task that an evaluation of this seed plays at a place."""
+  key = random_streams.key(
+    _SEED.value,
+    random_streams.HELD_OUT,
+    0,
+    index,
+    random_streams.Purpose.TASK,
+  )
+  return environment.held_out_task(index, random_streams.generator(key))
+
+
+def _listed_task(
+  environment: task_environment.TaskEnvironment, kind: str, index: int
+) -> Any:
+  """Returns a task of the family's finite list."""
+  if environment.task_list is None:
+    raise ValueError(
+      f'--task is {_TASK.value!r}, but {type(environment).__name__} has no'
+      ' finite list of tasks'
+    )
+  lists = environment.task_list
+  tasks = lists.training if kind == 'train' else lists.held_out
+  if index >= len(tasks):
+    raise ValueError(
+      f'--task is {_TASK.value!r}, but there are {len(lists.training)} tasks to'
+      f' train on and {len(lists.held_out)} held out: count from 0'
+    )
+  return tasks[index]
+
+
+def _numbers(shape: tuple[int, ...]) -> np.ndarray:
+  """Returns the numbers of --task."""
+  try:
+    return np.reshape([float(word) for word in _TASK.value.split(',')], shape)
+  except ValueError:
+    raise ValueError(
+      f'--task is {_TASK.value!r}: give {int(np.prod(shape))} numbers with'
+      ' commas between them'
+    ) from None
 
 
 if __name__ == '__main__':

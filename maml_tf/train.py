@@ -41,6 +41,10 @@ _NUM_VIRTUAL_CPUS = flags.DEFINE_integer(
   'With --strategy=mirrored: how many logical CPUs to use in place of GPUs.',
 )
 
+_DEBUG = flags.DEFINE_bool(
+  'debug', False, 'Whether errors show where they were raised.'
+)
+
 
 def main(argv):
   """Trains, and returns the exit code.
@@ -61,9 +65,9 @@ def main(argv):
       strategy = strategies.create(_STRATEGY.value, _NUM_VIRTUAL_CPUS.value)
     returns = experiment.train_eval(root_dir, strategy=strategy)
   except errors.UsageError as error:
-    return terminal.print_error('train', error)
+    return terminal.print_error('train', error, debug=_DEBUG.value)
   except errors.RunError as error:
-    return terminal.print_error('train', error, 1)
+    return terminal.print_error('train', error, 1, _DEBUG.value)
   except interruption.Interrupted as error:
     stopped = f'stopped after iteration {error.iteration}'
     command = _resume_command(root_dir)

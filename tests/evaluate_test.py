@@ -108,6 +108,34 @@ def test_its_tasks_are_those_that_training_ended_with(point_run, root_dir):
   assert list(content['policies']) == ['trained']
 
 
+def test_tasks_that_were_all_trained_on_have_a_row_each(
+  cheetah_run, tmp_path, capfd
+):
+  code = _main(
+    root_dir=str(cheetah_run.root_dir),
+    out=str(tmp_path),
+    num_tasks=3,
+    num_adaptation_steps=1,
+    references=True,
+  )
+  assert code == 0
+  lines = capfd.readouterr().out.splitlines()
+  assert lines[0].startswith('Return on 2 tasks in 2 copies each, 3 episodes')
+  assert lines[1] == 'all 2 tasks were trained on: none is held out'
+  policies = [('trained', 2), ('initial', 2), ('random', 1)]
+  assert [tuple(line.split()[:3]) for line in lines[3:]] == [
+    (name, task, str(step))
+    for name, num_steps in policies
+    for task in ('-1', '1')
+    for step in range(num_steps)
+  ]
+  content = _json(tmp_path)
+  assert (content['held_out'], content['tasks']) == (False, ['-1', '1'])
+  with open(tmp_path / 'evaluation.csv', newline='', encoding='utf-8') as file:
+    rows = list(csv.DictReader(file))
+  assert [r['task_value_0'] for r in rows[::2][:4]] == ['-1.0', '1.0'] * 2
+
+
 def test_another_seed_and_folder(root_dir, tmp_path):
   before = _files(root_dir)
   out = tmp_path / 'deep' / 'out'

@@ -237,6 +237,9 @@ class MujocoBatch:
     """As `_roll_out`, with contact forces."""
     assert self._pool is not None
     state, forces = np.empty_like(start), np.zeros_like(self.contact_forces)
+    # As promised above. MuJoCo itself would clear them for one physics step.
+    finite = np.isfinite(controls).all(axis=1, keepdims=True)
+    controls = np.where(finite, controls, 0.0)
     # MuJoCo runs outside Python's lock, so threads share the cores.
     ends = np.linspace(0, self.num_rows, self._num_threads + 1).astype(int)
 
@@ -245,8 +248,7 @@ class MujocoBatch:
       for row in range(ends[thread], ends[thread + 1]):
         model = self._models[row]
         mujoco.mj_setState(model, data, start[row], _FULL_PHYSICS)
-        # As in the rollout, the solver starts cold, and no controls are set
-        # where one is not finite.
+        # As in the rollout, the solver starts cold.
         data.qacc_warmstart[:] = 0
         data.ctrl[:] = controls[row]
         mujoco.mj_step(model, data, self._frame_skip)

@@ -1,11 +1,13 @@
 """Returns on held-out tasks after 0, 1, ... adaptation steps.
 
 Held-out tasks come from the random streams of iteration 0, which training does
-not use. All evaluations with one seed use the same tasks, starts and noise.
+not use, or from a family's finite list of them. All evaluations with one seed
+use the same tasks, starts and noise.
 """
 
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 from typing import NamedTuple
 
 import gin
@@ -26,36 +28,59 @@ _SCHEDULES = ('constant', 'halve')
 
 
 class PolicyEvaluation(NamedTuple):
-  """The returns of one policy.
+  """The returns and successes of one policy.
 
   Attributes:
     name: 'trained', or the name of a reference: 'initial' or 'random'.
     returns: A float64 array [S + 1, B, E]: undiscounted episode returns after
       0, ..., S adaptation steps.
     statistics: One `StepStatistics` for each number of steps.
+    successes: A bool array [S + 1, B, E]: whether an episode had a step that
+      was a success; None if the environment has no successes.
   """
 
   name: str
   returns: np.ndarray
   statistics: tuple[evaluation_statistics.StepStatistics, ...]
+  successes: np.ndarray | None = None
+
+  @property
+  def success_rates(self) -> np.ndarray | None:
+    """The share of successful episodes after each step, float64 [S + 1].
+
+    None if the environment has no successes.
+    """
+    return None if self.successes is None else self.successes.mean(axis=(1, 2))
 
 
 class Evaluation(NamedTuple):
   """The returns of several policies on the same held-out tasks.
 
+  A family may have a finite list of tasks of which none is held out. If the
+  evaluation then plays all of them, it plays each in as many copies.
+
   Attributes:
     iteration: The number of meta-iterations that the policy has trained for.
     seed: The seed of the tasks, starts and actions.
     step_size_schedule: 'constant' or 'halve'.
-    tasks: The tasks, a float64 array [B, ...].
+    tasks: The tasks, a float64 array [B, ...] or a list of B objects.
     policies: The trained policy, then the references.
+    num_training_tasks: L, the length of a list of tasks of which none is held
+      out: training has seen them all, and task b is number b % L. 0: all tasks
+      are held out.
   """
 
   iteration: int
   seed: int
   step_size_schedule: str
-  tasks: np.ndarray
+  tasks: Any
   policies: tuple[PolicyEvaluation, ...]
+  num_training_tasks: int = 0
+
+  @property
+  def num_copies(self) -> int:
+    """How often each of the L training tasks is played; 0: not all are."""
+    return _num_copies(len(self.tasks), self.num_training_tasks)
 
 
 @gin.configurable(
@@ -86,7 +111,9 @@ class Evaluator:
         environments_per_task.
       seed: The run's seed. Its held-out tasks come from other random streams
         than its training tasks.
-      num_tasks: B, any number.
+      num_tasks: B, any number. Of a finite list of held-out tasks it plays at
+        most all, in their order. If all tasks of a list were trained on, it
+        plays them in as many copies each, which rounds B up.
       episodes_per_task: E, the number of episodes per task and step.
       num_adaptation_steps: S, which may exceed the X of training. None: X.
       step_size_schedule: 'constant': the inner loop's own step sizes. 'halve':
@@ -105,9 +132,13 @@ class Evaluator:
     self._seed = seed
     self._schedule = step_size_schedule
     self._later_step_size = _later_step_size(agent, step_size_schedule)
-    self._environment = create_environment(
-      num_tasks=num_tasks, environments_per_task=episodes_per_task
+    self._environment = _create_environment(
+      create_environment, num_tasks, episodes_per_task
     )
+    task_list = self._environment.task_list
+    self._num_training_tasks = 0
+    if task_list is not None and not len(task_list.held_out):
+      self._num_training_tasks = len(task_list.training)
     self._collector = meta_collector.MetaCollector(
       self._environment,
       agent.collect_policy,
@@ -143,6 +174,7 @@ class Evaluator:
       self._schedule,
       self._environment.tasks,
       tuple(policies),
+      self._num_training_tasks,
     )
 
   def _adapt(self, experience, policy_state, step):
@@ -160,18 +192,65 @@ class Evaluator:
         tf.broadcast_to(p, [self._environment.num_tasks, *p.shape])
         for p in parameters
       )
-    returns = []
+    returns, successes = [], []
     for stage in self._collector.stages(random_streams.HELD_OUT, policy_state):
       returns.append(stage.returns)
+      successes.append(stage.successes)
       log(f'{name}, step {len(returns) - 1}: {stage.returns.mean():.4g}')
-    return _policy_evaluation(name, np.stack(returns))
+    return self._policy_evaluation(name, returns, successes)
 
   def _play_at_random(self, log):
-    returns = random_actions.play(
+    episodes = random_actions.play(
       self._environment, self._seed, random_streams.HELD_OUT
     )
-    log(f'random: {returns.mean():.4g}')
-    return _policy_evaluation('random', returns[np.newaxis])
+    log(f'random: {episodes.returns.mean():.4g}')
+    return self._policy_evaluation(
+      'random', [episodes.returns], [episodes.successes]
+    )
+
+  def _policy_evaluation(self, name, returns, successes):
+    """The evaluation of a policy from arrays [B, E], one for each step."""
+    returns = np.stack(returns)
+    has_copies = _num_copies(returns.shape[1], self._num_training_tasks) > 0
+    return PolicyEvaluation(
+      name,
+      returns,
+      evaluation_statistics.over_tasks(returns, with_intervals=not has_copies),
+      None if successes[0] is None else np.stack(successes),
+    )
+
+
+def _create_environment(create_environment, num_tasks, episodes_per_task):
+  """Creates an environment of as many tasks as the family's list allows."""
+  environment = create_environment(
+    num_tasks=num_tasks, environments_per_task=episodes_per_task
+  )
+  task_list = environment.task_list
+  if task_list is None:
+    return environment
+  num_listed = len(task_list.evaluated)
+  if not num_listed:
+    raise ValueError(
+      f'{type(environment).__name__}.task_list is empty: give it tasks'
+    )
+  if len(task_list.held_out):
+    possible = min(num_tasks, num_listed)
+  elif num_tasks < num_listed:
+    possible = num_tasks
+  else:
+    # As many copies of each task.
+    possible = -(-num_tasks // num_listed) * num_listed
+  if possible == num_tasks:
+    return environment
+  environment.close()
+  return create_environment(
+    num_tasks=possible, environments_per_task=episodes_per_task
+  )
+
+
+def _num_copies(num_tasks, num_training_tasks):
+  """How often B tasks hold all of L training tasks; 0 without a list."""
+  return num_tasks // num_training_tasks if num_training_tasks else 0
 
 
 def _later_step_size(agent, schedule):
@@ -188,9 +267,3 @@ def _later_step_size(agent, schedule):
       " give 'constant'"
     )
   return agent.fixed_step_size / 2
-
-
-def _policy_evaluation(name, returns):
-  return PolicyEvaluation(
-    name, returns, evaluation_statistics.over_tasks(returns)
-  )

@@ -1,6 +1,7 @@
 """Episodes of random actions: the score of a random policy."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -13,9 +14,22 @@ from maml_tf.core import random_streams
 from maml_tf.environments import task_environment
 
 
+class RandomEpisodes(NamedTuple):
+  """Episodes of random actions.
+
+  Attributes:
+    returns: A float64 array [B, E]: undiscounted episode returns.
+    successes: A bool array [B, E]: whether an episode had a step that was a
+      success; None if the environment has no successes.
+  """
+
+  returns: np.ndarray
+  successes: np.ndarray | None
+
+
 def play(
   environment: task_environment.TaskEnvironment, seed: int, iteration: int
-) -> np.ndarray:
+) -> RandomEpisodes:
   """Plays one episode in every environment with its current tasks.
 
   Actions are uniform within the bounds of the action spec. Actions without
@@ -28,7 +42,7 @@ def play(
     iteration: The meta-iteration, which keys the random streams.
 
   Returns:
-    Undiscounted episode returns, a float64 array [B, E].
+    `RandomEpisodes`.
   """
   resets, actions = (
     random_streams.task_keys(
@@ -38,6 +52,7 @@ def play(
   )
   generators = [random_streams.generator(key) for key in actions]
   returns = np.zeros(environment.batch_size)
+  successes = np.zeros(environment.batch_size, bool)
 
   def act(time_step, t):
     del time_step, t
@@ -54,9 +69,20 @@ def play(
   def add_rewards(frame):
     returns[:] += np.where(frame.is_boundary(), 0, frame.reward)
 
+  def note_successes(frame):
+    if environment.success is not None:
+      successes[:] |= environment.success & ~frame.is_boundary()
+
   environment.seed(resets)
-  rollout.play_episodes(environment, act, [add_rewards], environment.horizon)
-  return returns.reshape(environment.num_tasks, -1)
+  rollout.play_episodes(
+    environment, act, [add_rewards, note_successes], environment.horizon
+  )
+  return RandomEpisodes(
+    returns.reshape(environment.num_tasks, -1),
+    successes.reshape(environment.num_tasks, -1)
+    if environment.success is not None
+    else None,
+  )
 
 
 def draw(
@@ -83,6 +109,8 @@ def draw(
 
 
 def _draw_part(spec, rng, shape):
+  if spec.dtype == np.bool_:
+    return rng.integers(0, 2, shape).astype(np.bool_)
   spec = array_spec.BoundedArraySpec.from_spec(spec)
   low, high = spec.minimum, spec.maximum
   if np.issubdtype(spec.dtype, np.integer):

@@ -1,16 +1,18 @@
 """The report of an evaluation: a table, JSON, CSV and a plot."""
 
+from collections.abc import Sequence
 import csv
 import json
 import math
 import os
+from typing import Any
 
-from matplotlib import figure as figure_lib
-from matplotlib import ticker
 import numpy as np
 
 from maml_tf.core import files
+from maml_tf.environments import tasks as tasks_lib
 from maml_tf.evaluation import evaluator as evaluation
+from maml_tf.evaluation import plot
 from maml_tf.evaluation import statistics as evaluation_statistics
 
 JSON_FILE = 'evaluation.json'
@@ -20,47 +22,27 @@ FILES = (JSON_FILE, CSV_FILE, PLOT_FILE)
 
 _PERCENT = f'{evaluation_statistics.CONFIDENCE_LEVEL:.0%} interval'
 
-_LABELS = {
-  'trained': 'meta-learned',
-  'initial': 'not meta-learned',
-  'random': 'random actions',
-}
-_COLORS = {'trained': 'C0', 'initial': 'C1', 'random': 'black'}
-_LINE_STYLES = {'trained': '-', 'initial': '--', 'random': ':'}
-
 
 def table(result: evaluation.Evaluation) -> str:
-  """Returns a table for the terminal, one line per policy and step."""
-  _, num_tasks, num_episodes = result.policies[0].returns.shape
-  title = (
-    f'Return on {_count(num_tasks, "held-out task")},'
+  """Returns a table for the terminal, one line per policy and step.
+
+  If none of the tasks is held out, it has a line for each of them instead.
+  """
+  num_episodes = result.policies[0].returns.shape[2]
+  lines = [
+    f'Return on {_describe_tasks(result)},'
     f' {_count(num_episodes, "episode")} each a step,'
     f' after {_count(result.iteration, "meta-iteration")}'
-  )
-  decimals = _decimals(result)
-  rows = [
-    ('policy', 'step', 'mean', _PERCENT, 'IQM', _PERCENT, 'delta', 'worse')
   ]
-  for policy in result.policies:
-    for step, statistics in enumerate(policy.statistics):
-      rows.append(
-        (policy.name, str(step))
-        + (f'{statistics.mean:.{decimals}f}',)
-        + (_interval(statistics.mean_low, statistics.mean_high, decimals),)
-        + (f'{statistics.iqm:.{decimals}f}',)
-        + (_interval(statistics.iqm_low, statistics.iqm_high, decimals),)
-        + (f'{statistics.adaptation_delta:+.{decimals}f}' if step else '',)
-        + (f'{statistics.worse:.1%}' if step else '',)
-      )
-  widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-  lines = (
-    '  '.join(
-      [row[0].ljust(widths[0])]
-      + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
-    ).rstrip()
-    for row in rows
-  )
-  return '\n'.join((title, *lines))
+  if result.num_training_tasks:
+    number = result.num_training_tasks
+    tasks = 'the task was' if number == 1 else f'all {number} tasks were'
+    lines.append(f'{tasks} trained on: none is held out')
+  if result.num_copies:
+    lines += _align(_rows_by_task(result), num_left=2)
+  else:
+    lines += _align(_rows(result), num_left=1)
+  return '\n'.join(lines)
 
 
 def write(result: evaluation.Evaluation, directory: str) -> None:
@@ -86,9 +68,104 @@ def _count(number, noun):
   return f'{number} {noun}' + 's' * (number != 1)
 
 
+def _describe_tasks(result):
+  """Describes the tasks, such as '40 held-out tasks'."""
+  if not result.num_training_tasks:
+    return _count(len(result.tasks), 'held-out task')
+  if not result.num_copies:
+    return _count(len(result.tasks), 'task')
+  tasks = _count(result.num_training_tasks, 'task')
+  copies = result.num_copies
+  return f'{tasks} in {copies} cop{"y" if copies == 1 else "ies"} each'
+
+
+def _rows(result):
+  """The table's rows of statistics over all tasks, the header first."""
+  decimals = _decimals(result)
+  header = ['policy', 'step', 'mean', _PERCENT, 'IQM', _PERCENT]
+  rows = [[*header, 'delta', 'worse', *_success_header(result)]]
+  for policy in result.policies:
+    for step, statistics in enumerate(policy.statistics):
+      rows.append(
+        [
+          policy.name,
+          str(step),
+          f'{statistics.mean:.{decimals}f}',
+          _interval(statistics.mean_low, statistics.mean_high, decimals),
+          f'{statistics.iqm:.{decimals}f}',
+          _interval(statistics.iqm_low, statistics.iqm_high, decimals),
+          f'{statistics.adaptation_delta:+.{decimals}f}' if step else '',
+          f'{statistics.worse:.1%}' if step else '',
+          *_success_cell(policy.success_rates, step),
+        ]
+      )
+  return rows
+
+
+def _rows_by_task(result):
+  """The table's rows of statistics over each task's copies."""
+  decimals = _decimals(result)
+  header = ['policy', 'task', 'step', 'mean', 'min', 'max', 'delta']
+  rows = [[*header, *_success_header(result)]]
+  names = _names(result)
+  for policy in result.policies:
+    statistics = evaluation_statistics.over_copies(policy.returns, len(names))
+    rates = _success_rates_by_task(policy, len(names))
+    for index, name in enumerate(names):
+      for step, tasks in enumerate(statistics):
+        task = tasks[index]
+        rows.append(
+          [
+            policy.name,
+            name,
+            str(step),
+            f'{task.mean:.{decimals}f}',
+            f'{task.lowest:.{decimals}f}',
+            f'{task.highest:.{decimals}f}',
+            f'{task.adaptation_delta:+.{decimals}f}' if step else '',
+            *_success_cell(rates, (step, index)),
+          ]
+        )
+  return rows
+
+
+def _align(rows: Sequence[Sequence[str]], num_left: int) -> list[str]:
+  """Aligns the cells of some columns to the left, and others to the right."""
+  widths = [max(map(len, column)) for column in zip(*rows)]
+  return [
+    '  '.join(
+      cell.ljust(width) if i < num_left else cell.rjust(width)
+      for i, (cell, width) in enumerate(zip(row, widths))
+    ).rstrip()
+    for row in rows
+  ]
+
+
+def _success_header(result):
+  return [] if result.policies[0].successes is None else ['success']
+
+
+def _success_cell(rates, index):
+  return [] if rates is None else [f'{rates[index]:.1%}']
+
+
+def _success_rates_by_task(policy, num_tasks):
+  """The success rates [S + 1, L] of tasks that are played in copies."""
+  if policy.successes is None:
+    return None
+  rates = policy.successes.mean(axis=2)
+  return evaluation_statistics.group_copies(rates, num_tasks).mean(axis=1)
+
+
 def _decimals(result):
   """Returns the number of decimals that shows four digits of all returns."""
-  means = np.concatenate([p.returns.mean(axis=(1, 2)) for p in result.policies])
+  means = [p.returns.mean(axis=2) for p in result.policies]
+  if result.num_copies:
+    group = evaluation_statistics.group_copies
+    means = [group(m, result.num_training_tasks).mean(axis=1) for m in means]
+  else:
+    means = [m.mean(axis=1) for m in means]
+  means = np.concatenate(means, axis=None)
   largest = np.max(np.abs(means), initial=0, where=np.isfinite(means))
   digits = math.floor(math.log10(largest)) + 1 if largest else 1
   return min(max(4 - digits, 0), 9)
@@ -98,6 +175,14 @@ def _interval(low, high, decimals):
   if math.isnan(low):
     return '-'
   return f'[{low:.{decimals}f}, {high:.{decimals}f}]'
+
+
+def _names(result):
+  """The names of the tasks; those of copies only once."""
+  tasks = result.tasks
+  if result.num_copies:
+    tasks = tasks[: result.num_training_tasks]
+  return [tasks_lib.name(task) for task in tasks]
 
 
 def _write_json(result, path):
@@ -110,17 +195,41 @@ def _write_json(result, path):
     'num_adaptation_steps': len(result.policies[0].statistics) - 1,
     'step_size_schedule': result.step_size_schedule,
     'confidence_level': evaluation_statistics.CONFIDENCE_LEVEL,
+    'held_out': not result.num_training_tasks,
+    'tasks': _names(result),
     'policies': {
-      policy.name: [
-        {'step': step, **_plain(statistics)}
-        for step, statistics in enumerate(policy.statistics)
-      ]
-      for policy in result.policies
+      policy.name: _policy_content(result, policy) for policy in result.policies
     },
   }
   with open(path, 'w', encoding='utf-8') as file:
     json.dump(content, file, indent=2, allow_nan=False)
     file.write('\n')
+
+
+def _policy_content(
+  result: evaluation.Evaluation, policy: evaluation.PolicyEvaluation
+) -> list[dict[str, Any]]:
+  """Returns what the JSON file says of a policy, step by step."""
+  steps = [
+    {'step': step, **_plain(statistics)}
+    for step, statistics in enumerate(policy.statistics)
+  ]
+  if policy.success_rates is not None:
+    for step, rate in zip(steps, policy.success_rates):
+      step['success'] = float(rate)
+  if not result.num_copies:
+    return steps
+  names = _names(result)
+  statistics = evaluation_statistics.over_copies(policy.returns, len(names))
+  rates = _success_rates_by_task(policy, len(names))
+  for i, step in enumerate(steps):
+    step['tasks'] = [
+      {'task': name, **_plain(task)} for name, task in zip(names, statistics[i])
+    ]
+    if rates is not None:
+      for task, rate in zip(step['tasks'], rates[i]):
+        task['success'] = float(rate)
+  return steps
 
 
 def _plain(statistics):
@@ -132,70 +241,45 @@ def _plain(statistics):
 
 
 def _write_csv(result, path):
-  tasks = result.tasks.reshape(len(result.tasks), -1)
+  """Writes a row for each policy, task and step; a copy is a task too."""
+  names, cells = _task_columns(result.tasks)
+  has_success = result.policies[0].successes is not None
   with open(path, 'w', newline='', encoding='utf-8') as file:
     writer = csv.writer(file, lineterminator='\n')
     writer.writerow(
       ['policy', 'task', 'step', 'return', 'return_min', 'return_max']
-      + [f'task_value_{i}' for i in range(tasks.shape[1])]
+      + ['success'] * has_success
+      + names
     )
     for policy in result.policies:
-      for task, values in enumerate(tasks):
+      for task, task_cells in enumerate(cells):
         for step, returns in enumerate(policy.returns[:, task]):
+          numbers = [f(returns) for f in (np.mean, np.min, np.max)]
+          if policy.successes is not None:
+            numbers.append(policy.successes[step, task].mean())
           writer.writerow(
             [policy.name, task, step]
-            + [repr(float(f(returns))) for f in (np.mean, np.min, np.max)]
-            + [repr(float(value)) for value in values]
+            + [repr(float(number)) for number in numbers]
+            + task_cells
           )
 
 
+def _task_columns(tasks):
+  """The columns that show tasks: their names, and each task's cells.
+
+  Tasks that are all as many numbers have a column for each of these.
+  """
+  values = [tasks_lib.to_numbers(task) for task in tasks]
+  sizes = {None if value is None else len(value) for value in values}
+  if None in sizes or len(sizes) != 1:
+    return ['task_name'], [[tasks_lib.name(task)] for task in tasks]
+  names = [f'task_value_{i}' for i in range(sizes.pop())]
+  return names, [[repr(float(x)) for x in value] for value in values]
+
+
 def _write_plot(result, path):
-  figure = figure_lib.Figure(figsize=(7, 4.8), layout='constrained')
-  axes = figure.subplots()
-  _draw_tasks(axes, result.policies[0].returns.mean(axis=2))
-  for policy in result.policies:
-    _draw_policy(axes, policy)
-  _, num_tasks, num_episodes = result.policies[0].returns.shape
-  axes.set_title(
-    f'Adaptation to {_count(num_tasks, "held-out task")}'
+  title = (
+    f'Adaptation to {_describe_tasks(result)}'
     f' (after {_count(result.iteration, "meta-iteration")})'
   )
-  axes.set_xlabel(f'adaptation steps, {num_episodes} episodes each')
-  axes.set_ylabel('return, mean over episodes')
-  axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
-  axes.grid(alpha=0.3)
-  figure.legend(loc='outside lower center', ncols=3, frameon=False)
-  figure.savefig(path, format='png', dpi=150)
-
-
-def _draw_tasks(axes, task_returns):
-  """Draws a thin line for each task from mean returns [S + 1, B]."""
-  num_tasks = task_returns.shape[1]
-  lines = axes.plot(
-    task_returns,
-    color=_COLORS['trained'],
-    alpha=max(0.03, min(0.3, 10 / num_tasks)),
-    linewidth=0.7,
-  )
-  lines[0].set_label('a task')
-
-
-def _draw_policy(axes, policy):
-  color, style = _COLORS[policy.name], _LINE_STYLES[policy.name]
-  means = [s.mean for s in policy.statistics]
-  label = _LABELS[policy.name]
-  if policy.name == 'random':
-    axes.axhline(means[0], color=color, linestyle=style, label=label)
-    return
-  axes.plot(
-    means, color=color, linestyle=style, marker='o', linewidth=2, label=label
-  )
-  axes.fill_between(
-    range(len(means)),
-    [s.mean_low for s in policy.statistics],
-    [s.mean_high for s in policy.statistics],
-    color=color,
-    alpha=0.25,
-    linewidth=0,
-    label=_PERCENT if policy.name == 'trained' else None,
-  )
+  plot.write(result, title, path)

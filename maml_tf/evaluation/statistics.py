@@ -21,8 +21,8 @@ _BATCH = 500
 class StepStatistics(NamedTuple):
   """Statistics over tasks of their mean returns after some adaptation steps.
 
-  If any return is not finite, means and intervals are NaN. With one task, the
-  intervals are NaN.
+  If any return is not finite, means and intervals are NaN. With one task, or
+  with copies of the same tasks, the intervals are NaN.
 
   Attributes:
     mean: The mean over tasks.
@@ -46,11 +46,31 @@ class StepStatistics(NamedTuple):
   worse: float
 
 
-def over_tasks(returns: np.ndarray) -> tuple[StepStatistics, ...]:
+class TaskStatistics(NamedTuple):
+  """Statistics of one task over its copies, each of which adapts anew.
+
+  Attributes:
+    mean: The mean over the copies' mean returns.
+    lowest: The lowest mean return of a copy.
+    highest: The highest mean return of a copy.
+    adaptation_delta: `mean` minus the mean before adaptation.
+  """
+
+  mean: float
+  lowest: float
+  highest: float
+  adaptation_delta: float
+
+
+def over_tasks(
+  returns: np.ndarray, with_intervals: bool = True
+) -> tuple[StepStatistics, ...]:
   """Computes statistics of returns after 0, ..., S adaptation steps.
 
   Args:
     returns: An array [S + 1, B, E] of episode returns.
+    with_intervals: Whether the tasks are draws of a family, which an interval
+      describes. False: the intervals' ends are NaN.
 
   Returns:
     S + 1 `StepStatistics`.
@@ -59,8 +79,8 @@ def over_tasks(returns: np.ndarray) -> tuple[StepStatistics, ...]:
   before = task_returns[0]
   return tuple(
     StepStatistics(
-      *_with_interval(after, np.mean),
-      *_with_interval(after, _interquartile_mean),
+      *_with_interval(after, np.mean, with_intervals),
+      *_with_interval(after, _interquartile_mean, with_intervals),
       adaptation_delta=float(np.mean(after) - np.mean(before)),
       # A return that has become NaN counts as worse.
       worse=float(np.mean(~(after >= before) & ~np.isnan(before))),
@@ -69,16 +89,42 @@ def over_tasks(returns: np.ndarray) -> tuple[StepStatistics, ...]:
   )
 
 
+def over_copies(
+  returns: np.ndarray, num_tasks: int
+) -> tuple[tuple[TaskStatistics, ...], ...]:
+  """Computes statistics of each task after 0, ..., S adaptation steps.
+
+  Args:
+    returns: An array [S + 1, B, E] of episode returns.
+    num_tasks: L. B is a multiple of it, and b plays task b % L.
+
+  Returns:
+    L `TaskStatistics` for each of the S + 1 numbers of steps.
+  """
+  copies = group_copies(returns.mean(axis=2), num_tasks)
+  means = copies.mean(axis=1)
+  columns = (means, copies.min(axis=1), copies.max(axis=1), means - means[0])
+  return tuple(
+    tuple(TaskStatistics(*map(float, values)) for values in zip(*step))
+    for step in zip(*columns)
+  )
+
+
+def group_copies(values: np.ndarray, num_tasks: int) -> np.ndarray:
+  """Returns values [S + 1, B] of the copies of L tasks as [S + 1, B / L, L]."""
+  return values.reshape(len(values), -1, num_tasks)
+
+
 def _interquartile_mean(values, axis=-1):
   return scipy.stats.trim_mean(values, 0.25, axis=axis)
 
 
-def _with_interval(values, statistic):
+def _with_interval(values, statistic, with_interval):
   """Returns a statistic of values [B] and the ends of its interval."""
   # Sorting would put NaN at the top.
   if not np.isfinite(values).all():
     return np.nan, np.nan, np.nan
-  if len(values) == 1:
+  if len(values) == 1 or not with_interval:
     return float(statistic(values)), np.nan, np.nan
   interval = scipy.stats.bootstrap(
     (values,),

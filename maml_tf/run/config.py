@@ -15,6 +15,7 @@ import numpy as np
 
 from maml_tf.core import errors
 from maml_tf.core import files
+from maml_tf.run import config_references
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # In a wheel the configs are inside the package, in a checkout beside it.
@@ -25,7 +26,8 @@ CONFIG_DIRS = (
 CONFIG_FILE = 'config.gin'
 
 # A resumed run may change how long it trains, how often it is saved, how it is
-# evaluated, whether it is exported and where its numbers go.
+# evaluated, whether it is exported, where its numbers go and which processes
+# play it.
 _MAY_CHANGE = (
   'train_eval.num_iterations',
   'train_eval.checkpoint_interval',
@@ -33,6 +35,10 @@ _MAY_CHANGE = (
   'train_eval.export_saved_model',
   'train_eval.loggers',
   'Evaluator.',
+  # What a row plays does not depend on them.
+  'GymnasiumTasks.num_processes',
+  'GymnasiumTasks.timeout',
+  'GymnasiumTasks.max_restarts',
 )
 
 
@@ -67,6 +73,7 @@ def parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> None:
   logging.disable(logging.ERROR)
   try:
     with errors.usage_errors():
+      config_references.register(paths, gin_bindings, _find)
       gin.parse_config_files_and_bindings(paths, gin_bindings)
   finally:
     logging.disable(disabled)

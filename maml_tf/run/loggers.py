@@ -41,7 +41,8 @@ class Logger(Protocol):
       scalars: Numbers by name: the metrics of the iteration, the columns of
         metrics.csv; or, in a call of its own after that, an evaluation:
         'env_steps', then `evaluation/<statistic>_step_<i>` after i = 0, 1, ...
-        adaptation steps.
+        adaptation steps. Environments that have successes add the rates
+        `success_step_<i>` and `evaluation/success_step_<i>`.
     """
 
   def close(self) -> None:
@@ -211,22 +212,26 @@ class TerminalLogger:
     tqdm.tqdm.write(line, file=sys.stderr)
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
-    """Shows returns, speed and time left; for an evaluation, the returns."""
+    """Shows returns, success rates, speed and time left.
+
+    For an evaluation it shows the returns and success rates.
+    """
     if _is_evaluation(scalars):
-      returns = _path(scalars, f'{EVALUATION}mean_step_')
-      self.log(f'held out at iteration {step}  return {returns}')
+      shown = _results(scalars, f'{EVALUATION}mean', f'{EVALUATION}success')
+      self.log('  '.join([f'held out at iteration {step}', *shown]))
       return
-    returns = _path(scalars, 'return_step_')
-    speed = f'{scalars["env_steps_per_second"]:,.0f} env steps/s'
+    shown = _results(scalars, 'return', 'success')
+    shown.append(f'{scalars["env_steps_per_second"]:,.0f} env steps/s')
     if self._bar is not None:
-      self._bar.set_postfix_str(f'return {returns}, {speed}')
+      self._bar.set_postfix_str(', '.join(shown))
       self._bar.update()
       return
     seconds = scalars['collect_seconds'] + scalars['update_seconds']
     left = _duration((self._num_iterations - step) * seconds)
     terminal.log(
-      f'iteration {step}/{self._num_iterations}'
-      f'  return {returns}  {speed}  {left} left'
+      '  '.join(
+        [f'iteration {step}/{self._num_iterations}', *shown, f'{left} left']
+      )
     )
 
   def close(self) -> None:
@@ -347,10 +352,25 @@ def _evaluation_rows(step, scalars):
   ]
 
 
-def _path(scalars, prefix):
-  """The returns after 0, 1, ... adaptation steps, with arrows between."""
+def _results(scalars, returns, successes):
+  """The returns and, if there are any, the success rates, as texts.
+
+  Args:
+    scalars: The scalars of an iteration or an evaluation.
+    returns: The name of the returns, without `_step_<i>`.
+    successes: The name of the success rates, likewise.
+  """
+  results = [f'return {_path(scalars, returns, ".1f")}']
+  rates = _path(scalars, successes, '.0%')
+  return [*results, f'success {rates}'] if rates else results
+
+
+def _path(scalars, name, number_format):
+  """The numbers after 0, 1, ... adaptation steps, with arrows between."""
   return ' -> '.join(
-    f'{value:.1f}' for name, value in scalars.items() if name.startswith(prefix)
+    format(value, number_format)
+    for key, value in scalars.items()
+    if key.startswith(f'{name}_step_')
   )
 
 

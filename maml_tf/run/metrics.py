@@ -95,6 +95,8 @@ def of_evaluation(
     ]
     for name in trained.statistics[0]._fields
   }
+  if trained.success_rates is not None:
+    statistics[f'{loggers.EVALUATION}success'] = trained.success_rates
   return flatten({'env_steps': env_steps, **statistics})
 
 

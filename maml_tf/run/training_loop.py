@@ -222,6 +222,9 @@ class TrainingLoop:
       self._save_last_good(iteration - 1)
     except finite_checks.NonFiniteError as error:
       collection = shared_collection.nothing(shape, names, str(error))
+    except errors.RunError:  # The environment has failed.
+      self._save_last_good(iteration - 1)
+      raise
     try:
       with self._workers.translate_errors():
         collection = shared_collection.exchange(collection, self._workers)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -31,17 +32,20 @@ class Episode(NamedTuple):
     states: The environment's `picture_states` before the first step and after
       each, an array [length + 1, S].
     returns: A float64 array [length + 1]: the return so far.
+    successes: A bool array [length + 1]: whether there was a success so far;
+      None if the environment has no successes.
   """
 
   states: np.ndarray
   returns: np.ndarray
+  successes: np.ndarray | None = None
 
 
 def play(
   environment: task_environment.TaskEnvironment,
   policy: adapted_policy.AdaptedPolicy,
   parameters: Sequence[inner_loop_lib.Parameters],
-  task: np.ndarray,
+  task: Any,
   stream_keys: tuple[tuple[int, ...], tuple[int, ...]],
 ) -> list[Episode]:
   """Plays one task with several parameters, all from one start and noise.
@@ -73,28 +77,44 @@ def play(
   actor = compiled_actor.CompiledActor(policy).for_episode(
     policy_state, draw_noise
   )
-  states, played = [], []
+  states, played, successes = [], [], []
 
   def see_and_act(time_step, t):
     states.append(environment.render_state())
     return actor(time_step, t)
 
+  def note_success(frame):
+    del frame
+    if environment.success is not None:
+      successes.append(environment.success.copy())
+
   rollout.play_episodes(
-    environment, see_and_act, [played.append], environment.horizon
+    environment,
+    see_and_act,
+    [played.append, note_success],
+    environment.horizon,
   )
   states.append(environment.render_state())
-  return _episodes(states, played)
+  return _episodes(states, played, successes)
 
 
-def _episodes(states, played):
-  """Cuts every row's `Episode` from states and frames [N, ...]."""
+def _episodes(states, played, successes):
+  """Cuts every row's `Episode` from states, frames and successes [N, ...]."""
   *transitions, _ = played
   lengths = np.sum([~frame.is_boundary() for frame in transitions], axis=0)
   rewards = [frame.reward.astype(np.float64) for frame in transitions]
   rewards = [np.zeros(len(lengths)), *rewards]
   states, returns = np.stack(states, 1), np.cumsum(rewards, axis=0).T
+  if successes:
+    # There is none before the first step.
+    successes = [np.zeros(len(lengths), bool), *successes[:-1]]
+    successes = np.logical_or.accumulate(successes).T
   return [
-    Episode(states[row, : length + 1], returns[row, : length + 1])
+    Episode(
+      states[row, : length + 1],
+      returns[row, : length + 1],
+      successes[row, : length + 1] if len(successes) else None,
+    )
     for row, length in enumerate(lengths)
   ]
 
@@ -123,6 +143,8 @@ def frames(
       last = min(t, len(episode.returns) - 1)
       picture = renderer(episode.states[: last + 1])
       caption = f'{title}\n{task}\nreturn {episode.returns[last]:.1f}'
+      if episode.successes is not None and episode.successes[last]:
+        caption += ', success'
       halves.append(_with_caption(picture, caption))
     gap = np.full((len(halves[0]), _GAP_PIXELS, 3), _GAP, np.uint8)
     row = [part for half in halves for part in (gap, half)][1:]

@@ -346,3 +346,39 @@ def test_loading_is_silent_and_instability_is_logged_without_a_file(tmp_path):
   breaking = ran.stderr.split('BREAK\n')[1].split('END\n')[0]
   assert 'MuJoCo: Nan, Inf or huge value in QPOS' in breaking
   assert list(tmp_path.iterdir()) == []
+
+
+def test_steps_with_contact_forces_equal_those_of_the_rollout():
+  model = mujoco_batch.load_model(mujoco_body.asset_path('half_cheetah.xml'))
+  rng = np.random.default_rng(0)
+  qpos = model.qpos0 + rng.uniform(-0.1, 0.1, (5, model.nq))
+  qvel = rng.normal(size=(5, model.nv))
+  batches = [
+    mujoco_batch.MujocoBatch(model, 5, 5, threads, contact_forces=with_forces)
+    for with_forces, threads in ((False, 2), (True, 1), (True, 3))
+  ]
+  for batch in batches:
+    batch.set_state(qpos, qvel)
+  controls = rng.normal(size=(10, 5, model.nu))
+  # One row becomes unstable.
+  for t, control in enumerate(controls):
+    if t == 4:
+      for batch in batches:
+        batch.set_state(
+          batch.qpos[3:4], np.full((1, model.nv), 1e11), np.array([3])
+        )
+    for batch in batches:
+      batch.step(control)
+    for other in batches[1:]:
+      np.testing.assert_array_equal(other.state, batches[0].state)
+      np.testing.assert_array_equal(other.unstable, batches[0].unstable)
+    assert batches[0].unstable[3] == (t >= 4)
+  forces = batches[1].contact_forces
+  np.testing.assert_array_equal(forces, batches[2].contact_forces)
+  np.testing.assert_array_equal(forces[3], 0)
+  assert np.abs(forces[0]).max() > 0
+  batches[1].set_state(qpos[:1], qvel[:1], np.array([0]))
+  np.testing.assert_array_equal(batches[1].contact_forces[0], 0)
+  batches[1].close()
+  with pytest.raises(RuntimeError, match='closed'):
+    batches[1].step(controls[0])

@@ -3,6 +3,7 @@
 import gin
 import numpy as np
 import pytest
+import tensorflow as tf
 from tf_agents.environments import tf_py_environment
 from tf_agents.environments import utils
 from tf_agents.trajectories import time_step as ts
@@ -10,6 +11,7 @@ from tf_agents.trajectories import time_step as ts
 from maml_tf.environments import locomotion
 from maml_tf.environments import point_navigation
 from tests.environments import countdown_environment
+from tests.environments import labelled_corridors
 
 FIRST, MID, LAST = (
   int(step_type)
@@ -430,3 +432,161 @@ def test_a_batch_whose_rows_have_all_ended_is_reset_without_a_step():
   environment.set_tasks([1, 1])
   _play(environment, np.ones((4, 2, 1)))
   assert environment.advanced == 2
+
+
+LEFT = {'door': 'left', 'length': 2}
+RIGHT = {'door': 'right', 'length': 1}
+
+
+def _corridors(tasks, **kwargs):
+  environment = labelled_corridors.DarkCorridors(len(tasks), **kwargs)
+  environment.set_tasks(tasks)
+  environment.seed(0)
+  return environment
+
+
+def test_nested_observations_and_object_tasks_follow_the_specs():
+  environment = _corridors([LEFT, RIGHT], environments_per_task=3)
+  utils.validate_py_environment(environment, episodes=20)
+  # Before anyone sets tasks, they are drawn.
+  environment = labelled_corridors.DarkCorridors()
+  environment.reset()
+  assert all(t in labelled_corridors.TRAINING for t in environment.tasks)
+
+
+def test_nested_rows_restart_while_others_continue():
+  # Row 0 starts at a random cell of -1, 0 and 1, row 1 at 0. All go right: row
+  # 1 succeeds at once, and row 0 reaches the end without a door.
+  environment = _corridors([LEFT, RIGHT], environments_per_task=1)
+  time_steps = [environment.reset()]
+  starts = [int(time_steps[0].observation['body']['cell'][0, 0])]
+  for _ in range(9):
+    time_steps.append(environment.step(np.ones(2, np.int32)))
+  cells = np.stack([t.observation['body']['cell'][:, 0] for t in time_steps])
+  ages = np.stack([t.observation['age'][0] for t in time_steps])
+  types = np.stack([t.step_type for t in time_steps])
+  rewards = np.stack([t.reward for t in time_steps])
+  discounts = np.stack([t.discount for t in time_steps])
+  np.testing.assert_array_equal(types[:, 1], [FIRST, LAST] * 5)
+  np.testing.assert_array_equal(cells[:, 1], [0, 1] * 5)
+  np.testing.assert_array_equal(rewards[:, 1], [0, 1] * 5)
+  np.testing.assert_array_equal(discounts[:, 1], [1, 0] * 5)
+  # The horizon is six.
+  np.testing.assert_allclose(ages[:, 1, 0], [0, 1 / 6] * 5, rtol=1e-6)
+  np.testing.assert_allclose(ages[:, 1, 1], [0, 1 / 36] * 5, rtol=1e-6)
+
+  expected = []
+  while len(expected) < 10:
+    start = starts.pop() if starts else int(cells[len(expected), 0])
+    assert start in (-1, 0, 1)
+    expected += range(start, 3)
+  np.testing.assert_array_equal(cells[:, 0], expected[:10])
+  # The environment truncates these episodes before the horizon does.
+  np.testing.assert_array_equal(types[:, 0] == LAST, cells[:, 0] == 2)
+  np.testing.assert_array_equal(discounts[:, 0], np.ones(10))
+  assert (types[:, 0] == LAST).sum() >= 2
+
+
+def test_a_row_that_truncates_itself_has_discount_one_unless_it_terminated():
+  environment = _corridors([RIGHT, RIGHT], environments_per_task=1)
+  environment.reset()
+  time_step = environment.step(np.array([-1, 1], np.int32))
+  np.testing.assert_array_equal(time_step.step_type, [LAST, LAST])
+  np.testing.assert_array_equal(time_step.discount, [1, 0])
+  np.testing.assert_array_equal(environment.success, [False, True])
+
+
+@pytest.mark.parametrize(('lowest', 'closest'), [(-1, 0), (3, 3), (-7, -5)])
+def test_rows_that_restart_are_stepped_with_an_action_of_the_spec(
+  lowest, closest
+):
+  environment = _corridors(
+    [RIGHT, LEFT], environments_per_task=1, lowest_action=lowest
+  )
+  environment.reset()
+  right, stay = np.int32(lowest + 2), np.int32(lowest + 1)
+  first = environment.step(np.array([right, stay]))
+  assert first.step_type[0] == LAST
+  # The policy's action for the row that restarts may be anything.
+  actions = np.array([99, stay], np.int32)
+  time_step = environment.step(actions)
+  np.testing.assert_array_equal(environment.last_action, [closest, stay])
+  np.testing.assert_array_equal(actions, [99, stay])
+  np.testing.assert_array_equal(time_step.step_type, [FIRST, MID])
+  assert environment.last_action.dtype == np.int32
+
+
+def test_dividing_object_tasks_over_environments_changes_nothing():
+  keys = [(5, i) for i in range(4)]
+  tasks = list(labelled_corridors.TRAINING)
+  actions = np.random.default_rng(0).integers(-1, 2, (17, 8)).astype(np.int32)
+
+  def play(rows):
+    part = slice(rows.start // 2, rows.stop // 2)
+    environment = _corridors(tasks[part])
+    environment.seed(keys[part])
+    time_steps = [environment.reset()]
+    time_steps += [environment.step(action[rows]) for action in actions]
+    return tf.nest.map_structure(lambda *a: np.stack(a), *time_steps)
+
+  whole = play(slice(0, 8))
+  for rows in (slice(0, 4), slice(4, 8)):
+    pairs = zip(tf.nest.flatten(play(rows)), tf.nest.flatten(whole))
+    for one, other in pairs:
+      np.testing.assert_array_equal(one, other[:, rows])
+
+
+def test_object_tasks_are_listed_and_checked():
+  environment = _corridors([LEFT, RIGHT])
+  given = [RIGHT, LEFT]
+  environment.set_tasks(given)
+  given.clear()
+  environment.tasks.clear()
+  assert environment.tasks == [RIGHT, LEFT]
+  for bad, message in (
+    ([LEFT], 'there are 1 tasks, but this environment plays 2'),
+    (LEFT, 'give a list of 2 tasks'),
+    ('ab', 'give a list of 2 tasks'),
+    (3, 'give a list of 2 tasks'),
+    ([LEFT, {'door': 'up'}], 'is not a corridor'),
+  ):
+    with pytest.raises(ValueError, match=message):
+      environment.set_tasks(bad)
+  assert environment.tasks == [RIGHT, LEFT]
+
+
+def test_actions_of_another_shape_are_refused_in_nests_too():
+  environment = _corridors([LEFT, RIGHT])
+  environment.reset()
+  with pytest.raises(ValueError, match=r'action has shape \(4, 1\), expected'):
+    environment.step(np.zeros((4, 1), np.int32))
+
+
+def test_a_finite_list_is_evaluated_in_its_order():
+  rng = np.random.default_rng(0)
+  environment = _corridors([LEFT])
+  held_out, training = labelled_corridors.HELD_OUT, labelled_corridors.TRAINING
+  played = [environment.held_out_task(i, rng) for i in range(4)]
+  assert played == [*held_out, held_out[0]]
+  environment = _corridors([LEFT], has_held_out=False)
+  played = [environment.held_out_task(i, rng) for i in range(5)]
+  assert played == [*training, training[0]]
+  # No draw was made.
+  assert rng.random() == np.random.default_rng(0).random()
+
+
+def test_without_a_list_an_evaluation_draws_as_training_does():
+  environment = _corridors([LEFT], is_finite=False)
+  draws = [
+    draw(7, np.random.default_rng(3))
+    for draw in (environment.held_out_task, environment.sample_task)
+  ]
+  (expected,) = environment.sample_tasks(1, np.random.default_rng(3))
+  assert draws == [expected] * 2
+
+
+def test_by_default_there_are_no_successes_and_nothing_is_discarded(make):
+  environment = make()
+  assert environment.success is None
+  assert not environment.may_discard
+  np.testing.assert_array_equal(environment.discarded, [False] * 6)

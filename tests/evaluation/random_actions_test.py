@@ -8,6 +8,7 @@ from maml_tf.core import random_streams
 from maml_tf.environments import point_navigation
 from maml_tf.evaluation import random_actions
 from tests.environments import countdown_environment
+from tests.environments import labelled_corridors
 
 
 def _draw(spec, num=20000, num_tasks=1, seed=0):
@@ -77,7 +78,7 @@ def test_returns_stop_where_episodes_end():
   # A task's value is its number of steps; the actions are the rewards.
   environment = countdown_environment.CountdownEnvironment(3, 2, horizon=10)
   environment.set_tasks([1, 2, 3])
-  returns = random_actions.play(environment, seed=4, iteration=0)
+  returns, successes = random_actions.play(environment, seed=4, iteration=0)
   expected = []
   for task, length in enumerate((1, 2, 3)):
     rng = random_streams.generator(
@@ -87,6 +88,7 @@ def test_returns_stop_where_episodes_end():
     actions = [random_actions.draw(spec, [rng], 2) for _ in range(length)]
     expected.append(np.sum(actions, axis=0)[:, 0])
   np.testing.assert_allclose(returns, expected, rtol=1e-6)
+  assert successes is None
   # It stops where the longest episode ends.
   assert environment.advanced == 3
 
@@ -96,10 +98,52 @@ def test_plays_the_current_tasks_repeatably():
   goals = np.array([[0.5, 0.5], [50.0, 0.0]])
   environment.set_tasks(goals)
   one, again, other = (
-    random_actions.play(environment, seed, 0) for seed in (0, 0, 1)
+    random_actions.play(environment, seed, 0).returns for seed in (0, 0, 1)
   )
   np.testing.assert_array_equal(environment.tasks, goals)
   # Four steps at a distance of 50, less 0.1 a step at most.
   np.testing.assert_allclose(one[1], -200, atol=1.1)
   np.testing.assert_array_equal(one, again)
   assert np.all(one != other)
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.int8, np.int32, np.int64])
+def test_integers_are_uniform_from_any_start(dtype):
+  spec = {
+    'parts': (
+      array_spec.BoundedArraySpec((2,), dtype, [3, 1], [4, 1]),
+      array_spec.BoundedArraySpec((), dtype, 5, 7),
+    )
+  }
+  (pair, single) = _draw(spec, 3000)['parts']
+  assert pair.dtype == single.dtype == dtype
+  np.testing.assert_array_equal(np.unique(pair[:, 0]), [3, 4])
+  np.testing.assert_array_equal(np.unique(pair[:, 1]), [1])
+  values, counts = np.unique(single, return_counts=True)
+  np.testing.assert_array_equal(values, [5, 6, 7])
+  np.testing.assert_allclose(counts / 3000, 1 / 3, atol=0.05)
+
+
+def test_negative_starts_are_drawn_too():
+  spec = array_spec.BoundedArraySpec((), np.int32, -1, 1)
+  np.testing.assert_array_equal(np.unique(_draw(spec, 200)), [-1, 0, 1])
+
+
+def test_booleans_are_drawn_evenly():
+  spec = array_spec.ArraySpec((2,), np.bool_)
+  actions = _draw(spec, 3000)
+  assert actions.dtype == np.bool_
+  np.testing.assert_allclose(actions.mean(axis=0), 0.5, atol=0.05)
+
+
+def test_successes_count_in_the_first_episode_of_a_row_alone():
+  environment = labelled_corridors.DarkCorridors(2, 200, horizon=3)
+  tasks = [{'door': d, 'length': 1} for d in ('left', 'right')]
+  environment.set_tasks(tasks)
+  returns, successes = random_actions.play(environment, 0, 1)
+  assert successes.shape == returns.shape == (2, 200)
+  # A success has a reward of 1, after at most two steps of -0.1.
+  np.testing.assert_array_equal(successes, returns > 0.7)
+  # Of three actions one stays: (1 - 1/27) / 2 reach the door in three steps;
+  # 0.025 is one standard deviation.
+  assert successes.mean() == pytest.approx(0.48, abs=0.1)

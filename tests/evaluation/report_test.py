@@ -78,6 +78,8 @@ def test_json_holds_the_settings_and_every_statistic(result, tmp_path):
     'num_adaptation_steps': 2,
     'step_size_schedule': 'halve',
     'confidence_level': 0.95,
+    'held_out': True,
+    'tasks': [f'{a:.3g}, {b:.3g}' for a, b in result.tasks],
   }
   assert list(policies) == ['trained', 'initial', 'random']
   for policy in result.policies:
@@ -197,3 +199,164 @@ def test_a_folder_that_cannot_be_written_keeps_what_it_had(
   with pytest.raises(OSError, match='no space'):
     evaluation_report.write(other, str(tmp_path))
   assert (tmp_path / 'evaluation.csv').read_bytes() == before
+
+
+def _copies(num_copies=3, successes=None):
+  """Two tasks that were trained on, 'b' and {'a': 1}, two episodes a copy.
+
+  Copy c of task i has the returns 10 * step + 100 * i + c, and 2 more.
+  """
+  episodes = np.zeros((2, 2 * num_copies, 2))
+  for step in range(2):
+    for b in range(2 * num_copies):
+      first = 10 * step + 100 * (b % 2) + b // 2
+      episodes[step, b] = first, first + 2
+  return evaluation.Evaluation(
+    iteration=1,
+    seed=0,
+    step_size_schedule='constant',
+    tasks=['b', {'a': 1}] * num_copies,
+    policies=(
+      evaluation.PolicyEvaluation(
+        'trained',
+        episodes,
+        evaluation_statistics.over_tasks(episodes, with_intervals=False),
+        successes,
+      ),
+    ),
+    num_training_tasks=2,
+  )
+
+
+def test_table_of_tasks_that_were_trained_on():
+  lines = evaluation_report.table(_copies()).splitlines()
+  assert lines[0] == (
+    'Return on 2 tasks in 3 copies each, 2 episodes each a step, after 1'
+    ' meta-iteration'
+  )
+  assert lines[1] == 'all 2 tasks were trained on: none is held out'
+  # The copies' means are 1, 2, 3 and 101, 102, 103 before the step.
+  assert [' '.join(line.split()) for line in lines[2:]] == [
+    'policy task step mean min max delta',
+    'trained b 0 2.0 1.0 3.0',
+    'trained b 1 12.0 11.0 13.0 +10.0',
+    "trained {'a': 1} 0 102.0 101.0 103.0",
+    "trained {'a': 1} 1 112.0 111.0 113.0 +10.0",
+  ]
+  # Names begin where the column does.
+  assert len({line.index(name) for line, name in zip(lines[2:], 'tbb')}) == 1
+
+
+def test_a_single_task_that_was_trained_on():
+  lines = evaluation_report.table(
+    _evaluation(np.ones((1, 2, 1)), [5, 5])._replace(num_training_tasks=1)
+  ).splitlines()
+  assert lines[0].startswith('Return on 1 task in 2 copies each, 1 episode')
+  assert lines[1] == 'the task was trained on: none is held out'
+
+
+def test_some_of_the_tasks_that_were_trained_on_have_an_interval():
+  lines = evaluation_report.table(
+    _evaluation(np.ones((1, 3, 1)), [5, 6, 7])._replace(num_training_tasks=8)
+  ).splitlines()
+  assert lines[0].startswith('Return on 3 tasks, 1 episode each a step')
+  assert lines[1] == 'all 8 tasks were trained on: none is held out'
+  assert lines[3].split()[3:5] == ['[1.000,', '1.000]']
+
+
+def test_files_of_tasks_that_were_trained_on(tmp_path):
+  successes = np.zeros((2, 6, 2), bool)
+  # After the step: one of six episodes of task 0, three of task 1.
+  successes[1, 2, 0] = successes[1, 1] = successes[1, 5, 1] = True
+  evaluation_report.write(_copies(successes=successes), str(tmp_path))
+  content = _read_json(tmp_path)
+  assert content['held_out'] is False
+  assert content['num_tasks'] == 6
+  assert content['tasks'] == ['b', "{'a': 1}"]
+  before, after = content['policies']['trained']
+  assert before['mean_low'] is before['iqm_high'] is None
+  assert (before['mean'], after['mean']) == (52, 62)
+  assert (before['success'], after['success']) == (0, pytest.approx(4 / 12))
+  assert after['tasks'] == [
+    {
+      'task': 'b',
+      'mean': 12,
+      'lowest': 11,
+      'highest': 13,
+      'adaptation_delta': 10,
+      'success': pytest.approx(1 / 6),
+    },
+    {
+      'task': "{'a': 1}",
+      'mean': 112,
+      'lowest': 111,
+      'highest': 113,
+      'adaptation_delta': 10,
+      'success': 0.5,
+    },
+  ]
+  rows = _read_csv(tmp_path)
+  assert list(rows[0]) == (
+    'policy task step return return_min return_max success task_name'.split()
+  )
+  assert len(rows) == 6 * 2
+  assert [row['success'] for row in rows if row['step'] == '1'] == (
+    '0.0 1.0 0.5 0.0 0.0 0.5'.split()
+  )
+  assert [row['task_name'] for row in rows[::2]] == ['b', "{'a': 1}"] * 3
+  lines = evaluation_report.table(_copies(successes=successes)).splitlines()
+  assert lines[2].endswith('success')
+  shares = [line.split()[-1] for line in lines[3:]]
+  assert shares == ['0.0%', '16.7%', '0.0%', '50.0%']
+
+
+def test_success_rates_of_held_out_tasks(tmp_path):
+  result = _evaluation(np.ones((2, 2, 2)), [0, 1])
+  successes = np.array([[[0, 0], [0, 1]], [[1, 0], [1, 1]]], bool)
+  (policy,) = result.policies
+  result = result._replace(policies=(policy._replace(successes=successes),))
+  _, header, before, after = evaluation_report.table(result).splitlines()
+  assert header.endswith('worse  success')
+  assert before.endswith(' 25.0%') and after.endswith(' 75.0%')
+  evaluation_report.write(result, str(tmp_path))
+  steps = _read_json(tmp_path)['policies']['trained']
+  assert [step['success'] for step in steps] == [0.25, 0.75]
+  rates = [row['success'] for row in _read_csv(tmp_path)]
+  assert rates == ['0.0', '0.5', '0.5', '1.0']
+
+
+@pytest.mark.parametrize(
+  ('tasks', 'column', 'first'),
+  [
+    (['left', 'right'], 'task_name', 'left'),
+    ([0.5, 2], 'task_value_0', '0.5'),
+    ([np.ones(2), np.zeros(2)], 'task_value_1', '1.0'),
+    # Not all are as many numbers.
+    ([np.ones(2), np.ones(1)], 'task_name', '1, 1'),
+    ([0.5, 'right'], 'task_name', '0.5'),
+  ],
+)
+def test_columns_of_tasks_in_a_list(tasks, column, first, tmp_path):
+  result = _evaluation(np.ones((1, 2, 1)), [0, 0])._replace(tasks=tasks)
+  evaluation_report.write(result, str(tmp_path))
+  row, _ = _read_csv(tmp_path)
+  assert list(row)[-1] == column
+  assert row[column] == first
+
+
+@pytest.mark.parametrize('num_tasks', [2, 11])
+def test_picture_of_tasks_that_were_trained_on(num_tasks, tmp_path):
+  result = _evaluation(
+    np.random.default_rng(0).normal(size=(2, num_tasks, 1)),
+    np.arange(num_tasks),
+    [('random', np.ones((1, num_tasks, 1)))],
+  )._replace(num_training_tasks=num_tasks)
+  evaluation_report.write(result, str(tmp_path))
+  pixels = image.imread(tmp_path / 'evaluation.png')[..., :3] * 255
+  blue, orange = (
+    np.count_nonzero(np.abs(pixels - colour).max(axis=-1) < 2)
+    for colour in ((0x1F, 0x77, 0xB4), (0xFF, 0x7F, 0x0E))
+  )
+  assert blue > 200
+  # Ten colours are not enough for eleven tasks.
+  assert (orange > 200) == (num_tasks == 2)

@@ -97,3 +97,29 @@ def test_a_diverged_task_is_worse_and_makes_the_mean_nan():
   assert after.worse == 0.25
   assert all(math.isnan(value) for value in after[:7])
   assert (before.mean, before.mean_low, before.worse) == (1, 1, 0)
+
+
+def test_copies_of_tasks_by_hand():
+  # Two tasks in two copies of two episodes: copies 0 and 2 are task 0.
+  before = [[1, 3], [10, 10], [4, 4], [30, 50]]
+  after = [[2, 2], [0, 2], [8, 10], [7, 7]]
+  returns = np.array([before, after], np.float64)
+  steps = evaluation_statistics.over_copies(returns, num_tasks=2)
+  # The copies' means are (2, 4) and (10, 40), then (2, 9) and (1, 7).
+  assert steps == (
+    ((3, 2, 4, 0), (25, 10, 40, 0)),
+    ((5.5, 2, 9, 2.5), (4, 1, 7, -21)),
+  )
+
+
+def test_without_intervals_only_their_ends_are_missing():
+  returns = np.random.default_rng(0).normal(size=(2, 8, 3))
+  for one, other in zip(
+    evaluation_statistics.over_tasks(returns),
+    evaluation_statistics.over_tasks(returns, with_intervals=False),
+  ):
+    for name, value in other._asdict().items():
+      if name.endswith(('low', 'high')):
+        assert math.isnan(value)
+      else:
+        assert value == getattr(one, name)

@@ -240,6 +240,23 @@ def test_without_a_terminal_each_iteration_is_a_line(tmp_path, capsys):
   ]
 
 
+def test_success_rates_stand_beside_the_returns(tmp_path, capsys):
+  rates = {'success_step_0': 0.104, 'success_step_1': 1.0}
+  _write(tmp_path, [1], **rates)
+  assert capsys.readouterr().err.splitlines()[1] == (
+    'iteration 1/10  return -0.3 -> 0.1  success 10% -> 100%  1,333 env steps/s'
+    '  0:00:07 left'
+  )
+  evaluated = {f'evaluation/{name}': rate for name, rate in rates.items()}
+  with _open(tmp_path, done=1) as log:
+    log.write(1, _evaluation(1) | evaluated)
+  assert capsys.readouterr().err.splitlines()[1] == (
+    'held out at iteration 1  return 1.0 -> 1.3  success 10% -> 100%'
+  )
+  with open(tmp_path / 'evaluations.csv', encoding='utf-8') as file:
+    assert [row['success'] for row in csv.DictReader(file)] == ['0.104', '1.0']
+
+
 def test_time_left_has_hours(tmp_path, capsys):
   with _open(tmp_path, num_iterations=1 + 3600 + 120 + 4) as log:
     log.write(1, _row(1) | {'collect_seconds': 0.75})
@@ -309,6 +326,8 @@ def test_on_a_terminal_a_bar_shows_the_same(tmp_path, monkeypatch):
   assert '| 5/10 ' in shown
   assert '| 10/10 ' in shown
   assert 'return -3.3 -> 1.4, 1,333 env steps/s' in shown
+  _write(tmp_path, [11], done=10, success_step_0=0.25)
+  assert 'return -3.7 -> 1.6, success 25%, 1,333' in terminal.getvalue()
   assert 'left\n' not in shown
 
 

@@ -126,6 +126,34 @@ def test_an_evaluation():
   names = statistics.StepStatistics._fields
   assert len(scalars) == 1 + 2 * len(names)
 
+  # Of two episodes one succeeds after the step.
+  successes = np.array([[[False], [False]], [[True], [False]]])
+  (policy,) = evaluated.policies
+  evaluated = evaluated._replace(
+    policies=(policy._replace(successes=successes),)
+  )
+  more = metrics.of_evaluation(evaluated, 900)
+  assert {name: more.pop(name) for name in list(more)[-2:]} == {
+    'evaluation/success_step_0': 0.0,
+    'evaluation/success_step_1': 0.5,
+  }
+  assert more.keys() == scalars.keys()
+
+
+def test_success_rates_follow_the_other_counts():
+  counts = {
+    'env_steps': 60,
+    'unstable_episodes': 0,
+    'discarded_episodes': 4,
+    'successes_step_0': 1,
+    'successes_step_1': 2,
+  }
+  row = _of_iteration(_collection(counts=counts))
+  # Two tasks of one episode.
+  assert (row['success_step_0'], row['success_step_1']) == (0.5, 1.0)
+  assert row['discarded_episodes'] == 4
+  assert not any(name.startswith('successes') for name in row)
+
 
 class _Workers:
   """A group of this worker and another one that sends fixed numbers."""

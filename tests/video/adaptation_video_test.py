@@ -77,6 +77,57 @@ def test_an_episode_ends_where_the_goal_is_reached(agent):
   )
 
 
+class _NearEnough(point_navigation.PointNavigation):
+  """Points that succeed while they are within 0.15 of the goal."""
+
+  @property
+  def success(self):
+    distance = np.linalg.norm(self.render_state() - GOAL, axis=1)
+    return distance < 0.15
+
+
+def test_a_success_lasts_to_the_end_of_the_episode(agent):
+  theta = agent.policy.get_initial_state(None)
+  # Steps of (0.1, 0.05): past the goal, and on.
+  through = _towards(agent, np.array([0.1, 0.0]))
+  away = _towards(agent, np.array([-0.1, 0.0]))
+  episodes = adaptation_video.play(
+    _NearEnough(2, 1, 6),
+    agent.adapted_policy(theta, True),
+    (through, away),
+    GOAL,
+    KEYS,
+  )
+  distances = [np.linalg.norm(e.states - GOAL, axis=1) for e in episodes]
+  near = distances[0] < 0.15
+  # It comes near and goes on.
+  assert near.any() and not near[0] and not near[-1]
+  np.testing.assert_array_equal(
+    episodes[0].successes, np.maximum.accumulate(near)
+  )
+  np.testing.assert_array_equal(episodes[1].successes, np.zeros(7, bool))
+  # The point does not say so.
+  for episode in _play(agent, (theta, theta)):
+    assert episode.successes is None
+
+
+def test_captions_show_a_success():
+  returns = np.zeros(3)
+  successes = np.array([False, False, True])
+  episodes = [
+    adaptation_video.Episode(np.zeros((3, 1)), returns, s)
+    for s in (successes, None)
+  ]
+  pictures = [
+    frame[:36]
+    for frame in adaptation_video.frames(
+      _LengthRenderer(), episodes, ('same', 'same'), 'task 1'
+    )
+  ]
+  for picture, differs in zip(pictures, successes):
+    assert (picture[:, :120] != picture[:, 124:]).any() == differs
+
+
 class _LengthRenderer(renderer_lib.Renderer):
   """Paints the number of states that it received."""
 

@@ -148,10 +148,6 @@ class EnvironmentRows:
       failures,
     )
 
-  def plain_step(self, actions: Any, idle: Sequence[int] = ()) -> tuple:
-    """As `step`, as a plain tuple: a process can send it."""
-    return tuple(self.step(actions, idle))
-
   def render(self) -> list[Any]:
     """Returns what each environment renders."""
     return [environment.render() for environment in self._environments]

@@ -68,6 +68,7 @@ class RowProcesses:
       ValueError: If `make_environment` cannot be sent to a process.
       EnvironmentFailure: If the environments cannot be made.
     """
+    self._reports_success = reports_success
     self._timeout = timeout
     self._start_timeout = start_timeout
     self._max_restarts = max_restarts
@@ -163,7 +164,7 @@ class RowProcesses:
     skipped = np.zeros(len(self._tasks), bool)
     skipped[list(idle)] = True
     self._ask_all(
-      'plain_step',
+      'step',
       self._timeout,
       [
         {
@@ -193,9 +194,9 @@ class RowProcesses:
         lambda *parts: np.concatenate(parts), *(s.observation for s in steps)
       ),
       *(np.concatenate([s[i] for s in steps]) for i in range(1, 4)),
-      None
-      if steps[0].success is None
-      else np.concatenate([s.success for s in steps]),
+      np.concatenate([s.success for s in steps])
+      if self._reports_success
+      else None,
       failures,
     )
     self._observation = joined.observation
@@ -283,7 +284,7 @@ class RowProcesses:
       np.zeros(num_rows),
       np.zeros(num_rows, bool),
       np.ones(num_rows, bool),
-      np.zeros(num_rows, bool),
+      np.zeros(num_rows, bool) if self._reports_success else None,
       {},
     )
 
@@ -297,9 +298,13 @@ def _rows_maker(path, make_environment, num_rows, reports_success):
     spec = importlib.util.spec_from_file_location('environment_rows', path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.EnvironmentRows(
+    rows = module.EnvironmentRows(
       make_environment, num_rows, reports_success, replaces_failed=True
     )
+    step = rows.step
+    # The other side does not know the module: it gets a plain tuple.
+    rows.step = lambda actions, idle: tuple(step(actions, idle))
+    return rows
 
   return make_rows
 

@@ -1,6 +1,9 @@
 """Small Gymnasium families, as users write them."""
 
 import dataclasses
+import os
+import signal
+import time
 
 import gymnasium
 from gymnasium import spaces
@@ -93,3 +96,44 @@ class Doors(gymnasium.Env):
         self.np_random.uniform(-1, 1, 3),
       ),
     }
+
+
+class Faulty(gymnasium.Env):
+  """Fails at its third step while the file `armed` exists."""
+
+  observation_space = spaces.Box(-np.inf, np.inf, (1,), np.float64)
+  action_space = spaces.Discrete(2)
+  render_mode = None
+
+  def __init__(self, fault, armed, at=3):
+    self._fault, self._armed, self._at = fault, armed, at
+
+  def sample_tasks(self, n):
+    return [{'row': i} for i in range(n)]
+
+  def set_task(self, task):
+    self._row = task['row']
+
+  def reset(self, *, seed=None, options=None):
+    super().reset(seed=seed)
+    self._count = 0
+    return np.zeros(1), None
+
+  def step(self, action):
+    self._count += 1
+    if self._row == 1 and self._count == self._at:
+      if os.path.exists(self._armed):
+        os.remove(self._armed)
+        {'raise': self._raise, 'die': self._die, 'hang': self._hang}[
+          self._fault
+        ]()
+    return np.full(1, self._count), 1.0, False, False, None
+
+  def _raise(self):
+    raise KeyError('the motor\nis hot')
+
+  def _die(self):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+  def _hang(self):
+    time.sleep(1e6)
