@@ -80,7 +80,7 @@ def main(argv):
       report = protocol_report
     print(report.table(result), flush=True)
     report.write(result, directory)
-  except OSError as error:
+  except (OSError, errors.RunError) as error:
     return terminal.print_error('evaluate', error)
   except KeyboardInterrupt:
     return terminal.print_error('evaluate', 'stopped, nothing is written', 130)

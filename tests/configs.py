@@ -2,6 +2,9 @@
 
 EXPERIMENTS = ('cheetah.gin', 'cheetah_velocity.gin', 'point.gin')
 
+# They need the extra `metaworld`.
+META_WORLD = ('ml1.gin', 'ml10.gin', 'ml45.gin')
+
 # Pass each as a second --gin_file, after an experiment's.
 ALGORITHMS = (
   'anil.gin',

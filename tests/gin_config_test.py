@@ -30,9 +30,11 @@ SMALL = (
 
 
 def test_shipped_configs():
-  assert {*configs.EXPERIMENTS, *configs.ALGORITHMS} == set(
-    run_config.shipped_configs()
-  )
+  assert {
+    *configs.EXPERIMENTS,
+    *configs.META_WORLD,
+    *configs.ALGORITHMS,
+  } == set(run_config.shipped_configs())
 
 
 @pytest.mark.parametrize('name', configs.ALGORITHMS)
@@ -49,7 +51,7 @@ def test_builds_its_agent(name):
 
 
 # These cover an algorithm of each kind: proximal, trust region, value network.
-_QUICK = (*configs.EXPERIMENTS, 'maml_trpo.gin', 'rllib_maml.gin')
+_QUICK = (*configs.EXPERIMENTS, 'maml_trpo.gin', 'rllib_maml.gin', 'ml1.gin')
 
 
 @pytest.mark.parametrize(
@@ -60,10 +62,11 @@ _QUICK = (*configs.EXPERIMENTS, 'maml_trpo.gin', 'rllib_maml.gin')
   ],
 )
 def test_runs_one_iteration(name, tmp_path):
+  if name in configs.META_WORLD:
+    pytest.importorskip('metaworld')
   # An algorithm needs an experiment.
-  run_config.parse(
-    [name] if name in configs.EXPERIMENTS else ['point.gin', name], SMALL
-  )
+  is_algorithm = name in configs.ALGORITHMS
+  run_config.parse(['point.gin', name] if is_algorithm else [name], SMALL)
   returns = experiment.train_eval(str(tmp_path))
   assert returns.shape[1:] == (2, 2)
   assert np.all(np.isfinite(returns))

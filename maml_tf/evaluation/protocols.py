@@ -143,7 +143,7 @@ class MetaWorldProtocol:
     initial_parameters: Sequence[types.Array] | None = None,
     log: Callable[[str], None] = lambda line: None,
   ) -> ProtocolResult:
-    """Plays all tasks, without changing the agent.
+    """Plays all tasks, without changing the agent, and closes the environments.
 
     Args:
       initial_parameters: The networks' parameters before training, without a
@@ -154,11 +154,27 @@ class MetaWorldProtocol:
     Returns:
       A `ProtocolResult`.
     """
+    try:
+      policies = tuple(self._policies(initial_parameters, log))
+    finally:
+      self._exploring.close()
+      self._evaluated.close()
+    return ProtocolResult(
+      int(self._agent.train_step_counter.numpy()),
+      self._seed,
+      self._num_adaptation_steps,
+      self._adaptation_episodes,
+      self._classes,
+      self._tasks,
+      policies,
+    )
+
+  def _policies(self, initial_parameters, log):
+    """Yields the results of the trained policy and of the references."""
     players = {'trained': self._player(None)}
     if initial_parameters is not None:
       players['initial'] = self._player(initial_parameters)
       players['random'] = self._play_at_random
-    policies = []
     for name, play in players.items():
       rounds = []
       for first in range(0, len(self._tasks), self._round):
@@ -169,18 +185,9 @@ class MetaWorldProtocol:
           f' {len(self._tasks)}: return {returns[-1].mean():.4g}, success'
           f' {successes[-1].mean():.0%}'
         )
-      policies.append(
-        PolicyResult(name, *(np.concatenate(p, axis=1) for p in zip(*rounds)))
+      yield PolicyResult(
+        name, *(np.concatenate(parts, axis=1) for parts in zip(*rounds))
       )
-    return ProtocolResult(
-      int(self._agent.train_step_counter.numpy()),
-      self._seed,
-      self._num_adaptation_steps,
-      self._adaptation_episodes,
-      self._classes,
-      self._tasks,
-      tuple(policies),
-    )
 
   def _player(self, parameters):
     """Returns a function that plays a round before and after adaptation."""

@@ -94,12 +94,13 @@ def _play_by_mode(agent, task):
   environment = meta_world_double.ALL_V3_ENVIRONMENTS[task.env_name]()
   environment.set_task(task)
   observation, _ = environment.reset()
+  theta = agent.policy.get_initial_state(1)
   returned, succeeded = 0.0, False
   for _ in range(HORIZON):
     time_step = ts.restart(
       tf.constant(observation[np.newaxis], tf.float32), batch_size=1
     )
-    mean = agent.policy.distribution(time_step).action.mean()
+    mean = agent.policy.distribution(time_step, theta).action.mean()
     action = np.clip(mean.numpy()[0], -1, 1)
     observation, reward, _, _, info = environment.step(action)
     returned += reward
