@@ -3,9 +3,12 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 
+from benchmarks import classic_control
 from benchmarks import meta_gradient_cost
+from benchmarks import pendulum_optimum
 from benchmarks import scaling
 from benchmarks import scaling_point
 from benchmarks import throughput
@@ -31,6 +34,43 @@ def test_throughput(capsys):
   parts = {'physics', 'acting', 'adaptation', 'update', 'other'}
   assert set(result['seconds']) == parts
   assert result['ratio_to_limit'] > 0
+
+
+def test_classic_control(capsys):
+  classic_control.main([*SMALL, '--steps=5', '--repeats=1'])
+  result = _last_line(capsys)
+  assert set(result) == {'PendulumMass', 'CartPoleMass'}
+  for rates in result.values():
+    # Rates are rounded to a tenth, ratios to a hundredth.
+    assert rates['ratio'] == pytest.approx(
+      rates['env_steps_per_second'] / rates['gymnasium_steps_per_second'],
+      abs=0.01,
+    )
+
+
+def test_pendulum_optimum(capsys):
+  pendulum_optimum.main(
+    ['--masses=2', '--episodes=8', '--horizon=20', '--grid=41', '--torques=5']
+  )
+  means = _last_line(capsys)
+  assert set(means) == {'known_mass', 'all_masses', 'mean_mass'}
+  # An optimum cannot be surpassed, except by the grid's error.
+  assert means['known_mass'] > max(means.values()) - 1
+
+
+def test_the_pendulums_best_return_after_two_steps():
+  solution = pendulum_optimum.Solution(0.5, horizon=2, size=321, num_torques=5)
+  state = np.array([[0.3, -0.5], [3.0, 1.0]])
+  # The second torque has no effect on either reward. So the best is 0:
+  # velocity' = velocity + 0.05 * (15 * sin(angle) + 6 * torque).
+  velocity = state[:, 1] + 0.05 * (15 * np.sin(state[:, 0]) - 6)
+  angle = state[:, 0] + 0.05 * velocity
+  first = state[:, 0] ** 2 + 0.1 * state[:, 1] ** 2 + 0.001
+  np.testing.assert_allclose(
+    solution.total(state, -1.0, 2),
+    -first - angle**2 - 0.1 * velocity**2,
+    atol=2e-3,
+  )
 
 
 @pytest.mark.slow

@@ -1,6 +1,15 @@
 """The shipped gin files: experiments, and algorithms that need one."""
 
-EXPERIMENTS = ('cheetah.gin', 'cheetah_velocity.gin', 'point.gin')
+EXPERIMENTS = (
+  'cartpole_mass.gin',
+  'cheetah.gin',
+  'cheetah_velocity.gin',
+  'pendulum_mass.gin',
+  'point.gin',
+)
+
+# Pass one after a run's recorded config.
+REFERENCES = ('oracle.gin', 'pretrained.gin')
 
 # They need the extra `metaworld`.
 META_WORLD = ('ml1.gin', 'ml10.gin', 'ml45.gin')

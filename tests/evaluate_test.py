@@ -74,7 +74,14 @@ def test_a_process_prints_a_table_and_writes_three_files(root_dir, tmp_path):
   assert lines[0] == (
     'Return on 3 held-out tasks, 4 episodes each a step, after 1 meta-iteration'
   )
-  assert [tuple(line.split()[:2]) for line in lines[2:]] == [
+  *rows, oracle, pretrained = lines[2:]
+  for line, name in ((oracle, 'oracle'), (pretrained, 'pretrained')):
+    assert line == (
+      f'no {name} yet; to train it: python -m maml_tf.train'
+      f' --gin_file={root_dir}/config.gin --gin_file={name}.gin'
+      f' --root_dir={root_dir}/{name}'
+    )
+  assert [tuple(line.split()[:2]) for line in rows] == [
     *(('trained', str(step)) for step in range(3)),
     *(('initial', str(step)) for step in range(3)),
     ('random', '0'),
@@ -91,7 +98,7 @@ def test_a_process_prints_a_table_and_writes_three_files(root_dir, tmp_path):
   content = _json(root_dir)
   assert content['step_size_schedule'] == 'halve'
   assert (content['seed'], content['episodes_per_task']) == (7, 4)
-  for line in lines[2:]:
+  for line in rows:
     name, step, mean = line.split()[:3]
     found = content['policies'][name][int(step)]['mean']
     assert float(mean) == pytest.approx(found, abs=1e-3)

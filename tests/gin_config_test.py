@@ -30,11 +30,8 @@ SMALL = (
 
 
 def test_shipped_configs():
-  assert {
-    *configs.EXPERIMENTS,
-    *configs.META_WORLD,
-    *configs.ALGORITHMS,
-  } == set(run_config.shipped_configs())
+  names = (*configs.EXPERIMENTS, *configs.META_WORLD, *configs.ALGORITHMS)
+  assert {*names, *configs.REFERENCES} == set(run_config.shipped_configs())
 
 
 @pytest.mark.parametrize('name', configs.ALGORITHMS)
@@ -65,8 +62,8 @@ def test_runs_one_iteration(name, tmp_path):
   if name in configs.META_WORLD:
     pytest.importorskip('metaworld')
   # An algorithm needs an experiment.
-  is_algorithm = name in configs.ALGORITHMS
-  run_config.parse(['point.gin', name] if is_algorithm else [name], SMALL)
+  is_experiment = name in (*configs.EXPERIMENTS, *configs.META_WORLD)
+  run_config.parse([name] if is_experiment else ['point.gin', name], SMALL)
   returns = experiment.train_eval(str(tmp_path))
   assert returns.shape[1:] == (2, 2)
   assert np.all(np.isfinite(returns))

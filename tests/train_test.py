@@ -124,7 +124,7 @@ def test_an_argument_that_is_not_a_flag(capfd):
     ('train_eval.seed = -1', 'seed is -1'),
     ('create_actor_network.fc_layer_params = (0,)', 'fc_layer_params'),
     ('create_actor_network.fc_layer_params = (-8,)', ''),
-    ('InnerLoop.num_steps = 0', 'num_steps is 0'),
+    ('InnerLoop.num_steps = -1', 'num_steps is -1'),
     ('GradientUpdate.num_steps = 0', 'num_steps is 0'),
     # Impossible numbers; gin reads 1e999 as infinity.
     ('tf.keras.optimizers.Adam.learning_rate = -1e-3', 'learning_rate is -0.0'),

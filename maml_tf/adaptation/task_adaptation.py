@@ -14,6 +14,7 @@ from tf_agents.environments import py_environment
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
+from maml_tf.adaptation import reset_seeds
 from maml_tf.collection import adapted_policy
 from maml_tf.collection import episode_sampler
 from maml_tf.core import action_distributions
@@ -199,7 +200,12 @@ class _TaskAdaptation:
     Raises:
       FloatingPointError: A number is not finite; playing broke off there.
     """
-    _seed_resets(self._environment, self._seed, stage)
+    reset_seeds.seed_resets(
+      self._environment,
+      random_streams.held_out_key(
+        self._seed, stage, random_streams.Purpose.RESET
+      ),
+    )
     noise = random_streams.generator(
       random_streams.held_out_key(
         self._seed, stage, random_streams.Purpose.ACTION
@@ -273,17 +279,6 @@ def _max_episode_steps(environment):
   if isinstance(environment, task_environment.TaskEnvironment):
     return environment.horizon
   return _MAX_EPISODE_STEPS
-
-
-def _seed_resets(environment, seed, stage):
-  """Seeds the resets of a stage, where the environment can be seeded."""
-  key = random_streams.held_out_key(seed, stage, random_streams.Purpose.RESET)
-  if isinstance(environment, task_environment.TaskEnvironment):
-    environment.seed([key])
-    return
-  # A real machine, for one, cannot be seeded.
-  with contextlib.suppress(NotImplementedError):
-    environment.seed(int(random_streams.generator(key).integers(2**31)))
 
 
 def _accept_step(kl: float, max_kl: float | None) -> AdaptationStep:

@@ -122,6 +122,8 @@ class AdaptedPolicy(tf_policy.TFPolicy):
   def _distribution(self, time_step, policy_state: Any):
     if not policy_state:
       policy_state = self._get_initial_state(1)
+    self._check_time_step(time_step)
+    self._check_policy_state(policy_state, time_step)
     tensors = self._per_task_distributions(time_step, policy_state)
     info = tensors if self._emit_behaviour else ()
     return policy_step.PolicyStep(
@@ -153,7 +155,46 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     )
     return self._distributions.to_tensors(distribution)
 
+  def _check_time_step(self, time_step):
+    """Raises a `ValueError` if the shapes are not those of N rows."""
+    step_type = tf.TensorShape(time_step.step_type.shape)
+    num_rows = _leading(step_type)
+    for value, spec in zip(
+      tf.nest.flatten(time_step.observation),
+      tf.nest.flatten(self.time_step_spec.observation),
+    ):
+      shape = tf.TensorShape(value.shape)
+      if not shape.is_compatible_with([num_rows, *spec.shape]):
+        raise ValueError(
+          f'the observation has shape {tuple(shape)}, expected'
+          f' {_expected(num_rows, "N", spec.shape)}: give a time step of N'
+          ' rows, as ts.restart(observation, batch_size=N)'
+        )
+    if not step_type.is_compatible_with([None]):
+      raise ValueError(
+        f'step_type has shape {tuple(step_type)}, expected [N]: give a time'
+        ' step of N rows, as ts.restart(observation, batch_size=N)'
+      )
+
+  def _check_policy_state(self, policy_state, time_step):
+    """Raises a `ValueError` if it is not the state of B tasks of equal rows."""
+    num_tasks = _leading(policy_state[0].shape)
+    for value, spec in zip(policy_state, self.policy_state_spec):
+      shape = tf.TensorShape(value.shape)
+      if not shape.is_compatible_with([num_tasks, *spec.shape]):
+        raise ValueError(
+          f'a parameter in the policy state has shape {tuple(shape)}, expected'
+          f' {_expected(None, "B", spec.shape)}: give the parameters of B tasks'
+        )
+    num_rows = _leading(time_step.step_type.shape)
+    if num_rows and num_tasks and num_rows % num_tasks:
+      raise ValueError(
+        f'the time step has {num_rows} rows, the policy state the parameters of'
+        f' {num_tasks} tasks: give each task the same number of rows'
+      )
+
   def _action(self, time_step, policy_state: Any, seed=None):
+    self._check_time_step(time_step)
     noise = self._distributions.random_noise(
       _size(time_step.step_type), self._generator, seed
     )
@@ -188,6 +229,17 @@ def act_batch_invariant(
   if is_lone_task:
     step = tf.nest.map_structure(lambda t: t[: t.shape[0] // 2], step)
   return step
+
+
+def _leading(shape):
+  """The size of the first axis; None if it is unknown or there is no axis."""
+  shape = tf.TensorShape(shape)
+  return tf.compat.dimension_value(shape[0]) if shape.rank else None
+
+
+def _expected(size, letter, shape):
+  sizes = [letter if size is None else size, *shape]
+  return f'[{", ".join(map(str, sizes))}]'
 
 
 def _size(tensor):

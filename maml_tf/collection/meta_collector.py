@@ -259,6 +259,10 @@ class MetaCollector:
           prepared or experience, policy_state, stage
         )
 
+  def close(self) -> None:
+    """Closes the environment."""
+    self._environment.close()
+
   def _check_finite(self, finding, stage):
     if finding is not None:
       raise finite_checks.NonFiniteError(

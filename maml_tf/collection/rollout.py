@@ -24,8 +24,8 @@ Observer = Callable[[trajectory.Trajectory], None]
 class Environment(Protocol):
   """What a rollout needs of an environment, e.g. of a batched `PyEnvironment`.
 
-  Both methods return a `TimeStep` of new arrays [N, ...]: observers keep them.
-  An action is a nest of arrays [N, ...].
+  Both methods return a `TimeStep` of arrays [N, ...], which the next step may
+  overwrite. An action is a nest of arrays [N, ...].
   """
 
   def reset(self) -> Any:
@@ -78,7 +78,7 @@ def play_episodes(
     `Seconds`.
   """
   start = time.perf_counter()
-  time_step = environment.reset()
+  time_step = _copy(environment.reset())
   environment_seconds = time.perf_counter() - start
   actor_seconds = 0.0
   ended = time_step.is_last()
@@ -88,7 +88,7 @@ def play_episodes(
     start = time.perf_counter()
     action_step = actor(time_step, t)
     acted = time.perf_counter()
-    next_time_step = environment.step(action_step.action)
+    next_time_step = _copy(environment.step(action_step.action))
     environment_seconds += time.perf_counter() - acted
     actor_seconds += acted - start
     _observe(observers, time_step, action_step, next_time_step, finished)
@@ -99,6 +99,21 @@ def play_episodes(
   no_action = tf.nest.map_structure(np.zeros_like, action_step)
   _observe(observers, time_step, no_action, time_step, finished)
   return Seconds(environment_seconds, actor_seconds)
+
+
+def _copy(time_step):
+  """Copies a time step: its frame is shown after the next step, and kept."""
+  observation = time_step.observation
+  if isinstance(observation, np.ndarray):
+    observation = observation.copy()  # `tf.nest` takes longer.
+  else:
+    observation = tf.nest.map_structure(np.array, observation)
+  return ts.TimeStep(
+    np.array(time_step.step_type),
+    np.array(time_step.reward),
+    np.array(time_step.discount),
+    observation,
+  )
 
 
 def _observe(observers, time_step, action_step, next_time_step, finished):

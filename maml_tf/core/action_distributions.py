@@ -12,6 +12,8 @@ from tf_agents.networks import network as network_lib
 from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
+from maml_tf.core import discrete_actions
+
 tfd = tfp.distributions
 
 _HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
@@ -211,7 +213,7 @@ def log_prob(
   def part(distribution, action):
     gaussian = _gaussian(distribution)
     if gaussian is None:
-      return _sum(distribution.log_prob(action), outer_dims)
+      return _sum(discrete_actions.log_prob(distribution, action), outer_dims)
     z = (action - gaussian.loc) * gaussian.inverse_scale
     return _sum(
       tf.math.log(gaussian.inverse_scale) - _HALF_LOG_2_PI, outer_dims
@@ -364,10 +366,7 @@ def _sample(
   distribution: tfd.Distribution, noise: types.Tensor
 ) -> types.Tensor:
   if isinstance(distribution, tfd.Categorical):
-    logits = distribution.logits_parameter()
-    return tf.argmax(
-      logits + tf.cast(noise, logits.dtype), -1, distribution.dtype
-    )
+    return discrete_actions.sample(distribution, noise)
   if isinstance(distribution, tfd.MultivariateNormalDiag):
     scale = distribution.stddev()
     return distribution.loc + scale * tf.cast(noise, scale.dtype)

@@ -19,7 +19,8 @@ class ObservationNormalizer(tf.Module):
   This is RLlib's `MeanStdFilter`. The statistics start at mean 0 and variance
   1. They change only in `update`, after the agent has learned from a
   meta-batch. So all stages of a meta-batch are collected and learned from with
-  the same statistics. Observations of integer types are not normalised.
+  the same statistics. Parts of integer types, such as pictures and choices, are
+  not normalised: networks scale them by their bounds.
   """
 
   def __init__(

@@ -82,8 +82,14 @@ def _all_reduce(op, tensors):
     return tensors
   # A reduction between hosts needs the tensors' devices. Arguments of functions
   # have none, but their identities do.
-  tensors = tf.nest.map_structure(tf.identity, tensors)
-  return tf.distribute.get_replica_context().all_reduce(op, tensors)
+  flat = [tf.identity(t) for t in tf.nest.flatten(tensors)]
+  # A reduction between hosts cannot take tensors without elements.
+  full = [t for t in flat if t.shape.num_elements() != 0]
+  reduced = iter(tf.distribute.get_replica_context().all_reduce(op, full))
+  return tf.nest.pack_sequence_as(
+    tensors,
+    [next(reduced) if t.shape.num_elements() != 0 else t for t in flat],
+  )
 
 
 def _count():

@@ -31,7 +31,8 @@ class PolicyEvaluation(NamedTuple):
   """The returns and successes of one policy.
 
   Attributes:
-    name: 'trained', or the name of a reference: 'initial' or 'random'.
+    name: 'trained', or the name of a reference: 'initial', 'random',
+      'pretrained' or 'oracle'.
     returns: A float64 array [S + 1, B, E]: undiscounted episode returns after
       0, ..., S adaptation steps.
     statistics: One `StepStatistics` for each number of steps.
@@ -164,7 +165,7 @@ class Evaluator:
     Returns:
       An `Evaluation`.
     """
-    policies = [self._play('trained', None, log)]
+    policies = [self.evaluate_policy('trained', log)]
     if initial_parameters is not None:
       policies.append(self._play('initial', initial_parameters, log))
       policies.append(self._play_at_random(log))
@@ -176,6 +177,21 @@ class Evaluator:
       tuple(policies),
       self._num_training_tasks,
     )
+
+  def evaluate_policy(
+    self, name: str, log: Callable[[str], None] = lambda line: None
+  ) -> PolicyEvaluation:
+    """Plays all tasks with the agent's parameters at this time.
+
+    Args:
+      name: The name of the policy.
+      log: As for `evaluate`.
+    """
+    return self._play(name, None, log)
+
+  def close(self) -> None:
+    """Closes the environment."""
+    self._collector.close()
 
   def _adapt(self, experience, policy_state, step):
     return self._agent.adapt(

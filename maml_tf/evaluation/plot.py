@@ -12,11 +12,27 @@ _LABELS = {
   'trained': 'meta-learned',
   'initial': 'not meta-learned',
   'random': 'random actions',
+  'pretrained': 'pretrained without adaptation',
+  'oracle': 'oracle that sees the task',
 }
-_COLORS = {'trained': 'C0', 'initial': 'C1', 'random': 'black'}
+_COLORS = {
+  'trained': 'C0',
+  'initial': 'C1',
+  'random': 'black',
+  'pretrained': 'C2',
+  'oracle': 'C3',
+}
 # matplotlib's colours repeat after 10.
 _MAX_NAMED_TASKS = 10
-_LINE_STYLES = {'trained': '-', 'initial': '--', 'random': ':'}
+_LINE_STYLES = {
+  'trained': '-',
+  'initial': '--',
+  'random': ':',
+  'pretrained': '-.',
+  'oracle': (0, (1, 3)),
+}
+# Their returns are lines across all steps.
+_DO_NOT_ADAPT = ('random', 'oracle')
 
 
 def write(result: evaluation.Evaluation, title: str, path: str) -> None:
@@ -66,7 +82,7 @@ def _draw_by_task(axes, result):
           label = f'task {tasks_lib.name(result.tasks[index])}'
         elif not index:
           label = 'a task'
-      if policy.name == 'random':
+      if policy.name in _DO_NOT_ADAPT:
         axes.axhline(means[0], **look)
       else:
         axes.plot(means, marker='o', label=label, **look)
@@ -97,7 +113,7 @@ def _draw_policy(axes, policy):
   color, style = _COLORS[policy.name], _LINE_STYLES[policy.name]
   means = [s.mean for s in policy.statistics]
   label = _LABELS[policy.name]
-  if policy.name == 'random':
+  if policy.name in _DO_NOT_ADAPT:
     axes.axhline(means[0], color=color, linestyle=style, label=label)
     return
   axes.plot(

@@ -12,6 +12,12 @@ from tf_agents.specs import tensor_spec
 from tf_agents.typing import types
 
 from maml_tf.core import checks
+from maml_tf.learning import discrete_projection_network
+from maml_tf.learning import encoder_layers
+from maml_tf.learning import observation_encoders
+
+# A name of version 0.1.0.
+ContextVector = encoder_layers.ContextVector
 
 
 @gin.configurable(denylist=['observation_spec', 'action_spec'])
@@ -22,6 +28,7 @@ def create_actor_network(
   initial_stddev: float = 1.0,
   min_stddev: float = 1e-3,
   context_size: int = 0,
+  encoders: observation_encoders.Encoders | None = None,
 ) -> actor_distribution_network.ActorDistributionNetwork:
   """Creates an `ActorDistributionNetwork` with tanh layers.
 
@@ -30,7 +37,12 @@ def create_actor_network(
   deviation is one trainable vector, the same in every state. Both are in units
   of half the action's range, and the mean is relative to the middle of the
   range: one inner step size then suits small and large actions alike. The
-  distribution of discrete actions is a Categorical.
+  distribution of integer actions is one Categorical a dimension, over all
+  values of the spec.
+
+  The layers read the parts of the observation flattened and joined. Pictures
+  pass through convolutions and small ranges of integers become one-hot: see
+  `observation_encoders.create`.
 
   Args:
     observation_spec: A nest of `TensorSpec`.
@@ -41,25 +53,28 @@ def create_actor_network(
     min_stddev: The smallest standard deviation, in the same units. Adaptation
       changes the standard deviation too and must not collapse it.
     context_size: The size of a learned context vector, which the network
-      appends to the observation. The observation must then be a single vector.
-      CAVIA (arXiv:1810.03642) adapts the context vector alone:
-      InnerLoop.adapts = @names_match(), names_match.pattern = 'context'.
+      appends to the observation. CAVIA (arXiv:1810.03642) adapts the context
+      vector alone: InnerLoop.adapts = @names_match(), names_match.pattern =
+      'context'.
+    encoders: Keras layers that replace the default encoders of parts of the
+      observation: a mapping from paths to layers, such as {'camera':
+      @PictureEncoder()}; for an observation that is a single tensor, a layer.
 
   Returns:
     The network.
 
   Raises:
-    ValueError: A number is out of range.
+    ValueError: A number is out of range, an action has too many choices, or
+      `encoders` does not fit the observation.
   """
   fc_layer_params = layer_units(fc_layer_params)
   checks.integer('context_size', context_size, 0, checks.MAX_SIZE)
-  if context_size and not isinstance(observation_spec, tf.TensorSpec):
-    raise ValueError(
-      'context_size needs an observation that is a single vector, not '
-      f'{observation_spec}'
-    )
   checks.number('min_stddev', min_stddev, above=0)
   checks.number('initial_stddev', initial_stddev, above=min_stddev)
+
+  preprocessing, joined = observation_encoders.create(
+    observation_spec, encoders, context_size
+  )
 
   def projection(spec):
     middle, scale = _middle_and_half_range(spec)
@@ -75,9 +90,11 @@ def create_actor_network(
   return actor_distribution_network.ActorDistributionNetwork(
     observation_spec,
     action_spec,
-    preprocessing_layers=ContextVector(context_size) if context_size else None,
+    preprocessing_layers=preprocessing,
+    preprocessing_combiner=joined,
     fc_layer_params=fc_layer_params,
     activation_fn=tf.keras.activations.tanh,
+    discrete_projection_net=discrete_projection_network.create,
     continuous_projection_net=projection,
   )
 
@@ -100,36 +117,21 @@ def layer_units(fc_layer_params: Sequence[int]) -> tuple[int, ...]:
   )
 
 
-class ContextVector(tf.keras.layers.Layer):
-  """Appends a learned vector, which is initially zero, to its input."""
-
-  def __init__(self, size: int, **kwargs):
-    """Stores the size of the vector."""
-    super().__init__(**kwargs)
-    self._size = size
-
-  def build(self, input_shape):
-    self.context = self.add_weight('context', [self._size], initializer='zeros')
-    super().build(input_shape)
-
-  def call(self, inputs):
-    shape = tf.concat([tf.shape(inputs)[:-1], [self._size]], axis=0)
-    return tf.concat([inputs, tf.broadcast_to(self.context, shape)], axis=-1)
-
-  def get_config(self):
-    return {**super().get_config(), 'size': self._size}
-
-
 def _middle_and_half_range(
   spec: tensor_spec.BoundedTensorSpec,
 ) -> tuple[np.ndarray, np.ndarray]:
   """Returns the middle and half range of each action dimension.
 
-  They are 0 and 1 where the action has no bounds.
+  They are 0 and 1 where the action has no bounds. A dimension without a range,
+  such as that of a locked joint, gets a small range, because a scale of 0 has
+  no density.
   """
   dtype = spec.dtype.as_numpy_dtype
+  limits = np.finfo(dtype)
   half = np.asarray(spec.maximum / 2 - spec.minimum / 2, dtype)
   # The bounds of an unbounded action are the limits of its dtype.
-  bounded = half < np.finfo(dtype).max / 4
+  bounded = half < limits.max / 4
   middle = np.where(bounded, spec.minimum, 0) + np.where(bounded, half, 0)
+  smallest = 0.01 * np.maximum(np.abs(middle), 1)
+  half = np.where(half < limits.tiny, smallest, half)
   return middle.astype(dtype), np.where(bounded, half, 1).astype(dtype)

@@ -1,5 +1,8 @@
 """Baselines, which predict returns, and the loss of a value network."""
 
+import functools
+import itertools
+from typing import NamedTuple
 from typing import Protocol
 
 import gin
@@ -34,16 +37,31 @@ class Baseline(Protocol):
     """
 
 
+# Up to so many features the primal is solved, however few frames there are: it
+# needs 8 MB, and runs of older versions keep their bits.
+_MAX_PRIMAL_FEATURES = 1024
+# The dual reads so many numbers of a frame at a time, which bounds its memory.
+_BLOCK = 4096
+
+
 # Gin files may select it by the module that it had; so below.
 @gin.configurable(module='maml_tf.learning.advantages')
 class LinearFeatureBaseline:
   """Ridge regression on clipped observations, their squares and powers of time.
 
   The features are those of rllab, MAML and ProMP: o, o^2, t/100, (t/100)^2,
-  (t/100)^3, 1, where o is the observation clipped to [-10, 10]. The regression
-  is fitted anew for every task and stage. It is solved in float64: there the
-  relative ridge keeps the normal equations positive definite for all finite
-  data.
+  (t/100)^3, 1, where o is the observation clipped to [-10, 10]. Pictures, of
+  uint8 [H, W, C], are first divided by 255. The regression is fitted anew for
+  every task and stage. It is solved in float64: there the relative ridge keeps
+  the normal equations positive definite for all finite data.
+
+  With X the features [T, F] of the valid frames, y their returns and r the
+  ridge, the values are
+
+      X (X'X + r I)^-1 X'y = XX' (XX' + r I)^-1 y
+
+  The left side solves F equations, the right side T equations. The right side
+  is computed if there are more features than frames, as with pictures.
   """
 
   def __init__(self, ridge: float = 1e-5, clip: float = 10.0):
@@ -60,35 +78,134 @@ class LinearFeatureBaseline:
     self._clip = checks.number('clip', clip, above=0)
 
   def fit_predict(self, observation, position, returns, mask):
-    features = self._features(observation, position)
-    weights = tf.cast(mask, tf.float64)[..., tf.newaxis]
-    gram = tf.matmul(features * weights, features, transpose_a=True)
-    moment = tf.matmul(
-      features * weights,
+    parts = _flat_parts(observation)
+    num_features = _num_features(parts)
+    arguments = (
+      parts,
+      _powers_of_time(position),
       tf.cast(returns, tf.float64)[..., tf.newaxis],
-      transpose_a=True,
+      tf.cast(mask, tf.float64)[..., tf.newaxis],
     )
-    size = gram.shape[-1]
-    scale = self._ridge * tf.linalg.trace(gram) / size + 1e-12
-    gram += scale[:, tf.newaxis, tf.newaxis] * tf.eye(size, dtype=tf.float64)
-    coefficients = tf.linalg.cholesky_solve(tf.linalg.cholesky(gram), moment)
-    values = tf.matmul(features, coefficients)[..., 0]
+    if num_features <= _MAX_PRIMAL_FEATURES:
+      values = self._primal(*arguments)
+    elif position.shape[1] is not None:
+      is_dual = num_features > position.shape[1]
+      solve = self._dual if is_dual else self._primal
+      values = solve(*arguments)
+    else:
+      values = tf.cond(
+        num_features > tf.shape(position)[1],
+        lambda: self._dual(*arguments),
+        lambda: self._primal(*arguments),
+      )
     return tf.cast(values, returns.dtype)
 
-  def _features(self, observation, position):
-    frames = tf.shape(position)
-    parts = [
-      tf.reshape(
-        tf.cast(o, tf.float64),
-        [frames[0], frames[1], o.shape[2:].num_elements()],
+  def _primal(self, parts, time, returns, weights):
+    observation = tf.concat([self._clipped(part) for part in parts], -1)
+    features = tf.concat([*self._features(observation), time], -1)
+    gram = tf.matmul(features * weights, features, transpose_a=True)
+    moment = tf.matmul(features * weights, returns, transpose_a=True)
+    coefficients = self._solve(gram, gram.shape[-1], moment)
+    return tf.matmul(features, coefficients)[..., 0]
+
+  def _features(self, observation):
+    """Returns the features of clipped observations, tensors [B, T, ...]."""
+    return [observation, observation**2]
+
+  def _dual(self, parts, time, returns, weights):
+    kernel = tf.matmul(time, time, transpose_b=True)
+    for part in parts:
+      for start in range(0, part.numbers.shape[-1], _BLOCK):
+        block = part.numbers[..., start : start + _BLOCK]
+        block = self._clipped(part._replace(numbers=block))
+        kernel += tf.matmul(block, block, transpose_b=True)
+        kernel += tf.matmul(block**2, block**2, transpose_b=True)
+    valid = kernel * weights * tf.linalg.matrix_transpose(weights)
+    coefficients = self._solve(valid, _num_features(parts), returns * weights)
+    return tf.matmul(kernel, coefficients * weights)[..., 0]
+
+  def _solve(self, gram, num_features, right_side):
+    """Solves (gram + ridge) x = right side, for matrices [B, n, n]."""
+    scale = self._ridge * tf.linalg.trace(gram) / num_features + 1e-12
+    identity = tf.eye(tf.shape(gram)[-1], dtype=tf.float64)
+    gram += scale[:, tf.newaxis, tf.newaxis] * identity
+    return tf.linalg.cholesky_solve(tf.linalg.cholesky(gram), right_side)
+
+  def _clipped(self, part):
+    numbers = tf.cast(part.numbers, tf.float64) / part.unit
+    return tf.clip_by_value(numbers, -self._clip, self._clip)
+
+
+class _Part(NamedTuple):
+  """A part of the observations.
+
+  Attributes:
+    numbers: A tensor [B, T, numbers] of any type.
+    unit: The number that becomes 1.
+  """
+
+  numbers: types.Tensor
+  unit: float
+
+
+def _flat_parts(observation):
+  """Returns the `_Part`s of observations [B, T, ...]."""
+  parts = []
+  for part in tf.nest.flatten(observation):
+    frames = tf.shape(part)
+    size = part.shape[2:].num_elements()
+    is_picture = part.dtype == tf.uint8 and part.shape.rank == 5
+    parts.append(
+      _Part(
+        tf.reshape(part, [frames[0], frames[1], size]),
+        255.0 if is_picture else 1.0,
       )
-      for o in tf.nest.flatten(observation)
-    ]
-    clipped = tf.clip_by_value(tf.concat(parts, -1), -self._clip, self._clip)
-    time = tf.cast(position, tf.float64)[..., tf.newaxis] / 100.0
-    return tf.concat(
-      [clipped, clipped**2, time, time**2, time**3, tf.ones_like(time)], -1
     )
+  return parts
+
+
+def _num_features(parts):
+  return 2 * sum(part.numbers.shape[-1] for part in parts) + 4
+
+
+def _powers_of_time(position):
+  """Returns the features [B, T, 4] that do not depend on the observation."""
+  time = tf.cast(position, tf.float64)[..., tf.newaxis] / 100.0
+  return tf.concat([time, time**2, time**3, tf.ones_like(time)], -1)
+
+
+@gin.configurable
+class PolynomialFeatureBaseline(LinearFeatureBaseline):
+  """Ridge regression on all monomials of the observation, and powers of time.
+
+  The features are those of `LinearFeatureBaseline`, and products of different
+  parts of the observation: o_1 o_2, o_1^2 o_2, and so on. They suit small
+  observations, of a few numbers. There are (O + d)! / (O! d!) - 1 monomials up
+  to degree d, which should be far fewer than a task's frames.
+  """
+
+  def __init__(self, degree: int = 4, ridge: float = 1e-5, clip: float = 10.0):
+    """Stores the settings.
+
+    Args:
+      degree: d, the largest degree.
+      ridge: See `LinearFeatureBaseline`.
+      clip: See `LinearFeatureBaseline`.
+
+    Raises:
+      ValueError: A number is out of range.
+    """
+    super().__init__(ridge, clip)
+    self._degree = checks.integer('degree', degree, 1, 10)
+
+  def _features(self, observation):
+    parts = tf.unstack(observation, axis=-1)
+    monomials = [
+      functools.reduce(tf.multiply, factors)
+      for d in range(1, self._degree + 1)
+      for factors in itertools.combinations_with_replacement(parts, d)
+    ]
+    return [tf.stack(monomials, axis=-1)]
 
 
 @gin.configurable(module='maml_tf.learning.advantages')

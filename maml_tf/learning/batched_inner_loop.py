@@ -55,7 +55,7 @@ class BatchedInnerLoop:
     if not step_sizes:
       step = 0
     elif isinstance(step, int):
-      step = min(step, inner_loop.num_steps - 1)
+      step = max(min(step, inner_loop.num_steps - 1), 0)
     return self._adapt(stage, policy_state, step_sizes, step, step_size)
 
   def _adapt_tasks(self, stage, policy_state, step_sizes, step, step_size):

@@ -124,7 +124,9 @@ class InnerLoop(tf.Module):
     """Stores the settings.
 
     Args:
-      num_steps: X, the number of adaptation steps.
+      num_steps: X, the number of adaptation steps in training. 0: the agent
+        learns without adaptation, by plain policy gradients on its tasks; it
+        can still adapt afterwards.
       step_size: A number, or `StepSizes` that are learned.
       surrogate: The function that a step increases, see `surrogates`.
       adapts: A filter that selects the variables to adapt. The head alone gives
@@ -261,6 +263,21 @@ class InnerLoop(tf.Module):
     if self._first_order:
       gradients = [tf.stop_gradient(g) for g in gradients]
     return gradients
+
+
+def stack_steps(
+  scalars: Sequence[types.Tensor], dtype: tf.DType
+) -> types.Tensor:
+  """Stacks one scalar for each of X adaptation steps; X may be 0.
+
+  Args:
+    scalars: X scalars.
+    dtype: Their type.
+
+  Returns:
+    A tensor [X].
+  """
+  return tf.stack(scalars) if scalars else tf.zeros([0], dtype)
 
 
 def _clip(gradients, max_norm):

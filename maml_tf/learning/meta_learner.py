@@ -122,12 +122,16 @@ class MetaLearner:
     loss_info = self._strategy.run(self._agent.train, args=(batch,))
     # Every replica reports its share of the means over all tasks.
     return tf.nest.map_structure(
-      lambda value: tf.cast(
-        self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None),
-        tf.float32,
-      ),
+      lambda value: tf.cast(self._sum_over_replicas(value), tf.float32),
       loss_info,
     )
+
+  def _sum_over_replicas(self, value):
+    here, *_ = self._strategy.experimental_local_results(value)
+    # A reduction between hosts cannot take tensors without elements.
+    if here.shape.num_elements() == 0:
+      return here
+    return self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
 
 
 def _non_finite(finite_tasks):

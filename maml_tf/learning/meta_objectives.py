@@ -111,12 +111,15 @@ class MetaObjective(tf.Module):
     entropy = surrogates.masked_mean(
       action_distributions.entropy(query.distribution), query.stage.mask
     )
-    inner_kl = tf.stack([mean_kl(stage) for stage in support])
+    kl = mean_kl(query)
+    inner_kl = inner_loop_lib.stack_steps(
+      [mean_kl(stage) for stage in support], kl.dtype
+    )
     loss = -surrogate
     if self._entropy_coefficient:
       loss -= self._entropy_coefficient * entropy
     loss += tf.reduce_sum(tf.cast(kl_coefficients, inner_kl.dtype) * inner_kl)
-    terms = ObjectiveTerms(-surrogate, entropy, mean_kl(query), inner_kl)
+    terms = ObjectiveTerms(-surrogate, entropy, kl, inner_kl)
     return loss, terms
 
   def update_kl_coefficients(self, inner_kl: types.Tensor) -> None:

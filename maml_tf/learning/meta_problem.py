@@ -117,6 +117,8 @@ class MetaProblem:
 
   def inner_kl(self, theta: inner_loop_lib.Theta) -> types.Tensor:
     """Returns the inner KL of each support stage, a tensor [X], nats."""
+    if not self.batch.support:
+      return tf.zeros([0], tf.nest.flatten(theta)[0].dtype)
     means, _ = self._functions.inner_kl((theta,), self.batch.support)
     return _over_replicas(means, theta)
 

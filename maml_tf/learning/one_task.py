@@ -163,7 +163,8 @@ class OneTask:
     loss, terms = self._objective(
       kl_coefficients, adapted.evaluated, query, batch.return_score
     )
-    return TaskLoss(loss + query.value_loss, terms, tf.stack(adapted.losses))
+    inner_loss = inner_loop_lib.stack_steps(adapted.losses, loss.dtype)
+    return TaskLoss(loss + query.value_loss, terms, inner_loss)
 
   def meta_gradient(
     self,
@@ -223,7 +224,7 @@ class OneTask:
 
     Args:
       theta: The meta-parameters.
-      support: X `Stage`s, leaves [T, ...].
+      support: X `Stage`s, leaves [T, ...], at least one.
 
     Returns:
       A tensor [X], nats.

@@ -138,18 +138,21 @@ class LayerStepSizes(_LearnedStepSizes):
 
   These are MAML++'s per-layer per-step learning rates (arXiv:1810.09502). The
   logarithms of the step sizes are learned, so that the step sizes stay
-  positive. For each variable there is one tensor [X].
+  positive. For each variable there is one tensor [X]. If X is 0 it is [1]:
+  steps that are taken after training use its initial value.
   """
 
   def build(self, variables, num_steps):
-    self._num_steps = num_steps
+    self._num_sizes = max(num_steps, 1)
     self.variables_tuple = tuple(
-      tf.Variable(tf.cast(tf.fill([num_steps], self._log_initial), v.dtype))
+      tf.Variable(
+        tf.cast(tf.fill([self._num_sizes], self._log_initial), v.dtype)
+      )
       for v in variables
     )
 
   def at(self, values, step):
-    last = self._num_steps - 1
+    last = self._num_sizes - 1
     if isinstance(step, int):
       return tuple(tf.exp(v[min(step, last)]) for v in values)
     return tuple(tf.exp(tf.gather(v, tf.minimum(step, last))) for v in values)

@@ -10,6 +10,7 @@ from tf_agents.typing import types
 
 from maml_tf.core import checks
 from maml_tf.learning import actor_networks
+from maml_tf.learning import observation_encoders
 
 
 @gin.configurable(denylist=['observation_spec', 'actor_network'])
@@ -18,6 +19,7 @@ def create_value_network(
   actor_network: network_lib.Network,
   fc_layer_params: Sequence[int] = (64, 64),
   share_layers: bool = False,
+  encoders: observation_encoders.Encoders | None = None,
 ) -> network_lib.Network:
   """Creates a network that predicts the return that follows an observation.
 
@@ -28,18 +30,24 @@ def create_value_network(
       `share_layers`.
     share_layers: Whether to use the policy network's layers below its head, as
       RLlib's `vf_share_layers` does.
+    encoders: As for `create_actor_network`; no effect if `share_layers`.
 
   Returns:
     A TF-Agents network from observations [N, ...] to values [N].
 
   Raises:
-    ValueError: A number is out of range, or the policy network has no encoder
-      to share.
+    ValueError: A number is out of range, `encoders` does not fit the
+      observation, or the policy network has no encoder to share.
   """
   if checks.boolean('share_layers', share_layers):
     return SharedValueNetwork(observation_spec, actor_network)
+  preprocessing, joined = observation_encoders.create(
+    observation_spec, encoders
+  )
   return value_network.ValueNetwork(
     observation_spec,
+    preprocessing_layers=preprocessing,
+    preprocessing_combiner=joined,
     fc_layer_params=actor_networks.layer_units(fc_layer_params),
     activation_fn=tf.keras.activations.tanh,
   )

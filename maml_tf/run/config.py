@@ -139,11 +139,40 @@ def write_or_check(root_dir: str) -> None:
   config = gin.operative_config_str()
   there, here = _recorded(root_dir), _bindings(config)
   if there is not None:
-    _check_same(root_dir, there, here, here.keys() | there.keys())
+    # A new version has new parameters. Unless they are bound, they have their
+    # defaults, with which it trains as the old version did.
+    bound = _bindings(gin.config_str())
+    names = there.keys() | (here.keys() & bound.keys())
+    _check_same(root_dir, there, here, names)
   os.makedirs(root_dir, exist_ok=True)
   with files.replace_file(path) as scratch:
     with open(scratch, 'w', encoding='utf-8') as file:
       file.write(config)
+
+
+def environment_bindings(root_dir: str) -> dict[str, str]:
+  """Returns what a run's record says of its environment, by name.
+
+  That is its class and horizon, and the settings of what they refer to.
+
+  Args:
+    root_dir: The run's folder.
+  """
+  bindings = _recorded(root_dir) or {}
+  found = {}
+  pending = ['train_eval.environment_class', 'train_eval.horizon']
+  while pending:
+    name = pending.pop()
+    if name in bindings and name not in found:
+      found[name] = bindings[name]
+      owners = {_leaf(o) for o in re.findall(r'@([\w./]+)', bindings[name])}
+      pending += [n for n in bindings if _leaf(n.rpartition('.')[0]) in owners]
+  return found
+
+
+def _leaf(selector: str) -> str:
+  """Returns a configurable's name without its scopes and modules."""
+  return re.split('[./]', selector)[-1]
 
 
 def _recorded(root_dir: str) -> dict[str, str] | None:

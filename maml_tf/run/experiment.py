@@ -1,6 +1,7 @@
 """The whole run: builds the parts that a config asks for and trains them."""
 
 from collections.abc import Sequence
+import contextlib
 import functools
 
 import gin
@@ -13,6 +14,7 @@ from maml_tf import evaluation
 from maml_tf.collection import meta_collector
 from maml_tf.core import checks
 from maml_tf.core import errors
+from maml_tf.environments import observed_task
 from maml_tf.environments import task_environment
 from maml_tf.learning import actor_networks
 from maml_tf.learning import maml_agent
@@ -27,6 +29,10 @@ from maml_tf.run import workers as worker_group
 
 gin.external_configurable(
   tf.keras.optimizers.Adam, module='tf.keras.optimizers'
+)
+gin.external_configurable(
+  tf.keras.optimizers.schedules.PiecewiseConstantDecay,
+  module='tf.keras.optimizers.schedules',
 )
 
 
@@ -53,6 +59,7 @@ def train_eval(
   strategy: tf.distribute.Strategy | None = None,
   export_saved_model: bool = True,
   loggers: Sequence[loggers_lib.LoggerFactory] = (),
+  observe_task: bool = False,
 ) -> np.ndarray:
   """Trains an agent, from the beginning or from the last checkpoint.
 
@@ -90,12 +97,17 @@ def train_eval(
     when_not_finite=when_not_finite,
     export_saved_model=export_saved_model,
     loggers=loggers,
+    observe_task=observe_task,
   )
   with errors.usage_errors():
     settings_lib.check(settings)
     workers = worker_group.WorkerGroup(strategy or tf.distribute.get_strategy())
     loop = _build(root_dir, settings, workers)
-  with workers.translate_errors(), interruption.handle_signals() as interrupt:
+  with (
+    contextlib.closing(loop),
+    workers.translate_errors(),
+    interruption.handle_signals() as interrupt,
+  ):
     loop.run(interrupt)
     return loop.finish(interrupt)
 
@@ -109,10 +121,13 @@ def _build(
   # Keras draws initial weights from Python's random numbers.
   tf.keras.utils.set_random_seed(settings.seed)
   tasks = workers.tasks(settings.num_tasks)
-  create_environment = functools.partial(
-    settings.environment_class, horizon=settings.horizon
+  new_environment = functools.partial(
+    create_environment,
+    settings.environment_class,
+    settings.observe_task,
+    horizon=settings.horizon,
   )
-  environment = create_environment(
+  environment = new_environment(
     num_tasks=len(tasks), environments_per_task=settings.episodes_per_task
   )
   # Workers wait for each other where variables are created.
@@ -130,7 +145,7 @@ def _build(
   learner.check_num_tasks(len(tasks))
   evaluator = None
   if settings.evaluation_interval:
-    evaluator = evaluation.Evaluator(agent, create_environment, settings.seed)
+    evaluator = evaluation.Evaluator(agent, new_environment, settings.seed)
   with workers.translate_errors():
     run_config.check_workers(workers.exchange)
   if workers.is_chief:
@@ -166,6 +181,24 @@ def _build(
     checkpoints,
     progress,
   )
+
+
+def create_environment(
+  environment_class: settings_lib.EnvironmentFactory,
+  observe_task: bool,
+  **sizes: int,
+) -> task_environment.TaskEnvironment:
+  """Creates a run's environment; see `Settings` for the arguments.
+
+  Args:
+    environment_class: As in `Settings`.
+    observe_task: As in `Settings`.
+    **sizes: num_tasks, environments_per_task and horizon.
+  """
+  environment = environment_class(**sizes)
+  if observe_task:
+    return observed_task.ObservedTask(environment)
+  return environment
 
 
 def create_agent(

@@ -45,6 +45,7 @@ class Settings(NamedTuple):
     export_saved_model: Whether the run writes a SavedModel at its end.
     loggers: Functions that create loggers besides metrics.csv, TensorBoard and
       the terminal, given root_dir and first_iteration; see `run/loggers.py`.
+    observe_task: Whether the observation contains the task, see `ObservedTask`.
   """
 
   environment_class: EnvironmentFactory
@@ -61,6 +62,7 @@ class Settings(NamedTuple):
   when_not_finite: str
   export_saved_model: bool
   loggers: Sequence[loggers_lib.LoggerFactory]
+  observe_task: bool
 
 
 def check(settings: Settings) -> None:
@@ -88,6 +90,7 @@ def check(settings: Settings) -> None:
   checks.integer('evaluation_interval', settings.evaluation_interval, 0)
   checks.one_of('when_not_finite', settings.when_not_finite, ('stop', 'skip'))
   checks.boolean('export_saved_model', settings.export_saved_model)
+  checks.boolean('observe_task', settings.observe_task)
   if not isinstance(settings.loggers, (list, tuple)):
     raise ValueError(
       f'loggers is {settings.loggers!r}: give a list, such as [@MyLogger]'

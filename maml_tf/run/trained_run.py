@@ -30,6 +30,7 @@ class TrainedRun(NamedTuple):
     episodes_per_task: E of training.
     seed: The run's seed.
     iteration: The number of meta-iterations that the agent has trained for.
+    observe_task: Whether the observation contains the task.
   """
 
   agent: maml_agent.MamlAgent
@@ -38,6 +39,7 @@ class TrainedRun(NamedTuple):
   episodes_per_task: int
   seed: int
   iteration: int
+  observe_task: bool
 
 
 def load(root_dir: str) -> TrainedRun:
@@ -75,7 +77,9 @@ def load(root_dir: str) -> TrainedRun:
     def create_environment(
       num_tasks: int, environments_per_task: int
     ) -> task_environment.TaskEnvironment:
-      return settings['environment_class'](
+      return experiment.create_environment(
+        settings['environment_class'],
+        settings['observe_task'],
         num_tasks=num_tasks,
         environments_per_task=environments_per_task,
         horizon=settings['horizon'],
@@ -101,6 +105,7 @@ def load(root_dir: str) -> TrainedRun:
     settings['episodes_per_task'],
     settings['seed'],
     int(agent.train_step_counter.numpy()),
+    settings['observe_task'],
   )
 
 

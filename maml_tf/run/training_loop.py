@@ -183,6 +183,12 @@ class TrainingLoop:
       raise interruption.Interrupted(self._settings.num_iterations, stop_signal)
     return shared_collection.join_returns(gathered[:, 1:], shape)
 
+  def close(self) -> None:
+    """Closes the environments."""
+    self._collector.close()
+    if self._evaluator is not None:
+      self._evaluator.close()
+
   def _resume(self) -> int:
     """Restores the last checkpoint or writes the first one.
 

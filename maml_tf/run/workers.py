@@ -116,6 +116,9 @@ class WorkerGroup:
       return
     for variable in variables:
       value = variable.numpy()
+      # A reduction between hosts cannot take tensors without elements.
+      if not value.size:
+        continue
       gathered = value if self.is_chief else np.zeros_like(value)
       variable.assign(self._sum(gathered))
 

@@ -298,6 +298,57 @@ def test_global_seed_decides_what_is_sampled_without_noise(agent):
   assert np.all(one[0] != one[1])
 
 
+@pytest.mark.parametrize('compiles', [False, True])
+@pytest.mark.parametrize(
+  ('time_step', 'num_tasks', 'message'),
+  [
+    (
+      ts.restart(tf.zeros([2])),
+      1,
+      r'observation has shape \(2,\), expected \[N, 2\]: give a time step of N',
+    ),
+    (
+      ts.restart(tf.zeros([6, 2])),
+      1,
+      r'step_type has shape \(\), expected \[N\]: give a time step of N rows',
+    ),
+    (
+      ts.restart(tf.zeros([6, 3]), 6),
+      1,
+      r'observation has shape \(6, 3\), expected \[6, 2\]: give',
+    ),
+    (
+      ts.restart(tf.zeros([5, 2]), 6),
+      1,
+      r'observation has shape \(5, 2\), expected \[6, 2\]: give',
+    ),
+    (
+      ts.restart(tf.zeros([5, 2]), 5),
+      3,
+      '5 rows, the policy state the parameters of 3 tasks: give each task the',
+    ),
+    (
+      ts.restart(tf.zeros([6, 2]), 6),
+      None,
+      r'parameter in the policy state has shape \(2, 8\), expected \[B, 2, 8\]',
+    ),
+  ],
+)
+def test_shapes_that_are_not_of_rows_and_tasks(
+  agent, time_step, num_tasks, message, compiles
+):
+  policy = agent.policy
+  state = policy.get_initial_state(num_tasks)
+  action = tf.function(policy.action) if compiles else policy.action
+  for act in (
+    lambda: action(time_step, state),
+    lambda: policy.distribution(time_step, state),
+    lambda: policy.act(time_step, state, _noise()),
+  ):
+    with pytest.raises(ValueError, match=message):
+      act()
+
+
 @pytest.mark.parametrize('seed', [7, (7, 8)])
 def test_a_given_seed_decides_what_is_sampled(agent, seed):
   time_step, state = _time_step(), agent.policy.get_initial_state(NUM_TASKS)

@@ -80,6 +80,34 @@ def test_a_single_environment_plays_one_episode_after_the_other(agent):
     assert np.isfinite(tensor.numpy()).all()
 
 
+class _ReusedArrays(counted_episodes.CountedEpisodes):
+  """Writes all its time steps into the same arrays."""
+
+  def _faulty(self, time_step):
+    if not hasattr(self, '_shared'):
+      self._shared = tf.nest.map_structure(np.array, time_step)
+    tf.nest.map_structure(np.copyto, self._shared, time_step)
+    return self._shared
+
+
+@pytest.mark.parametrize('is_batched', [False, True])
+def test_an_environment_may_reuse_its_arrays(agent, is_batched):
+  environment = _ReusedArrays(LENGTHS)
+  if is_batched:
+    # The batch of one row is a view of the row's arrays.
+    environment = batched_py_environment.BatchedPyEnvironment(
+      [environment], multithreading=False
+    )
+  episodes = _sample(agent, environment, 2)
+  _assert_frames(
+    episodes.experience,
+    'observation',
+    [[0, 0], [0, 1], [0, 2], [0, 3]] + [[1, 0], [1, 1]],
+  )
+  _assert_frames(episodes.experience, 'reward', [1, 2, 3, 0, 11, 0])
+  np.testing.assert_array_equal(episodes.returns, [6, 11])
+
+
 def test_a_batched_environment_plays_them_in_rounds(agent):
   # Row 0 has the episodes 0 and 2, row 1 the episodes 1 and 3.
   rows = [counted_episodes.CountedEpisodes(LENGTHS, row, 2) for row in (0, 1)]

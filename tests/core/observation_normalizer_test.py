@@ -91,3 +91,20 @@ def test_masked_frames_change_nothing():
   normalizer.update(tf.fill([2, 3, 3], np.nan), tf.zeros([2, 3]))
   (statistics,) = normalizer.statistics()
   np.testing.assert_array_equal(statistics, [[0, 0, 0], [1, 1, 1]])
+
+
+def test_observations_of_integers_alone_are_left_as_they_are():
+  spec = (tf.TensorSpec((2, 2, 3), tf.uint8), tf.TensorSpec((), tf.int64))
+  normalizer = observation_normalizer.ObservationNormalizer(spec)
+  observation = tf.nest.map_structure(
+    lambda s: tf.ones([2, 3, *s.shape], s.dtype), spec
+  )
+  normalizer.update(observation, tf.ones([2, 3]))
+  statistics = normalizer.statistics()
+  assert statistics == ()
+  for normalized in (
+    normalizer.normalize(observation),
+    normalizer.normalize(observation, statistics),
+  ):
+    for given, part in zip(observation, normalized, strict=True):
+      np.testing.assert_array_equal(given, part)

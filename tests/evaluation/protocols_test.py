@@ -261,9 +261,18 @@ def test_the_protocol_can_be_left_out(root_dir, tmp_path, capfd):
   assert capfd.readouterr().out.startswith('Return on 2 held-out tasks')
 
 
-def test_the_protocol_has_no_schedule(root_dir, tmp_path, capfd):
-  assert _evaluate(root_dir, tmp_path, step_size_schedule='halve') == 2
+@pytest.mark.parametrize(
+  'flags',
+  [
+    {'step_size_schedule': 'halve'},
+    {'references': True, 'oracle': 'runs/oracle'},
+  ],
+)
+def test_the_protocol_has_neither_schedules_nor_runs_beside_it(
+  root_dir, tmp_path, capfd, flags
+):
+  assert _evaluate(root_dir, tmp_path, **flags) == 2
   assert capfd.readouterr().err == (
-    'evaluate: --step_size_schedule is not part of the protocol: add'
+    f'evaluate: --{[*flags][-1]} is not part of the protocol: add'
     ' --noprotocol\n'
   )

@@ -115,6 +115,13 @@ def stop_once_built(monkeypatch):
     ('names_match', 'pattern', "'('", "pattern is '('"),
     ('names_match', 'pattern', '3', 'pattern is 3'),
     ('create_actor_network', 'fc_layer_params', '8', 'fc_layer_params is 8'),
+    ('create_actor_network', 'encoders', '8', 'encoders is 8'),
+    (
+      'create_actor_network',
+      'encoders',
+      '@PictureEncoder()',
+      'PictureEncoder reads pictures',
+    ),
     ('HalfCheetahVelocity', 'control_cost_weight', '{}', 'weight is {}'),
     ('HalfCheetahDirection', 'reset_noise_scale', '-0.5', 'scale is -0.5'),
     # Arguments that the run itself supplies.

@@ -123,6 +123,101 @@ def test_discrete_actions():
   assert distribution.logits.shape == (6, 4)
 
 
+def _integers(shape, dtype, minimum, maximum):
+  return tensor_spec.BoundedTensorSpec(shape, dtype, minimum, maximum)
+
+
+@pytest.mark.parametrize(
+  'spec',
+  [
+    _integers((), tf.int64, 0, 3),
+    _integers((2,), tf.int32, 0, 3),
+    _integers((2,), tf.int32, [0, 0], [3, 3]),
+  ],
+  ids=str,
+)
+def test_actions_from_0_keep_the_network_of_older_checkpoints(spec):
+  network = _create(spec, fc_layer_params=(5,))
+  assert type(_distribution(network, _observations())) is (
+    tfp.distributions.Categorical
+  )
+  num_logits = 4 * spec.shape.num_elements()
+  shapes = [tuple(v.shape) for v in network.trainable_variables]
+  assert shapes == [(3, 5), (5,), (5, num_logits), (num_logits,)]
+
+
+@pytest.mark.parametrize(
+  'spec, num_logits',
+  [
+    # Discrete(3, start=5).
+    (_integers((), tf.int64, 5, 7), (3,)),
+    (_integers((), tf.int32, -1, 1), (3,)),
+    # MultiDiscrete([3, 5]), and with a start.
+    (_integers((2,), tf.int32, [0, 0], [2, 4]), (2, 5)),
+    (_integers((2,), tf.int64, [-7, 1], [-5, 5]), (2, 5)),
+    (_integers((1, 2), tf.int64, -1, 0), (1, 2, 2)),
+    # Box(0, 255, uint8).
+    (_integers((2,), tf.uint8, 0, 255), (2, 256)),
+    (_integers((), tf.uint8, 0, 1), (2,)),
+    # One choice, at the end of the type.
+    (_integers((), tf.int64, tf.int64.max, tf.int64.max), (1,)),
+  ],
+  ids=str,
+)
+def test_integer_actions_are_all_values_of_the_spec(spec, num_logits):
+  network = _create(spec)
+  distribution = _distribution(network, _observations())
+  assert distribution.logits_parameter().shape == (6, *num_logits)
+  sample = distribution.sample(2000, seed=1)
+  assert sample.dtype == spec.dtype
+  # Initially all values are about equally probable.
+  for bound, reduce in ((spec.minimum, np.min), (spec.maximum, np.max)):
+    np.testing.assert_array_equal(
+      reduce(sample, axis=(0, 1)), np.broadcast_to(bound, spec.shape)
+    )
+  # A value of a dimension in place of another has the probability 0.
+  count = spec.maximum.astype(object) - spec.minimum.astype(object) + 1
+  entropy = np.log(np.broadcast_to(count, spec.shape).astype(float))
+  np.testing.assert_allclose(
+    distribution.entropy(), np.broadcast_to(entropy, (6, *spec.shape)), rtol=0.1
+  )
+
+
+def test_the_head_of_integer_actions_has_the_usual_name():
+  """Checks that anil.gin, which adapts ProjectionNetwork, finds the head."""
+  network = _create(_integers((2,), tf.int32, [0, 1], [2, 4]))
+  names = [v.name for v in network.trainable_variables[-2:]]
+  assert all('ProjectionNetwork' in name for name in names)
+
+
+@pytest.mark.parametrize(
+  'spec',
+  [
+    _integers((), tf.int64, tf.int64.min, tf.int64.max),
+    _integers((2,), tf.int32, 0, [3, 2**16]),
+  ],
+  ids=str,
+)
+def test_too_many_choices(spec):
+  with pytest.raises(ValueError, match='choices in one dimension: give bounds'):
+    _create(spec)
+
+
+@pytest.mark.parametrize('value', [0, -0.5, 1000])
+def test_a_dimension_without_a_range_has_a_density(value):
+  spec = tensor_spec.BoundedTensorSpec(
+    (2,), tf.float32, [-1, value], [1, value]
+  )
+  distribution = _distribution(_create(spec), _observations())
+  # The unit is 0.01, or 0.01 of the value if that is larger.
+  unit = max(0.01, 0.01 * abs(value))
+  np.testing.assert_allclose(distribution.stddev(), [[1, unit]] * 6, rtol=1e-5)
+  np.testing.assert_allclose(
+    distribution.mean()[:, 1], [value] * 6, atol=2 * unit
+  )
+  assert np.isfinite(distribution.log_prob(distribution.mean())).all()
+
+
 @pytest.mark.parametrize(
   'name, value',
   [

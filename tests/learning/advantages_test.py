@@ -362,6 +362,38 @@ def test_linear_features_solve_the_ridge_regression(ridge):
     )
 
 
+def test_polynomial_features_fit_products_exactly():
+  observation, position, mask = _long_batch()
+  first, second = np.moveaxis(np.clip(observation, -10, 10), -1, 0)
+  time = position / 100
+  # All powers of two numbers up to degree 3.
+  returns = 1 - first + second**2 + 2 * first * second - 3 * time**2
+  returns += 0.1 * first**2 * second - 0.2 * first * second**2
+  returns += 0.3 * second**3
+
+  def fit(baseline):
+    return baseline.fit_predict(
+      tf.constant(observation),
+      tf.constant(position),
+      tf.constant(returns.astype(np.float64)),
+      tf.constant(mask, tf.float64),
+    )
+
+  values = fit(baselines.PolynomialFeatureBaseline(degree=3, ridge=1e-14))
+  np.testing.assert_allclose(values, returns, rtol=1e-5, atol=1e-4)
+  for other in (
+    baselines.PolynomialFeatureBaseline(degree=2, ridge=1e-14),
+    baselines.LinearFeatureBaseline(ridge=1e-14),
+  ):
+    assert np.abs(fit(other) - returns).max() > 1
+
+
+@pytest.mark.parametrize('degree', [0, 11, 1.5])
+def test_the_degree_of_polynomial_features_is_a_small_integer(degree):
+  with pytest.raises(ValueError, match='degree'):
+    baselines.PolynomialFeatureBaseline(degree=degree)
+
+
 def test_linear_features_ignore_masked_frames():
   observation, position, mask = _long_batch()
   returns = np.random.default_rng(3).normal(size=mask.shape).astype(np.float32)

@@ -165,7 +165,7 @@ def test_without_variables_it_cannot_adapt():
 @pytest.mark.parametrize(
   'name, value',
   [
-    ('num_steps', 0),
+    ('num_steps', -1),
     ('num_steps', 1.5),
     ('num_steps', None),
     ('step_size', 0.0),

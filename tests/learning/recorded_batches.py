@@ -46,9 +46,7 @@ def record(agent, policy_state, seed, lengths=LENGTHS, num_frames=12):
   step_type, next_step_type, terminates = _step_types(lengths, num_frames)
   valid = step_type != LAST
   observation = tf.nest.map_structure(
-    lambda spec: tf.constant(
-      generator.normal(size=(*shape, *spec.shape)), spec.dtype
-    ),
+    lambda spec: tf.constant(_observations(spec, shape, generator), spec.dtype),
     agent.time_step_spec.observation,
   )
   policy = agent.collect_policy
@@ -98,6 +96,14 @@ def create(agent, seed=0, distance=0.1, **kwargs):
 def one_task(stages, index):
   """One task's part of prepared stages."""
   return tf.nest.map_structure(lambda t: t[index], stages)
+
+
+def _observations(spec, outer_shape, generator):
+  """Normal numbers, or integers between the bounds of the spec."""
+  size = (*outer_shape, *spec.shape)
+  if not spec.dtype.is_integer:
+    return generator.normal(size=size)
+  return generator.integers(spec.minimum, spec.maximum, size, endpoint=True)
 
 
 def _step_types(lengths, num_frames):

@@ -276,6 +276,24 @@ def test_a_run_recorded_before_the_setting_existed_may_set_it(tmp_path):
   assert line.replace('True', 'False') in _text(tmp_path)
 
 
+def test_a_parameter_that_the_record_lacks_may_have_its_default(tmp_path):
+  _configure_run()
+  run_config.write_or_check(str(tmp_path))
+  line = 'train_eval.observe_task = False\n'
+  before = _text(tmp_path)
+  assert before.count(line) == 1
+  old_record = before.replace(line, '')
+  (tmp_path / 'config.gin').write_text(old_record, encoding='utf-8')
+  _configure_run('train_eval.observe_task = True')
+  with pytest.raises(errors.UsageError, match='observe_task = None, not True'):
+    run_config.write_or_check(str(tmp_path))
+  assert _text(tmp_path) == old_record
+  _configure_run()
+  run_config.write_or_check(str(tmp_path))
+  # The record follows.
+  assert _text(tmp_path) == before
+
+
 @pytest.mark.parametrize(
   ('name', 'old', 'new'),
   [
@@ -291,6 +309,30 @@ def test_a_resumed_run_may_not_change_the_rest(name, old, new, tmp_path):
   with pytest.raises(errors.UsageError) as error:
     run_config.write_or_check(str(tmp_path))
   assert f'{name} = {old}, not {new}:' in str(error.value)
+
+
+def test_the_bindings_of_the_environment_follow_its_references(tmp_path):
+  (tmp_path / 'config.gin').write_text(
+    """
+import maml_tf.somewhere
+MyEnv.size = 3
+Other.size = 4
+families.MyTasks.make_environment = @scope/my.MyEnv
+families.MyTasks.num_processes = 2
+train_eval.environment_class = @families.MyTasks
+train_eval.horizon = 5
+train_eval.num_tasks = 6
+""",
+    encoding='utf-8',
+  )
+  assert run_config.environment_bindings(str(tmp_path)) == {
+    'MyEnv.size': '3',
+    'families.MyTasks.make_environment': '@scope/my.MyEnv',
+    'families.MyTasks.num_processes': '2',
+    'train_eval.environment_class': '@families.MyTasks',
+    'train_eval.horizon': '5',
+  }
+  assert run_config.environment_bindings(str(tmp_path / 'nowhere')) == {}
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):

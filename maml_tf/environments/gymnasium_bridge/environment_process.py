@@ -26,6 +26,13 @@ class Failure(NamedTuple):
   summary: str
   traceback: str = ''
 
+  @property
+  def details(self) -> str:
+    """The traceback as a paragraph for the end of a message, or nothing."""
+    if not self.traceback:
+      return ''
+    return f'\n\nThe traceback of its process:\n{self.traceback}'
+
 
 class EnvironmentProcess:
   """Starts the process, sends it requests, and ends it.
@@ -79,9 +86,9 @@ class EnvironmentProcess:
 
     Args:
       seconds: The time until the answer is due [s].
-      request: 'reset' or 'step' call the environment's method. 'start' asks for
-        its observation space, action space and metadata. 'close' ends the
-        process without an answer.
+      request: 'reset', 'step' and 'render' call the environment's method.
+        'start' asks for the fields of `environment_processes.Description`.
+        'close' ends the process without an answer.
       **arguments: The method's arguments by name.
     """
     self._request = request

@@ -44,12 +44,14 @@ class EnvironmentRows:
     observation_space: The space of one environment.
     action_space: The space of one environment.
     metadata: Gymnasium's metadata of one environment.
+    render_mode: Gymnasium's render mode of one environment.
   """
 
   def __init__(
     self,
     make_environment: Callable[[], gymnasium.Env],
     num_rows: int,
+    checks: Any,
     reports_success: bool = False,
     replaces_failed: bool = False,
   ):
@@ -58,6 +60,7 @@ class EnvironmentRows:
     Args:
       make_environment: Makes one.
       num_rows: K.
+      checks: The module `returned_values`, which this file cannot import.
       reports_success: Whether steps say which rows were successful.
       replaces_failed: Whether a row whose environment raises gets a new one.
         Otherwise its exception passes through.
@@ -66,6 +69,7 @@ class EnvironmentRows:
       ValueError: If two environments have different spaces.
     """
     self._make_environment = make_environment
+    self._checks = checks
     self._reports_success = reports_success
     self._replaces_failed = replaces_failed
     self._environments = [make_environment() for _ in range(num_rows)]
@@ -73,12 +77,12 @@ class EnvironmentRows:
     self.observation_space = first.observation_space
     self.action_space = first.action_space
     self.metadata = first.metadata
+    self.render_mode = first.render_mode
     self._tasks: list[Any] = [None] * num_rows
     for environment in self._environments:
       self._check_spaces(environment)
     self._steps = [environment.step for environment in self._environments]
     self._last: list[Any] = [None] * num_rows
-    self._spaces_checked = False
 
   def set_tasks(self, tasks: Sequence[Any]) -> None:
     """Gives every row a task.
@@ -95,15 +99,13 @@ class EnvironmentRows:
     """Resets some rows; returns a nest of arrays [len(rows), ...]."""
     observations = []
     for row, seed in zip(rows, seeds):
-      returned = self._environments[row].reset(seed=int(seed))
-      if not isinstance(returned, tuple) or len(returned) != 2:
-        raise ValueError(
-          f'reset of {name(self._environments[row])} returned'
-          f' {describe(returned)}; in Gymnasium it returns (observation, info)'
-        )
-      self._last[row] = returned[0]
-      observations.append(returned[0])
-    return self._batch(observations)
+      environment = self._environments[row]
+      observation, _ = self._checks.check_reset(
+        environment, environment.reset(seed=int(seed)), warn=False
+      )
+      self._last[row] = observation
+      observations.append(observation)
+    return batch(self.observation_space, observations)
 
   def step(self, actions: Any, idle: Sequence[int] = ()) -> RowsStep:
     """Steps the rows, except those that are idle: they keep their observation.
@@ -125,28 +127,13 @@ class EnvironmentRows:
     else:
       results = [step(value) for step, value in zip(self._steps, values)]
     try:
-      observations, rewards, terminated, truncated, infos = zip(
-        *results, strict=True
-      )
-    except (TypeError, ValueError):
-      raise self._wrong_step(results) from None
-    self._last = list(observations)
-    try:
-      reward = np.array(rewards, np.float64)
-      if reward.shape != (len(rewards),):
-        raise ValueError
-    except (TypeError, ValueError):
-      raise self._wrong_reward(rewards) from None
-    return RowsStep(
-      self._batch(observations),
-      reward,
-      np.array(terminated, bool),
-      np.array(truncated, bool),
-      np.array([_succeeded(info) for info in infos], bool)
-      if self._reports_success
-      else None,
-      failures,
-    )
+      step = self._joined(results, failures)
+    except (IndexError, KeyError, TypeError, ValueError):
+      for environment, result in zip(self._environments, results):
+        self._checks.check_step(environment, result, warn=False)
+      raise
+    self._last = [result[0] for result in results]
+    return step
 
   def render(self) -> list[Any]:
     """Returns what each environment renders."""
@@ -157,17 +144,23 @@ class EnvironmentRows:
     for environment in self._environments:
       environment.close()
 
-  def _batch(self, observations):
-    try:
-      return batch(self.observation_space, observations)
-    except (KeyError, TypeError, ValueError, IndexError):
-      for observation in observations:
-        problem = mismatch(self.observation_space, observation)
-        if problem:
-          raise ValueError(
-            f'{name(self._environments[0])}: {problem}'
-          ) from None
-      raise
+  def _joined(self, results, failures):
+    """Joins the rows' results, without the checks that each would cost."""
+    observations, rewards, terminated, truncated, infos = zip(
+      *results, strict=True
+    )
+    reward = np.array(rewards, np.float64)
+    return RowsStep(
+      batch(self.observation_space, observations),
+      # A ValueError unless each is one number.
+      reward.reshape(len(rewards)),
+      np.array(terminated, bool),
+      np.array(truncated, bool),
+      np.array([_succeeded(info) for info in infos], bool)
+      if self._reports_success
+      else None,
+      failures,
+    )
 
   def _waiting(self, row):
     return self._last[row], 0.0, False, False, {}
@@ -200,25 +193,6 @@ class EnvironmentRows:
           f'{name(environment)} has the {kind} {own} in one task and {first} in'
           ' another: give all tasks the same spaces'
         )
-
-  def _wrong_step(self, results):
-    for environment, result in zip(self._environments, results):
-      if not isinstance(result, tuple) or len(result) != 5:
-        return ValueError(
-          f'step of {name(environment)} returned {describe(result)}; in'
-          ' Gymnasium it returns five: (observation, reward, terminated,'
-          ' truncated, info)'
-        )
-    return ValueError('step returned rows of different kinds')
-
-  def _wrong_reward(self, rewards):
-    for environment, reward in zip(self._environments, rewards):
-      if np.shape(reward) != () or np.asarray(reward).dtype.kind not in 'biuf':
-        return ValueError(
-          f'step of {name(environment)} returned the reward {reward!r}: give'
-          ' one number'
-        )
-    return ValueError(f'rewards are {rewards!r}: give numbers')
 
 
 def name(environment: gymnasium.Env) -> str:
@@ -271,44 +245,5 @@ def split(space: spaces.Space, values: Any) -> list[Any]:
   return list(values)
 
 
-def mismatch(
-  space: spaces.Space, value: Any, what: str = 'an observation'
-) -> str:
-  """Says in one line how a value differs from its space; '' if it does not."""
-  if isinstance(space, spaces.Dict):
-    keys = set(value) if isinstance(value, dict) else None
-    if keys != set(space.spaces):
-      return f'{what} is {describe(value)}, its space has {list(space.spaces)}'
-    problems = (
-      mismatch(part, value[key], f'{what}/{key}')
-      for key, part in space.spaces.items()
-    )
-    return next(filter(None, problems), '')
-  if isinstance(space, spaces.Tuple):
-    if not isinstance(value, tuple) or len(value) != len(space.spaces):
-      return (
-        f'{what} is {describe(value)}, its space has {len(space.spaces)} parts'
-      )
-    problems = (
-      mismatch(part, v, f'{what}/{i}')
-      for i, (part, v) in enumerate(zip(space.spaces, value))
-    )
-    return next(filter(None, problems), '')
-  shape = np.shape(value)
-  if shape != (space.shape or ()):
-    return f'{what} has the shape {shape}, its space says {space.shape or ()}'
-  given, declared = np.asarray(value).dtype, np.dtype(space.dtype)
-  if not np.can_cast(given, declared, 'same_kind'):
-    return f'{what} has the dtype {given}, its space says {declared}'
-  return ''
-
-
 def _succeeded(info):
   return isinstance(info, dict) and bool(info.get('success', False))
-
-
-def describe(returned: Any) -> str:
-  """Describes what a method returned, for an error."""
-  if isinstance(returned, tuple):
-    return f'{len(returned)} values'
-  return f'a {type(returned).__name__}'

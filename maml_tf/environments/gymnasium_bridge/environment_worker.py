@@ -58,6 +58,8 @@ def _answer_requests(environment, pipe):
         environment.observation_space,
         environment.action_space,
         environment.metadata,
+        getattr(environment, 'render_mode', None),
+        type(getattr(environment, 'unwrapped', environment)).__name__,
       )
     else:
       answer = getattr(environment, name)(**arguments)

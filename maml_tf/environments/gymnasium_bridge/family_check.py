@@ -1,11 +1,12 @@
 """A trial of a user's Gymnasium family, before anything is written."""
 
 from collections.abc import Sequence
-import inspect
+import contextlib
 import pickle
 import time
 from typing import Any
 from typing import NamedTuple
+import warnings
 
 import gymnasium
 from gymnasium import spaces
@@ -13,6 +14,7 @@ import numpy as np
 
 from maml_tf.environments.gymnasium_bridge import environment_rows
 from maml_tf.environments.gymnasium_bridge import gymnasium_spaces
+from maml_tf.environments.gymnasium_bridge import returned_values
 from maml_tf.environments.gymnasium_bridge import task_family
 
 # Steps of the trial that compares two tasks and measures a step's time.
@@ -50,13 +52,13 @@ def check_interface(environment: Any) -> gymnasium.Env:
       f'make_environment gives a {type(environment).__name__}: give a'
       ' gymnasium.Env'
     )
-  name = environment_rows.name(environment)
+  interface = returned_values.interface_of(environment)
   if not callable(task_family.find(environment, 'set_task')):
-    raise ValueError(f'{name} has no set_task: give it set_task(task)')
-  for kind in ('observation_space', 'action_space'):
-    if not isinstance(getattr(environment, kind, None), spaces.Space):
-      raise ValueError(f'{name} has no {kind}: set it in __init__')
-    gymnasium_spaces.to_spec(getattr(environment, kind), kind[: -len('_space')])
+    raise ValueError(
+      f'{interface.name} has no set_task: give it set_task(task)'
+    )
+  gymnasium_spaces.to_spec(environment.observation_space, 'observation')
+  gymnasium_spaces.to_spec(environment.action_space, 'action')
   return environment
 
 
@@ -80,11 +82,11 @@ def try_family(environment: gymnasium.Env, tasks: Sequence[Any]) -> Trial:
     _random_value(environment.action_space, rng) for _ in range(_TRIAL_STEPS)
   ]
   episodes = [rows.play(task, actions) for task in tasks[:2]]
-  warnings = list(rows.warnings)
+  found = list(rows.warnings)
   if len(episodes) == 2 and _same(tasks[0], tasks[1]):
     episodes = episodes[:1]
   if len(episodes) == 2 and _same(episodes[0], episodes[1]):
-    warnings.append(
+    found.append(
       f'{name}: two tasks give the same rewards and observations for the same'
       f' {len(episodes[0])} actions: does set_task have an effect?'
     )
@@ -92,7 +94,7 @@ def try_family(environment: gymnasium.Env, tasks: Sequence[Any]) -> Trial:
     rows.reports_success,
     float(np.median(rows.seconds)),
     _time_limit(environment),
-    tuple(warnings),
+    tuple(found),
   )
 
 
@@ -110,53 +112,32 @@ class _Single:
     """Returns the observations and rewards of one episode at most."""
     environment = self._environment
     environment_rows.set_task(environment, task)
-    returned = environment.reset(seed=_SEED)
-    if not isinstance(returned, tuple) or len(returned) != 2:
-      raise ValueError(
-        f'reset of {self._name} returned {environment_rows.describe(returned)};'
-        ' in Gymnasium it returns (observation, info)'
+    with self._noted():
+      observation, _ = returned_values.check_reset(
+        environment, environment.reset(seed=_SEED)
       )
-    self._check(returned[0], 'reset')
-    episode = [_copy(returned[0])]
+    episode = [_copy(observation)]
     for action in actions:
       start = time.perf_counter()
       returned = environment.step(action)
       self.seconds.append(time.perf_counter() - start)
-      if not isinstance(returned, tuple) or len(returned) != 5:
-        raise ValueError(
-          f'step of {self._name} returned'
-          f' {environment_rows.describe(returned)}; in Gymnasium it returns'
-          ' five: (observation, reward, terminated, truncated, info)'
+      with self._noted():
+        observation, reward, *ended, info = returned_values.check_step(
+          environment, returned
         )
-      observation, reward, terminated, truncated, info = returned
-      self._check(observation, 'step')
-      if np.shape(reward) or np.asarray(reward).dtype.kind not in 'biuf':
-        raise ValueError(
-          f'step of {self._name} returned the reward {reward!r}: give one'
-          ' number'
-        )
-      for what, flag in (('terminated', terminated), ('truncated', truncated)):
-        if not isinstance(flag, (bool, np.bool_)):
-          raise ValueError(
-            f'step of {self._name} returned {what} = {flag!r}: give True or'
-            ' False'
-          )
-      if isinstance(info, dict) and 'success' in info:
-        self.reports_success = True
+      self.reports_success |= 'success' in info
       episode.append((_copy(observation), float(reward)))
-      if terminated or truncated:
+      if any(ended):
         break
     return episode
 
-  def _check(self, observation, method):
-    space = self._environment.observation_space
-    problem = environment_rows.mismatch(space, observation)
-    if problem:
-      raise ValueError(f'{method} of {self._name}: {problem}')
-    if not space.contains(_as_space(space, observation)):
-      self.warnings[
-        f'{method} of {self._name} returned an observation outside its space'
-      ] = None
+  @contextlib.contextmanager
+  def _noted(self):
+    """Keeps warnings, each once."""
+    with warnings.catch_warnings(record=True) as caught:
+      warnings.simplefilter('always')
+      yield
+    self.warnings.update({str(warning.message): None for warning in caught})
 
 
 def check_sampler(
@@ -174,17 +155,6 @@ def check_sampler(
     ' generator of its own: a resumed run will draw other tasks; give it a'
     ' parameter rng, or let it draw from self.np_random'
   ]
-
-
-def takes_render_mode(make: Any) -> bool:
-  """Returns whether a factory has a parameter `render_mode`."""
-  try:
-    parameters = inspect.signature(make).parameters
-  except (TypeError, ValueError):
-    return False
-  return 'render_mode' in parameters or any(
-    p.kind == p.VAR_KEYWORD for p in parameters.values()
-  )
 
 
 def _random_value(space, rng):
@@ -215,15 +185,6 @@ def _time_limit(environment):
   return min(
     (limit for limit in limits if isinstance(limit, int)), default=None
   )
-
-
-def _as_space(space, value):
-  """Casts a value to its space's dtypes, which `contains` compares."""
-  if isinstance(space, spaces.Dict):
-    return {k: _as_space(part, value[k]) for k, part in space.spaces.items()}
-  if isinstance(space, spaces.Tuple):
-    return tuple(map(_as_space, space.spaces, value))
-  return np.asarray(value).astype(space.dtype)[()]
 
 
 def _copy(observation):

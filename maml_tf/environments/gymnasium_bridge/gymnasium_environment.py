@@ -14,6 +14,7 @@ from tf_agents.typing import types
 from maml_tf.core import checks
 from maml_tf.environments import mujoco_batch
 from maml_tf.environments.gymnasium_bridge import gymnasium_spaces
+from maml_tf.environments.gymnasium_bridge import returned_values
 from maml_tf.environments.gymnasium_bridge import supervised_environments
 
 _AutoresetMode = gymnasium.vector.AutoresetMode
@@ -31,6 +32,9 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
   float64 observations and all rewards become float32. The environment clips
   actions to the bounds of a `Box`. Trajectories keep the sampled actions.
 
+  What `reset` and `step` return is compared with the spaces; `returned_values`
+  lists the errors. The first observations are also compared with their bounds.
+
   In a `supervised_environments.SupervisedVectorEnv`, the failure of a row's
   process truncates the row's episode. `discarded` then marks the row.
   """
@@ -46,28 +50,33 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
         early is reset twice: it cannot pause while the others are stepped.
 
     Raises:
-      ValueError: If the environment is not a Gymnasium environment, a space has
-        no spec, or rows are reset at the step that ends them, which hides their
-        last observation.
+      ValueError: If the environment is not a Gymnasium environment, a space is
+        missing or has no spec, its `reset` takes no seed, or rows are reset at
+        the step that ends them, which hides their last observation.
     """
     super().__init__(handle_auto_reset=True)
-    self._batch_shape: tuple[int, ...]
-    if isinstance(environment, gymnasium.vector.VectorEnv):
-      self._batch_shape = (environment.num_envs,)
-      self._resets_rows = _resets_rows(environment)
-      self._observation_space = environment.single_observation_space
-      self._action_space = environment.single_action_space
-    elif isinstance(environment, gymnasium.Env):
-      self._batch_shape = ()
-      self._resets_rows = True
-      self._observation_space = environment.observation_space
-      self._action_space = environment.action_space
-    else:
+    if not isinstance(environment, (gymnasium.Env, gymnasium.vector.VectorEnv)):
       raise ValueError(
         f'the environment is {environment!r}: give a gymnasium.Env or a'
         ' gymnasium.vector.VectorEnv, from gymnasium.make or make_vec'
       )
+    self._interface = returned_values.interface_of(environment)
+    self._batch_shape = self._interface.batch_shape
+    self._observation_space = self._interface.observation_space
+    self._action_space: Any
+    if isinstance(environment, gymnasium.vector.VectorEnv):
+      self._resets_rows = _resets_rows(environment)
+      self._action_space = environment.single_action_space
+    else:
+      self._resets_rows = True
+      self._action_space = environment.action_space
     self._gym = environment
+    # The methods whose values have not yet been compared with all bounds.
+    # `SupervisedVectorEnv` compares them itself.
+    is_supervised = isinstance(
+      environment.unwrapped, supervised_environments.SupervisedVectorEnv
+    )
+    self._unseen = set() if is_supervised else {'reset', 'step'}
     self._observation_spec = gymnasium_spaces.to_spec(
       self._observation_space, 'observation'
     )
@@ -141,7 +150,8 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
       the mode is 'human', which shows a window.
 
     Raises:
-      ValueError: If the environment was created with another render mode.
+      ValueError: If the environment, or a row, was created with another render
+        mode.
     """
     if mode != self._gym.render_mode:
       raise ValueError(
@@ -151,14 +161,22 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
     frames: Any = self._gym.render()
     if mode == 'human':
       return None
-    return np.stack(frames) if self.batched else frames
+    if not self.batched:
+      return frames
+    missing = [row for row, frame in enumerate(frames) if frame is None]
+    if missing:
+      raise ValueError(
+        f'row {missing[0]} gave no picture: make all rows with'
+        f' render_mode={mode!r}'
+      )
+    return np.stack(frames)
 
   def close(self) -> None:
     self._gym.close()
 
   def _reset(self):
     seed, self._seed = self._seed, None
-    observation, self._info = self._gym.reset(seed=seed)
+    observation, self._info = self._call_reset(seed=seed)
     self._ended = np.zeros(self._batch_shape, bool)
     self._discarded = np.zeros(self._batch_shape, bool)
     return ts.TimeStep(
@@ -176,7 +194,7 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
     resets = starting.any() and not self._resets_rows
     if resets:
       self._reset_rows(starting)
-    observation, reward, terminated, truncated, self._info = self._gym.step(
+    observation, reward, terminated, truncated, self._info = self._call_step(
       action
     )
     observation = gymnasium_spaces.to_arrays(
@@ -185,13 +203,13 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
     if resets:
       observation = _choose(starting, self._reset_rows(starting), observation)
 
-    terminated = np.asarray(terminated, bool) & ~starting
-    self._ended = terminated | (np.asarray(truncated, bool) & ~starting)
+    terminated = self._to_rows(terminated, bool) & ~starting
+    self._ended = terminated | (self._to_rows(truncated, bool) & ~starting)
     self._discarded = self._ended & np.asarray(
       self._info.get(supervised_environments.EPISODE_DISCARDED, False), bool
     )
     step_type = np.where(self._ended, ts.StepType.LAST, ts.StepType.MID)
-    reward = np.asarray(reward, np.float32).reshape(self._batch_shape)
+    reward = self._to_rows(reward, np.float32)
     return ts.TimeStep(
       np.where(starting, ts.StepType.FIRST, step_type),
       np.where(starting, np.float32(0), reward),
@@ -204,8 +222,38 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
 
     Only the observations of those rows are meaningful.
     """
-    observation, _ = self._gym.reset(options={'reset_mask': rows.copy()})
+    observation, _ = self._call_reset(options={'reset_mask': rows.copy()})
     return gymnasium_spaces.to_arrays(self._observation_space, observation)
+
+  def _call_reset(self, **arguments):
+    """Resets the environment and returns checked values."""
+    try:
+      returned = self._gym.reset(**arguments)
+    except (TypeError, ValueError) as error:
+      returned_values.explain(self._interface, 'reset', error)
+      raise
+    return returned_values.check_reset(
+      self._interface, returned, self._is_first('reset')
+    )
+
+  def _call_step(self, action):
+    """Steps the environment and returns checked values."""
+    try:
+      returned = self._gym.step(action)
+    except (TypeError, ValueError) as error:
+      returned_values.explain(self._interface, 'step', error)
+      raise
+    return returned_values.check_step(
+      self._interface, returned, self._is_first('step')
+    )
+
+  def _is_first(self, method):
+    is_first = method in self._unseen
+    self._unseen.discard(method)
+    return is_first
+
+  def _to_rows(self, values, dtype):
+    return np.asarray(values, dtype).reshape(self._batch_shape)
 
 
 def _resets_rows(environment):

@@ -11,6 +11,7 @@ import numpy as np
 from tf_agents.specs import array_spec
 from tf_agents.typing import types
 
+_INT64_MAX = np.iinfo(np.int64).max
 _INTEGERS = (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
@@ -21,7 +22,10 @@ def to_spec(
 
   | space | spec |
   |---|---|
-  | `Box` | the same shape and bounds; float64 becomes float32 |
+  | `Box` of floats | float32, the same shape and bounds |
+  | `Box` of uint8 | uint8 |
+  | `Box` of other integers | int32 if that holds the dtype, else int64 |
+  | `Box` of bool | int32, 0 or 1 |
   | `Discrete`, `MultiDiscrete` | int32 or int64, start, ..., start + n - 1 |
   | `MultiBinary` | int32, 0 or 1 |
   | `Dict`, `Tuple` | a dict or tuple of specs, named name/key or name/index |
@@ -45,7 +49,9 @@ def to_spec(
     return tuple(
       to_spec(v, _part_name(name, i)) for i, v in enumerate(space.spaces)
     )
-  if not isinstance(space, (spaces.Box, *_INTEGERS)):
+  if isinstance(space, spaces.Box):
+    _check_box(space, name)
+  elif not isinstance(space, _INTEGERS):
     raise ValueError(
       f'{name or "the space"} is {space}, which has no spec: wrap the'
       ' environment so that it gives Box, Discrete, MultiDiscrete, MultiBinary,'
@@ -101,11 +107,36 @@ def to_value(
     raise ValueError(
       f'a value for {space} has shape {value.shape}, expected {expected}'
     )
-  value = value.astype(space.dtype)
   if isinstance(space, spaces.Box):
-    return np.asarray(np.clip(value, space.low, space.high))
+    return _clip_to_box(space, value)
+  value = value.astype(space.dtype)
   # Environments use a `Discrete` value as a key, so it must be a scalar.
   return value[()] if isinstance(space, spaces.Discrete) else value
+
+
+def _check_box(space, name):
+  """Raises ValueError if TensorFlow has no type for a box's numbers."""
+  if space.dtype.kind not in 'fiub':
+    problem = f'of dtype {space.dtype}'
+  elif space.dtype == np.uint64 and np.any(space.high > _INT64_MAX):
+    problem = f'of uint64 with values above {_INT64_MAX}'
+  else:
+    return
+  raise ValueError(
+    f'{name or "the space"} is a Box {problem}, which has no spec: wrap the'
+    ' environment so that it gives a Box of another dtype'
+  )
+
+
+def _clip_to_box(space, value):
+  """Clips an array to a box's bounds, then converts it to the box's dtype."""
+  # Types in which neither the array nor the bounds overflow.
+  if space.dtype.kind == 'f':
+    dtype = np.promote_types(value.dtype, space.dtype)
+  else:
+    dtype = np.dtype(np.int64)
+  low, high = space.low.astype(dtype), space.high.astype(dtype)
+  return np.asarray(np.clip(value.astype(dtype), low, high).astype(space.dtype))
 
 
 def _part_name(name, part):
@@ -114,9 +145,12 @@ def _part_name(name, part):
 
 def _spec_dtype(space):
   """Returns the dtype of a space's arrays, one that networks accept."""
-  if isinstance(space, _INTEGERS):
-    return np.int32 if np.can_cast(space.dtype, np.int32) else np.int64
-  return np.float32 if space.dtype == np.float64 else space.dtype
+  if space.dtype.kind == 'f':
+    return np.float32
+  if space.dtype == np.uint8 and isinstance(space, spaces.Box):
+    return np.uint8
+  is_small = space.dtype == bool or np.can_cast(space.dtype, np.int32)
+  return np.int32 if is_small else np.int64
 
 
 def _bounds(space):
@@ -127,8 +161,9 @@ def _bounds(space):
     return space.start, space.start + space.nvec - 1
   if isinstance(space, spaces.MultiBinary):
     return 0, 1
-  if space.dtype != np.float64:
-    return space.low, space.high
+  dtype = _spec_dtype(space)
+  if dtype != np.float32:
+    return space.low.astype(dtype), space.high.astype(dtype)
   limits = np.finfo(np.float32)
   return tuple(
     np.clip(bound, limits.min, limits.max) for bound in (space.low, space.high)

@@ -19,6 +19,7 @@ from maml_tf.environments import tasks as tasks_lib
 from maml_tf.environments.gymnasium_bridge import environment_rows
 from maml_tf.environments.gymnasium_bridge import family_check
 from maml_tf.environments.gymnasium_bridge import gymnasium_spaces
+from maml_tf.environments.gymnasium_bridge import returned_values
 from maml_tf.environments.gymnasium_bridge import row_processes
 from maml_tf.environments.gymnasium_bridge import task_family
 from maml_tf.environments.rendering import picture_renderer
@@ -99,11 +100,6 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
         return what Gymnasium and its spaces say.
       errors.UsageError: If the environment's own code raises.
     """
-    if make_environment is None:
-      raise ValueError(
-        'GymnasiumTasks.make_environment is not set: give a class or function,'
-        " such as @my_module.MyEnv, or a registered id, such as 'My-v0'"
-      )
     self._max_restarts = checks.integer('max_restarts', max_restarts, 0)
     self._timeout = checks.number('timeout', timeout, above=0)
     if num_processes is not None:
@@ -141,6 +137,15 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
     self._try_example()
     self._discarded = np.zeros(self.batch_size, bool)
     self._error = errors.RunError
+
+  @property
+  def num_processes(self) -> int:
+    """The number of processes that play the rows; 1: this one."""
+    if self._num_processes is not None:
+      return min(self._num_processes, self.batch_size)
+    if self._trial.seconds_per_step < _CHEAP_STEP:
+      return 1
+    return min(cpu.count(), self.batch_size)
 
   @property
   def may_discard(self) -> bool:
@@ -250,29 +255,23 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
         warnings = family_check.check_sampler(self._sampler, self._example)
       self._trial = family_check.try_family(self._example, tasks)
     limit = self._trial.time_limit
-    if limit is not None and limit < self.horizon:
+    if limit is not None and limit != self.horizon:
+      first = 'its time limit' if limit < self.horizon else 'the horizon'
       warnings.append(
-        f'{self._name} truncates its episodes after {limit} steps, before the'
-        f' horizon of {self.horizon}: train_eval.horizon = {limit} saves memory'
+        f'{self._name} has a time limit of {limit} steps, train_eval.horizon is'
+        f' {self.horizon}: {first} ends the episodes'
       )
     for line in (*self._trial.warnings, *warnings):
       _log_once(line)
-
-  def _count_processes(self):
-    if self._num_processes is not None:
-      return min(self._num_processes, self.batch_size)
-    if self._trial.seconds_per_step < _CHEAP_STEP:
-      return 1
-    return min(cpu.count(), self.batch_size)
 
   def _playing_rows(self):
     """The rows, made when they are first needed."""
     if self._rows is None:
       make = task_family.without_gin(self._make)
-      num_processes = self._count_processes()
+      num_processes = self.num_processes
       if num_processes == 1:
         self._rows = environment_rows.EnvironmentRows(
-          make, self.batch_size, self._trial.reports_success
+          make, self.batch_size, returned_values, self._trial.reports_success
         )
       else:
         self._rows = row_processes.RowProcesses(

@@ -9,8 +9,11 @@ own episode is discarded.
 from collections.abc import Callable
 from collections.abc import Sequence
 from concurrent import futures
+import functools
 from multiprocessing import connection
+import runpy
 import time
+import types
 from typing import Any
 
 from absl import logging
@@ -20,6 +23,10 @@ import numpy as np
 
 from maml_tf.environments.gymnasium_bridge import environment_process
 from maml_tf.environments.gymnasium_bridge import environment_rows
+from maml_tf.environments.gymnasium_bridge import returned_values
+
+# What a worker process needs of maml_tf, read by path.
+_FILES = (environment_rows.__file__, returned_values.__file__)
 
 
 class EnvironmentFailure(Exception):
@@ -28,6 +35,25 @@ class EnvironmentFailure(Exception):
   def __init__(self, line: str, traceback: str = ''):
     super().__init__(line)
     self.traceback = traceback
+
+
+def _closed_by_errors(method):
+  """Ends the processes if a method raises, even if it is interrupted.
+
+  No answer is left on its way that a later request would take for its own.
+  """
+
+  @functools.wraps(method)
+  def closing(self, *args, **kwargs):
+    if not self._processes:
+      raise RuntimeError('the processes have ended: make a new environment')
+    try:
+      return method(self, *args, **kwargs)
+    except BaseException:
+      self.close(kill=True)
+      raise
+
+  return closing
 
 
 class RowProcesses:
@@ -78,7 +104,7 @@ class RowProcesses:
     self._functions = [
       _pickle(
         _rows_maker(
-          environment_rows.__file__,
+          _FILES,
           make_environment,
           len(rows),
           reports_success,
@@ -101,11 +127,12 @@ class RowProcesses:
           raise EnvironmentFailure(
             f'{answer.summary} while it was made', answer.traceback
           )
-        self.observation_space, self.action_space, self.metadata = answer
+        self.observation_space, self.action_space, *_ = answer
     except BaseException:
       self.close(kill=True)
       raise
 
+  @_closed_by_errors
   def set_tasks(self, tasks: Sequence[Any]) -> None:
     """Gives every row a task."""
     self._tasks = list(tasks)
@@ -118,16 +145,17 @@ class RowProcesses:
       if isinstance(answer, environment_process.Failure):
         self._restart(p, answer)  # It gives the new process its tasks.
 
+  @_closed_by_errors
   def reset(self, rows: Sequence[int], seeds: Sequence[int]) -> Any:
     """Resets some rows; returns a nest of arrays [len(rows), ...]."""
-    rows, seeds = np.asarray(rows), np.asarray(seeds)
+    numbers, row_seeds = np.asarray(rows), np.asarray(seeds)
     pending = []
     for p, own in enumerate(self._ranges):
-      mine = (rows >= own.start) & (rows < own.stop)
+      mine = (numbers >= own.start) & (numbers < own.stop)
       if mine.any():
         arguments = {
-          'rows': (rows[mine] - own.start).tolist(),
-          'seeds': seeds[mine].tolist(),
+          'rows': (numbers[mine] - own.start).tolist(),
+          'seeds': row_seeds[mine].tolist(),
         }
         pending.append((p, mine, arguments))
     observation = None
@@ -153,6 +181,7 @@ class RowProcesses:
       _assign(self._observation, rows, observation)
     return observation
 
+  @_closed_by_errors
   def step(
     self, actions: Any, idle: Sequence[int] = ()
   ) -> environment_rows.RowsStep:
@@ -190,18 +219,21 @@ class RowProcesses:
         failures[rows.start + row] = failure
       steps.append(answer)
     joined = environment_rows.RowsStep(
-      _map(
+      observation=_map(
         lambda *parts: np.concatenate(parts), *(s.observation for s in steps)
       ),
-      *(np.concatenate([s[i] for s in steps]) for i in range(1, 4)),
-      np.concatenate([s.success for s in steps])
+      reward=np.concatenate([s.reward for s in steps]),
+      terminated=np.concatenate([s.terminated for s in steps]),
+      truncated=np.concatenate([s.truncated for s in steps]),
+      success=np.concatenate([s.success for s in steps])
       if self._reports_success
       else None,
-      failures,
+      failures=failures,
     )
     self._observation = joined.observation
     return joined
 
+  @_closed_by_errors
   def render(self) -> list[Any]:
     """Returns what each environment renders."""
     self._ask_all('render', self._timeout, [{}] * len(self._ranges))
@@ -289,17 +321,15 @@ class RowProcesses:
     )
 
 
-def _rows_maker(path, make_environment, num_rows, reports_success):
+def _rows_maker(paths, make_environment, num_rows, reports_success):
   """Returns a function that makes rows in a process without maml_tf."""
 
   def make_rows():
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location('environment_rows', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    rows = module.EnvironmentRows(
-      make_environment, num_rows, reports_success, replaces_failed=True
+    rows_module, checks = (
+      types.SimpleNamespace(**runpy.run_path(path)) for path in paths
+    )
+    rows = rows_module.EnvironmentRows(
+      make_environment, num_rows, checks, reports_success, replaces_failed=True
     )
     step = rows.step
     # The other side does not know the module: it gets a plain tuple.

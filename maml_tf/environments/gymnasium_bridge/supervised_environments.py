@@ -3,14 +3,9 @@
 import collections
 from collections.abc import Callable
 from collections.abc import Sequence
-from concurrent import futures
 import contextlib
-from multiprocessing import connection
-import time
 from typing import Any
 
-from absl import logging
-import cloudpickle
 import gymnasium
 from gymnasium.vector import utils
 import numpy as np
@@ -18,6 +13,8 @@ import numpy as np
 from maml_tf.core import checks
 from maml_tf.core import random_streams
 from maml_tf.environments.gymnasium_bridge import environment_process
+from maml_tf.environments.gymnasium_bridge import environment_processes
+from maml_tf.environments.gymnasium_bridge import returned_values
 
 # The key of an info that marks rows whose episode was discarded.
 EPISODE_DISCARDED = 'episode_discarded'
@@ -32,14 +29,14 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
   `info['episode_discarded']` of the row. At the next step the new process
   resets the row, as after every episode (`AutoresetMode.NEXT_STEP`). The seed
   of that reset is derived from the row's seed and its number of restarts. A
-  failure does not affect the other rows.
+  failure does not affect the other rows. An environment that breaks Gymnasium's
+  API is an error: a restart would not mend it.
 
   The processes end when this process ends, for whatever reason: on Linux the
   kernel kills them. Ctrl-C does not reach them.
 
   Attributes:
     num_discarded: The number of discarded episodes so far.
-    num_restarts: A `Counter` of restarts by cause: raised, hung, died.
   """
 
   autoreset_mode = gymnasium.vector.AutoresetMode.NEXT_STEP
@@ -71,12 +68,13 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
     if not env_fns:
       raise ValueError('env_fns is empty: give a function for each row')
     self._timeout = checks.number('timeout', timeout, above=0)
-    self._start_timeout = checks.number('start_timeout', start_timeout, above=0)
-    self._max_restarts = checks.integer('max_restarts', max_restarts, 0)
-    self._functions = [_pickle(row, f) for row, f in enumerate(env_fns)]
-    self.num_envs = len(self._functions)
+    self._processes = environment_processes.EnvironmentProcesses(
+      env_fns,
+      checks.number('start_timeout', start_timeout, above=0),
+      checks.integer('max_restarts', max_restarts, 0),
+    )
+    self.num_envs = len(env_fns)
     self.num_discarded = 0
-    self.num_restarts = collections.Counter()
     # The rows' seeds, and the number of restarts of each row since it was
     # seeded.
     self._seeds: list[int | None] = [None] * self.num_envs
@@ -84,19 +82,35 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
     # The seeds of the rows' next resets. None continues the random stream.
     self._next_seeds: list[int | None] = [None] * self.num_envs
     self._observations: list[Any] = [None] * self.num_envs
+    self._frames: list[Any] = [None] * self.num_envs
     self._ended = np.ones(self.num_envs, bool)
-    # Its thread lives as long as this object.
-    self._starter = futures.ThreadPoolExecutor(1)
-    self._processes = []
+    # Rows whose process failed since the last step: their episode is lost.
+    self._lost = np.zeros(self.num_envs, bool)
+    # The methods whose values have not yet been compared with all bounds.
+    self._unseen = {'reset', 'step'}
     with self._closed_by_errors():
-      for function in self._functions:
-        self._processes.append(self._start(function))
-      observation_space, action_space, metadata = self._describe()
-    self.metadata = {**metadata, 'autoreset_mode': self.autoreset_mode}
-    self.single_observation_space = observation_space
-    self.single_action_space = action_space
-    self.observation_space = utils.batch_space(observation_space, self.num_envs)
-    self.action_space = utils.batch_space(action_space, self.num_envs)
+      description = self._processes.start()
+    self._interface = returned_values.Interface(
+      description.class_name, description.observation_space
+    )
+    self.metadata = {
+      **description.metadata,
+      'autoreset_mode': self.autoreset_mode,
+    }
+    self.render_mode = description.render_mode
+    self.single_observation_space = description.observation_space
+    self.single_action_space = description.action_space
+    self.observation_space = utils.batch_space(
+      description.observation_space, self.num_envs
+    )
+    self.action_space = utils.batch_space(
+      description.action_space, self.num_envs
+    )
+
+  @property
+  def num_restarts(self) -> collections.Counter:
+    """A `Counter` of restarts by cause: raised, hung, died."""
+    return self._processes.num_restarts
 
   def reset(
     self,
@@ -115,7 +129,8 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
       `gymnasium.vector.AsyncVectorEnv`.
 
     Raises:
-      ValueError: If the seeds are not N non-negative integers.
+      ValueError: If the seeds are not N non-negative integers, or an
+        environment returned something that `returned_values` refuses.
       RuntimeError: If more than `max_restarts` restarts were needed. The
         environment is then closed, as after every error that occurs while
         requests are on their way.
@@ -126,12 +141,20 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
     with self._closed_by_errors():
       for row in range(self.num_envs):
         self._ask_to_reset(row, options)
-      answers = self._answers(np.ones(self.num_envs, bool), options)
+      answers = self._answers(
+        range(self.num_envs), np.ones(self.num_envs, bool), options
+      )
+      is_first = self._is_first('reset')
+      answers = [
+        returned_values.check_reset(self._interface, answer, is_first)
+        for answer in answers
+      ]
     infos = {}
     for row, (observation, info) in enumerate(answers):
       self._observations[row] = observation
       infos = self._add_info(infos, info, row)
     self._ended[:] = False
+    self._lost[:] = False
     return self._batched_observations(), infos
 
   def step(
@@ -148,7 +171,8 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
       `gymnasium.vector.AsyncVectorEnv`.
 
     Raises:
-      ValueError: If there are not N actions.
+      ValueError: If there are not N actions, or an environment returned
+        something that `returned_values` refuses.
       RuntimeError: As in `reset`.
     """
     self._check_open()
@@ -160,39 +184,82 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
       )
     starting = self._ended
     with self._closed_by_errors():
+      playing = np.flatnonzero(~self._lost)
       for row, action in enumerate(actions):
         if starting[row]:
           self._ask_to_reset(row)
-        else:
-          self._processes[row].ask(self._timeout, 'step', action=action)
-      answers = self._answers(starting)
+        elif not self._lost[row]:
+          self._processes.ask(row, self._timeout, 'step', action=action)
+      answers = self._answers(playing, starting)
+      answers = self._check_answers(answers, starting)
     rewards = np.zeros(self.num_envs)
     terminations = np.zeros(self.num_envs, bool)
     truncations = np.zeros(self.num_envs, bool)
     infos = {}
     for row, answer in enumerate(answers):
-      if isinstance(answer, environment_process.Failure):
+      if answer is None:
         truncations[row] = True
         info = {EPISODE_DISCARDED: True}
         self.num_discarded += 1
       elif starting[row]:
         self._observations[row], info = answer
       else:
-        (
-          self._observations[row],
-          rewards[row],
-          terminations[row],
-          truncations[row],
-          info,
-        ) = answer
+        self._observations[row], reward, *ends, info = answer
+        rewards[row] = np.asarray(reward).item()
+        terminations[row], truncations[row] = (
+          np.asarray(end, bool).item() for end in ends
+        )
       infos = self._add_info(infos, info, row)
     self._ended = terminations | truncations
+    self._lost[:] = False
     return (
       self._batched_observations(),
       rewards,
       terminations,
       truncations,
       infos,
+    )
+
+  def render(self) -> tuple[Any, ...]:
+    """Renders all rows as their environments do.
+
+    A row whose process fails loses its episode, as in `step`. Until its next
+    reset it gives its last picture, or a black one.
+
+    Returns:
+      N results of the environments' `render`: if their `render_mode` is
+      'rgb_array', uint8 arrays [H, W, 3].
+
+    Raises:
+      gymnasium.error.ResetNeeded: If there has been no `reset`.
+      RuntimeError: As in `reset`, or if a row failed and none has a picture.
+    """
+    self._check_open()
+    if any(observation is None for observation in self._observations):
+      raise gymnasium.error.ResetNeeded(
+        'the vector environment has no state yet: call reset before render'
+      )
+    # A new process has nothing to show before its reset.
+    rows = [r for r in range(self.num_envs) if self._processes.has_answered(r)]
+    with self._closed_by_errors():
+      for row in rows:
+        self._processes.ask(row, self._timeout, 'render')
+      answers = self._answers(rows, np.zeros(self.num_envs, bool))
+      for row in rows:
+        if isinstance(answers[row], environment_process.Failure):
+          self._lost[row] = not self._ended[row]
+        else:
+          self._frames[row] = answers[row]
+      shown = [f for f in self._frames if f is not None]
+      for row, answer in enumerate(answers):
+        if isinstance(answer, environment_process.Failure) and not shown:
+          raise RuntimeError(
+            f'the environment of row {row} {answer.summary}: fix its render'
+            + answer.details
+          )
+    return tuple(
+      np.zeros_like(shown[0]) if f is None and shown else f
+      for f in self._frames
     )
 
   def close_extras(self, terminate: bool = False) -> None:
@@ -202,50 +269,11 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
       terminate: Whether to kill the processes at once. Otherwise each has
         `timeout` seconds to close its environment.
     """
-    if not terminate:
-      for process in self._processes:
-        process.ask(self._timeout, 'close')
-      for process in self._processes:
-        process.wait()
-    for process in self._processes:
-      process.kill()
-    self._starter.shutdown()
+    self._processes.close(None if terminate else self._timeout)
 
   def __del__(self):
     if not self.closed and hasattr(self, '_processes'):
       self.close(terminate=True)
-
-  def _start(self, function):
-    return environment_process.EnvironmentProcess(function, self._starter)
-
-  def _describe(self):
-    """Waits for all environments; returns their spaces and metadata.
-
-    Raises:
-      RuntimeError: If an environment cannot be created.
-      ValueError: If the rows' spaces differ.
-    """
-    for process in self._processes:
-      process.ask(self._start_timeout, 'start')
-    descriptions = {}
-    waiting = set(range(self.num_envs))
-    for row in self._due(waiting):
-      answer = self._processes[row].answer()
-      if isinstance(answer, environment_process.Failure):
-        raise RuntimeError(
-          f'the environment of row {row} {answer.summary} while it was created:'
-          f' fix env_fns[{row}]' + _format_traceback(answer)
-        )
-      waiting.discard(row)
-      descriptions[row] = answer
-    for row, description in sorted(descriptions.items()):
-      for own, first in zip(description[:2], descriptions[0][:2]):
-        if own != first:
-          raise ValueError(
-            f'row {row} has the space {own}, row 0 has {first}: give'
-            ' environments of the same spaces'
-          )
-    return descriptions[0]
 
   def _seed(self, seed):
     seeds = list(
@@ -263,31 +291,32 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
     self._restarts_since = [0] * self.num_envs
 
   def _ask_to_reset(self, row, options=None):
-    process = self._processes[row]
-    process.ask(
-      self._timeout if process.answered else self._start_timeout,
+    self._processes.ask(
+      row,
+      self._timeout,
       'reset',
       seed=self._next_seeds[row],
       options=options,
     )
     self._next_seeds[row] = None
 
-  def _answers(self, resetting, options=None):
-    """Waits for the answers of all rows and restarts processes that fail.
+  def _answers(self, rows, resetting, options=None):
+    """Waits for the answers of rows and restarts processes that fail.
 
     Args:
+      rows: The numbers of the rows that were asked.
       resetting: A bool array [N]: True in rows that were asked to reset. After
         a restart, such a row is asked again.
       options: The options of these resets.
 
     Returns:
-      A list of N answers. The answer of a row that failed to step is a
-      `Failure`.
+      A list of N answers, None for rows that were not asked. The answer of a
+      row that failed and was not resetting is a `Failure`.
     """
     answers: list[Any] = [None] * self.num_envs
-    waiting = set(range(self.num_envs))
-    for row in self._due(waiting):
-      answers[row] = self._processes[row].answer()
+    waiting = set(rows)
+    for row in self._processes.due(waiting):
+      answers[row] = self._processes.answer(row)
       if isinstance(answers[row], environment_process.Failure):
         self._restart(row, answers[row])
         if resetting[row]:
@@ -296,53 +325,36 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
       waiting.discard(row)
     return answers
 
-  def _due(self, waiting):
-    """Yields rows that have answered or are overdue, until `waiting` is empty.
+  def _check_answers(self, answers, resetting):
+    """Returns the values of resets and steps, None for lost episodes."""
+    is_first = self._is_first('step')
+    checked: list[Any] = []
+    for answer, is_reset in zip(answers, resetting):
+      if isinstance(answer, environment_process.Failure):
+        answer = None
+      elif answer is not None:
+        check = (
+          returned_values.check_reset
+          if is_reset
+          else returned_values.check_step
+        )
+        answer = check(self._interface, answer, is_first)
+      checked.append(answer)
+    return checked
 
-    Args:
-      waiting: A set of rows. For each yielded row, the caller removes it from
-        the set or sends it another request.
-    """
-    while waiting:
-      processes = {row: self._processes[row] for row in sorted(waiting)}
-      deadline = min(process.deadline for process in processes.values())
-      ready = connection.wait(
-        [process.pipe for process in processes.values()],
-        max(deadline - time.monotonic(), 0),
-      )
-      now = time.monotonic()
-      for row, process in processes.items():
-        if process.pipe in ready or process.deadline <= now:
-          yield row
+  def _is_first(self, method):
+    is_first = method in self._unseen
+    self._unseen.discard(method)
+    return is_first
 
   def _restart(self, row, failure):
-    """Gives a row a new process.
-
-    Raises:
-      RuntimeError: If there have been `max_restarts` restarts already.
-    """
-    self._processes[row].kill()
-    if self.num_restarts.total() >= self._max_restarts:
-      longer = ', give it a longer timeout' * (failure.cause == 'hung')
-      raise RuntimeError(
-        f'the environment of row {row} {failure.summary}, after'
-        f' {self._max_restarts} restarts: fix it{longer}, or raise'
-        ' max_restarts' + _format_traceback(failure)
-      )
-    self.num_restarts[failure.cause] += 1
+    """Gives a row a new process, and its next reset a seed of its own."""
+    self._processes.restart(row, failure)
     self._restarts_since[row] += 1
     if self._seeds[row] is not None:
       stream = (self._seeds[row], self._restarts_since[row])
       generator = random_streams.generator(stream)
       self._next_seeds[row] = int(generator.integers(2**31))
-    logging.warning(
-      'The environment of row %d %s: restart %d of at most %d.',
-      row,
-      failure.summary,
-      self.num_restarts.total(),
-      self._max_restarts,
-    )
-    self._processes[row] = self._start(self._functions[row])
 
   def _batched_observations(self):
     return utils.concatenate(
@@ -368,24 +380,3 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
     except BaseException:
       self.close(terminate=True)
       raise
-
-
-def _pickle(row, function):
-  """Returns a row's function as bytes.
-
-  Raises:
-    ValueError: If it cannot be sent to another process.
-  """
-  try:
-    return cloudpickle.dumps(function)
-  except Exception as error:
-    raise ValueError(
-      f'env_fns[{row}] cannot be sent to a process ({error}): give a function'
-      ' that creates everything it needs'
-    ) from error
-
-
-def _format_traceback(failure):
-  if not failure.traceback:
-    return ''
-  return f'\n\nThe traceback of its process:\n{failure.traceback}'

@@ -25,8 +25,9 @@ TaskSampler = Callable[..., Sequence[Any]]
 
 
 def factory(
-  make_environment: EnvironmentFactory | str, arguments: Mapping[str, Any]
-) -> Callable[..., gymnasium.Env]:
+  make_environment: EnvironmentFactory | str | None,
+  arguments: Mapping[str, Any],
+) -> functools.partial[Any]:
   """Returns a function that makes one environment.
 
   Args:
@@ -35,8 +36,13 @@ def factory(
     arguments: Keyword arguments.
 
   Raises:
-    ValueError: If it is neither.
+    ValueError: If it is none of these.
   """
+  if make_environment is None:
+    raise ValueError(
+      'GymnasiumTasks.make_environment is not set: give a class or function of'
+      " a module, such as @my_module.MyEnv, or a registered id, such as 'My-v0'"
+    )
   if isinstance(make_environment, str):
     # `check_family` checks what Gymnasium's slow checker would.
     return functools.partial(
@@ -50,7 +56,7 @@ def factory(
   return functools.partial(make_environment, **arguments)
 
 
-def without_gin(make: functools.partial) -> functools.partial:
+def without_gin(make: functools.partial[Any]) -> functools.partial[Any]:
   """Returns a factory that makes the same without gin, in any process.
 
   Gin's wrapper of a class or function looks its parameters up when it is
@@ -146,9 +152,9 @@ def task_list(
       continue
     if not np.iterable(value) or isinstance(value, (str, bytes, dict)):
       raise ValueError(f'{name} is {value!r}: give a list of tasks')
-    if not len(value):
-      raise ValueError(f'{name} is empty: give at least one task')
     lists.append(tuple(value))
+    if not lists[-1]:
+      raise ValueError(f'{name} is empty: give at least one task')
   if lists[0] is None and lists[1] is not None:
     raise ValueError(
       'held_out_tasks is given without training_tasks: give both'
@@ -179,8 +185,8 @@ def _global_seeds(seed):
 
 
 def rendering(
-  make: Callable[..., gymnasium.Env], name: str
-) -> functools.partial:
+  make: functools.partial[Any], name: str
+) -> functools.partial[Any]:
   """Returns a factory of environments that render 'rgb_array'.
 
   Args:

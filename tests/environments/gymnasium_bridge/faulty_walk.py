@@ -45,9 +45,10 @@ class FaultyWalk(gymnasium.Env):
 
   The observation is the position and the number of steps since the reset. An
   episode ends after `length` steps: it terminates if that is even, otherwise it
-  is truncated.
+  is truncated. A picture shows the number of steps.
   """
 
+  render_mode = 'rgb_array'
   observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
   action_space = spaces.Box(-0.1, 0.1, (2,), np.float32)
 
@@ -59,8 +60,8 @@ class FaultyWalk(gymnasium.Env):
     Args:
       length: The length of an episode.
       fault: One of `FAULTS`.
-      at: The point of the fault: 'make', 'close', or 'reset' or 'step' with a
-        number. The number counts from 1 in each process.
+      at: The point of the fault: 'make', 'close', or 'reset', 'step' or
+        'render' with a number. The number counts from 1 in each process.
       times: The number of successive processes in which the fault happens.
       folder: A folder in which the processes count faults, as files.
       width: The length of the action.
@@ -70,7 +71,7 @@ class FaultyWalk(gymnasium.Env):
     self._at = at
     self._times = times
     self._folder = folder and pathlib.Path(folder)
-    self._counts = {'reset': 0, 'step': 0}
+    self._counts = {'reset': 0, 'step': 0, 'render': 0}
     self._age = 0
     self._position = 0.0
     if width:
@@ -98,6 +99,10 @@ class FaultyWalk(gymnasium.Env):
       ended and not terminates,
       info,
     )
+
+  def render(self):
+    self._count('render')
+    return np.full((4, 5, 3), self._age, np.uint8)
 
   def close(self):
     self._maybe_fail('close')

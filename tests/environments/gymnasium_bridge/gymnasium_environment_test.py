@@ -1,5 +1,7 @@
 """Wrapped environments follow TF-Agents' contract and Gymnasium's results."""
 
+import warnings
+
 import gymnasium
 from gymnasium import spaces
 import numpy as np
@@ -21,6 +23,7 @@ from maml_tf.environments.gymnasium_bridge import supervised_environments
 from tests import point_agent
 from tests.environments import corridor
 from tests.environments.gymnasium_bridge import faulty_walk
+from tests.environments.gymnasium_bridge import scripted_returns
 
 FIRST, MID, LAST = (
   int(step_type)
@@ -288,6 +291,15 @@ def test_rendering():
   frames = batch.render()
   assert frames.shape == (2, 400, 600, 3) and frames.dtype == np.uint8
   batch.close()
+  # One row is often the only one that is drawn.
+  rows = gymnasium_environment.GymnasiumEnvironment(
+    gymnasium.vector.SyncVectorEnv(
+      [lambda: corridor.Corridor(render_mode='rgb_array'), corridor.Corridor]
+    )
+  )
+  rows.reset()
+  with pytest.raises(ValueError, match="row 1 gave no picture: .*'rgb_array'"):
+    rows.render()
 
 
 @pytest.mark.parametrize('mode', ['NextStep', 'Disabled'])
@@ -378,6 +390,102 @@ def test_an_agent_adapts_to_discrete_actions():
   adapted = agent.adapt(buffer.read(), state)
   assert all(np.isfinite(p).all() for p in adapted)
   assert any((p != q).numpy().any() for p, q in zip(adapted, state))
+
+
+OBSERVATION, REWARD, *_ = scripted_returns.STEP
+
+
+@pytest.mark.parametrize('number', [1, 3])
+@pytest.mark.parametrize(
+  ('returned', 'message'),
+  [
+    (
+      scripted_returns.STEP[:4],
+      r"step of ScriptedReturns returned 4 values, Gymnasium's has 5",
+    ),
+    (
+      (OBSERVATION[None], REWARD, False, False, {}),
+      r'observation of ScriptedReturns has shape \(1, 3\), .* says \(3,\): m',
+    ),
+    (
+      (OBSERVATION, None, False, False, {}),
+      'the reward of ScriptedReturns is None: return a number',
+    ),
+  ],
+)
+def test_a_step_against_gymnasiums_api_is_an_error(number, returned, message):
+  steps = [scripted_returns.STEP] * (number - 1) + [returned]
+  environment = gymnasium_environment.GymnasiumEnvironment(
+    scripted_returns.ScriptedReturns(steps=steps)
+  )
+  environment.reset()
+  action = np.zeros(2, np.float32)
+  for _ in range(number - 1):
+    environment.step(action)
+  with pytest.raises(ValueError, match=message) as error:
+    environment.step(action)
+  assert '\n' not in str(error.value)
+
+
+def test_a_reset_against_gymnasiums_api_is_an_error():
+  inside = scripted_returns.ScriptedReturns(reset_values=OBSERVATION)
+  for environment, message in (
+    (inside, 'returned one value, of type ndarray'),
+    # The wrapper unpacks the value itself.
+    (
+      gymnasium.wrappers.TransformReward(
+        gymnasium.wrappers.FrameStackObservation(inside, 2), abs
+      ),
+      r'does not return .* \(observation, info\): too many values',
+    ),
+  ):
+    with pytest.raises(ValueError, match='reset of ScriptedRe.*' + message):
+      gymnasium_environment.GymnasiumEnvironment(environment).reset()
+
+
+def test_wrappers_and_rows_of_environments_with_four_values():
+  def make():
+    inside = scripted_returns.ScriptedReturns(steps=[scripted_returns.STEP[:4]])
+    return gymnasium.wrappers.TimeLimit(inside, 9)
+
+  for environment in (make(), gymnasium.vector.SyncVectorEnv([make] * 2)):
+    wrapped = gymnasium_environment.GymnasiumEnvironment(environment)
+    wrapped.reset()
+    action = np.zeros(wrapped.batch_size and (2, 2) or 2, np.float32)
+    with pytest.raises(
+      ValueError, match="step of ScriptedReturns does not return Gymnasium's 5"
+    ):
+      wrapped.step(action)
+
+
+def test_an_environment_without_info():
+  environment = gymnasium_environment.GymnasiumEnvironment(
+    scripted_returns.ScriptedReturns(
+      (OBSERVATION, None), [(OBSERVATION, REWARD, True, False, None)]
+    )
+  )
+  environment.reset()
+  assert environment.get_info() == {}
+  assert environment.step(np.zeros(2, np.float32)).is_last()
+  assert environment.get_info() == {} and not environment.discarded
+
+
+def test_observations_outside_their_space_are_warned_of_at_first():
+  outside = np.full(3, 1.5, np.float32)
+  environment = gymnasium_environment.GymnasiumEnvironment(
+    scripted_returns.ScriptedReturns(
+      (outside, {}), [(outside, REWARD, False, False, {})]
+    )
+  )
+  with pytest.warns(UserWarning, match='of ScriptedReturns lies outside its'):
+    environment.reset()
+  action = np.zeros(2, np.float32)
+  environment.step(action)
+  with warnings.catch_warnings():
+    warnings.simplefilter('error')
+    environment.step(action)
+    time_step = environment.reset()
+  np.testing.assert_array_equal(time_step.observation, outside)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,14 @@ _FLOAT_MAX = np.finfo(np.float32).max
       [2, 3],
     ),
     (spaces.MultiBinary(3), (3,), np.int32, 0, 1),
+    (spaces.Box(0, 1, (3,), bool), (3,), np.int32, 0, 1),
+    (spaces.Box(-3, 4, (1,), np.int8), (1,), np.int32, -3, 4),
+    (spaces.Box(-3, 4, (1,), np.int16), (1,), np.int32, -3, 4),
+    (spaces.Box(0, 65535, (1,), np.uint16), (1,), np.int32, 0, 65535),
+    (spaces.Box(-3, 4, (1,), np.int32), (1,), np.int32, -3, 4),
+    (spaces.Box(0, 2**32 - 1, (1,), np.uint32), (1,), np.int64, 0, 2**32 - 1),
+    (spaces.Box(0, 2**62, (1,), np.uint64), (1,), np.int64, 0, 2**62),
+    (spaces.Box(-1, 2, (2,), np.float16), (2,), np.float32, -1, 2),
     (spaces.MultiBinary((2, 3)), (2, 3), np.int32, 0, 1),
   ],
   ids=str,
@@ -102,6 +110,12 @@ def test_the_error_about_another_space_names_it(space, name):
     spaces.Discrete(5, dtype=np.int8),
     spaces.MultiDiscrete([[2, 3], [4, 5]]),
     spaces.MultiBinary((2, 2)),
+    spaces.Box(0, 1, (3,), bool),
+    spaces.Box(-128, 127, (3,), np.int8),
+    spaces.Box(0, 2**32 - 1, (3,), np.uint32),
+    spaces.Box(0, 2**62, (3,), np.uint64),
+    spaces.Box(-np.inf, np.inf, (3,), np.int64),
+    spaces.Box(-1, 1, (3,), np.float16),
     spaces.Tuple([spaces.Dict(a=spaces.Discrete(2)), spaces.Box(0, 1, (2,))]),
   ],
   ids=str,
@@ -136,6 +150,34 @@ def test_numbers_beyond_a_box_become_its_bounds_in_its_dtype():
     gymnasium_spaces.to_value(space, batch, (2,)), [[0.1, 1], [-0.1, 0.5]]
   )
   np.testing.assert_array_equal(batch, [[9, 9], [-9, 0.5]])
+
+
+@pytest.mark.parametrize(
+  'space, given, expected',
+  [
+    # Neither the array's type nor the box's overflows.
+    (spaces.Box(0, 9, (2,), np.uint8), np.int64([300, -1]), [9, 0]),
+    (spaces.Box(-128, 9, (2,), np.int8), np.int32([10, -500]), [9, -128]),
+    (
+      spaces.Box(0, 2**62, (2,), np.uint64),
+      np.int64([2**62 - 1, -1]),
+      [2**62 - 1, 0],
+    ),
+    (spaces.Box(-1, 1, (2,), np.float16), np.float32([1e6, -0.5]), [1, -0.5]),
+    (spaces.Box(0, 1, (2,), bool), np.int32([1, 0]), [True, False]),
+  ],
+  ids=str,
+)
+def test_numbers_beyond_the_type_of_a_box(space, given, expected):
+  value = gymnasium_spaces.to_value(space, given)
+  np.testing.assert_array_equal(value, expected)
+  assert value.dtype == space.dtype and space.contains(value)
+
+
+def test_unsigned_integers_that_tensorflow_lacks():
+  space = spaces.Dict(clock=spaces.Box(0, 2**64 - 1, (1,), np.uint64))
+  with pytest.raises(ValueError, match='^observation/clock is a Box of uint64'):
+    gymnasium_spaces.to_spec(space, 'observation')
 
 
 def test_a_discrete_value_can_be_a_key():

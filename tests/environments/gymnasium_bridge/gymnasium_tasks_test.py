@@ -1,7 +1,10 @@
 """Tests of Gymnasium families in training."""
 
+import glob
 import os
+import pathlib
 import re
+import signal
 import time
 
 import gymnasium
@@ -113,6 +116,37 @@ def test_too_many_failures_end_in_a_line_and_the_traceback(tmp_path):
   assert '\n' not in str(e.value)
   assert "raise KeyError('the motor" in e.value.traceback
   environment.close()
+
+
+def child_processes():
+  return [
+    pid
+    for path in glob.glob('/proc/self/task/*/children')
+    for pid in pathlib.Path(path).read_text().split()
+  ]
+
+
+def test_processes_end_with_an_interrupted_request(tmp_path):
+  environment = faulty(tmp_path, 'hang', num_processes=2, timeout=60.0)
+  processes = child_processes()
+  assert len(processes) >= 2
+  actions = np.zeros(4, np.int32)
+  environment.step(actions)
+  environment.step(actions)
+
+  def interrupt(*_):
+    raise KeyboardInterrupt
+
+  before = signal.signal(signal.SIGALRM, interrupt)
+  signal.setitimer(signal.ITIMER_REAL, 0.3)
+  try:
+    with pytest.raises(KeyboardInterrupt):
+      environment.step(actions)
+  finally:
+    signal.signal(signal.SIGALRM, before)
+  assert len(child_processes()) <= len(processes) - 2
+  with pytest.raises(RuntimeError, match='ended: make a new environment'):
+    environment.step(actions)
 
 
 def test_an_exception_in_this_process_shows_its_traceback(tmp_path):
@@ -227,19 +261,25 @@ class NoSpace(Base):
 @pytest.mark.parametrize(
   ('family', 'message'),
   [
-    (OldStep, 'step of OldStep returned 4 values; .*returns five'),
-    (OldReset, 'reset of OldReset returned a ndarray; .*observation, info'),
+    (
+      OldStep,
+      'step of OldStep returned 4 values.* 5 .observation.*in place of done',
+    ),
+    (OldReset, 'reset of OldReset returned one value, of type ndarray'),
     (
       OtherShape,
-      r'step of OtherShape: .*shape \(1, 3\), its space says \(3,\)',
+      r'observation of OtherShape has shape \(1, 3\), .* says \(3,\)',
     ),
-    (OtherType, 'reset of OtherType: an observation has the shape'),
-    (RewardArray, 'step of RewardArray returned the reward .*one number'),
+    (OtherType, "observation of OtherType is 'zero', its space"),
+    (RewardArray, 'the reward of RewardArray is .*return a number'),
     (
       RewardNone,
-      'step of RewardNone returned the reward None: give one number',
+      'the reward of RewardNone is None: return a number',
     ),
-    (EndedByNumber, "step of EndedByNumber returned terminated = 'no'"),
+    (
+      EndedByNumber,
+      "terminated of EndedByNumber is 'no': return True or False",
+    ),
     (NoTasks, 'NoTasks has no sample_tasks: give it'),
     (TooFewTasks, r'sample_tasks\(2\) returned 1 tasks: give 2'),
     (NoList, r"sample_tasks\(2\) returned 'task': give a list of 2 tasks"),
@@ -329,16 +369,19 @@ class OwnGenerator(Base):
   ('family', 'warning'),
   [
     (Deaf, 'Deaf: two tasks give the same rewards and observations'),
-    (Outside, 'step of Outside returned an observation outside its space'),
+    (Outside, 'the observation of Outside lies outside its space'),
     (OwnGenerator, 'sample_tasks of OwnGenerator draws from a generator of'),
     (
       lambda: gymnasium.wrappers.TimeLimit(Base(), 7),
-      'Base truncates its episodes after 7 steps.*train_eval.horizon = 7',
+      'Base has a time limit of 7 steps, .* is 10: its time limit ends',
+    ),
+    (
+      lambda: gymnasium.wrappers.TimeLimit(Base(), 70),
+      'Base has a time limit of 70 steps, .* is 10: the horizon ends',
     ),
   ],
 )
 def test_what_may_be_wrong_is_a_warning(family, warning, capsys):
-  gymnasium_tasks._log_once.cache_clear()
   environment = make(family)
   environment.reset()
   (line,) = capsys.readouterr().err.splitlines()
@@ -351,7 +394,6 @@ def assert_matches(pattern, text):
 
 
 def test_a_family_without_fault_says_nothing(capsys):
-  gymnasium_tasks._log_once.cache_clear()
   make(Base)
   assert not capsys.readouterr().err
 
@@ -506,12 +548,12 @@ def test_where_there_is_no_picture_a_line_says_so(family, message):
 
 def test_cheap_steps_are_played_in_this_process(monkeypatch):
   monkeypatch.setattr(gymnasium_tasks.cpu, 'count', lambda: 3)
-  assert make(Base)._count_processes() == 1
+  assert make(Base).num_processes == 1
 
   class Slow(Base):
     def step(self, action):
       time.sleep(0.001)
       return super().step(action)
 
-  assert make(Slow)._count_processes() == 3
-  assert make(Slow, num_tasks=1, each=2)._count_processes() == 2
+  assert make(Slow).num_processes == 3
+  assert make(Slow, num_tasks=1, each=2).num_processes == 2

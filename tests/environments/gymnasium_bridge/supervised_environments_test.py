@@ -19,9 +19,12 @@ import pytest
 from maml_tf.core import random_streams
 from maml_tf.environments.gymnasium_bridge import environment_process
 from maml_tf.environments.gymnasium_bridge import environment_worker
+from maml_tf.environments.gymnasium_bridge import gymnasium_environment
+from maml_tf.environments.gymnasium_bridge import returned_values
 from maml_tf.environments.gymnasium_bridge import supervised_environments
 from tests.environments import corridor
 from tests.environments.gymnasium_bridge import faulty_walk
+from tests.environments.gymnasium_bridge import scripted_returns
 from tests.environments.gymnasium_bridge import supervised_parent
 from tests.run import process_table
 
@@ -329,6 +332,112 @@ def test_closing(tmp_path):
   assert _workers() == before
 
 
+def test_pictures_are_those_of_gymnasiums_vector_environments(tmp_path):
+  functions = [lambda: gymnasium.make('CartPole-v1', render_mode='rgb_array')]
+  theirs = gymnasium.vector.SyncVectorEnv(functions)
+  ours = supervised_environments.SupervisedVectorEnv(functions)
+  assert ours.render_mode == theirs.render_mode == 'rgb_array'
+  with pytest.raises(gymnasium.error.ResetNeeded, match='call reset before'):
+    ours.render()
+  wrapped = gymnasium_environment.GymnasiumEnvironment(ours)
+  wrapped.seed(SEED)
+  wrapped.reset()
+  theirs.reset(seed=SEED)
+  np.testing.assert_array_equal(wrapped.render(), np.stack(theirs.render()))
+  wrapped.close()
+  with pytest.raises(gymnasium.error.ClosedEnvironmentError):
+    ours.render()
+
+
+def test_a_row_that_fails_while_it_renders_loses_its_episode(tmp_path):
+  rows = [
+    {'length': 6},
+    {'length': 6, 'fault': 'raise', 'at': 'render 2'},
+    {'length': 6, 'fault': 'exit', 'at': 'render 1'},
+    # Its episode has ended when its process hangs.
+    {'length': 2, 'fault': 'loop', 'at': 'render 2'},
+    {'length': 6, 'fault': 'kill', 'at': 'step 2'},
+  ]
+  environment = _walks(rows, tmp_path)
+  actions = _actions(4, len(rows))
+  environment.reset(seed=SEED)
+  shown = []
+  environment.step(actions[0])
+  shown.append(environment.render())
+  *_, truncations, infos = environment.step(actions[1])
+  np.testing.assert_array_equal(truncations, [0, 0, 1, 0, 1])
+  np.testing.assert_array_equal(infos['episode_discarded'], truncations)
+  shown.append(environment.render())
+  *_, truncations, infos = environment.step(actions[2])
+  np.testing.assert_array_equal(truncations, [0, 1, 0, 0, 0])
+  np.testing.assert_array_equal(infos['episode_discarded'], truncations)
+  shown.append(environment.render())
+  assert environment.num_discarded == 3
+  assert environment.num_restarts == {'raised': 1, 'hung': 1, 'died': 2}
+  ages = [[frame[0, 0, 0] for frame in frames] for frames in shown]
+  # A row without a process shows its last picture, or a black one. Row 2 is new
+  # at step 2, and rows 2 to 4 are reset by step 3.
+  np.testing.assert_array_equal(
+    ages, [[1, 1, 0, 1, 1], [2, 1, 0, 1, 1], [3, 1, 0, 0, 0]]
+  )
+  for frames in shown:
+    assert {f.shape for f in frames} == {(4, 5, 3)}
+  environment.close()
+
+
+def test_an_environment_that_cannot_be_rendered(tmp_path):
+  before = _workers()
+  environment = _walks([{'fault': 'raise', 'at': 'render 1'}], tmp_path)
+  environment.reset()
+  line, rest = _error(environment.render)
+  assert line == (
+    'the environment of row 0 raised ValueError: the motor is hot: fix its'
+    ' render'
+  )
+  assert 'in _raise' in rest
+  assert _workers() == before
+
+
+def test_an_environment_against_gymnasiums_api_is_not_restarted():
+  before = _workers()
+  observation, reward, *_ = step = scripted_returns.STEP
+  for arguments, message in (
+    (
+      {'steps': [step[:4]]},
+      "step of ScriptedReturns returned 4 values, Gymnasium's has 5",
+    ),
+    (
+      {'steps': [step, (observation[:2], *step[1:])]},
+      'the observation of ScriptedReturns has shape (2,), its space',
+    ),
+    ({'reset_values': observation}, 'reset of ScriptedReturns returned one'),
+  ):
+    environment = supervised_environments.SupervisedVectorEnv(
+      [
+        lambda arguments=arguments: scripted_returns.ScriptedReturns(
+          **arguments
+        )
+      ]
+    )
+    with pytest.raises(ValueError) as error:
+      environment.reset()
+      for action in _actions(2, 1):
+        environment.step(action)
+    assert str(error.value).startswith(message)
+    assert not environment.num_restarts and _workers() == before
+  silent = supervised_environments.SupervisedVectorEnv(
+    [
+      lambda: scripted_returns.ScriptedReturns(
+        (observation, None), [(observation, [reward], True, None, None)]
+      )
+    ]
+  )
+  assert silent.reset()[1] == {}
+  _, rewards, terminations, truncations, infos = silent.step(_actions(1, 1)[0])
+  assert (rewards, terminations, truncations, infos) == ([1], [1], [0], {})
+  silent.close()
+
+
 def test_invalid_arguments():
   make = supervised_environments.SupervisedVectorEnv
   before = _workers()
@@ -408,10 +517,11 @@ def test_no_process_outlives_its_parent(tmp_path, endings):
   assert 'Exception ignored' not in errors and 'Fatal' not in errors
 
 
-def test_the_worker_does_not_import_tensorflow():
+@pytest.mark.parametrize('module', [environment_worker, returned_values])
+def test_the_worker_does_not_import_tensorflow(module):
   program = (
     'import sys; import runpy;'
-    f' runpy.run_path({environment_worker.__file__!r});'
+    f' runpy.run_path({module.__file__!r});'
     " assert 'maml_tf' not in sys.modules and 'tensorflow' not in sys.modules"
   )
   subprocess.run([sys.executable, '-c', program], check=True)
