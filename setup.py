@@ -64,6 +64,11 @@ setuptools.setup(
     *_OLD_ENOUGH_FOR_TYPING_EXTENSIONS,
   ],
   extras_require={
+    # 3.1.1 pins mujoco 3.3.0. 3.0.0, the only other release of Meta-World 3,
+    # allows any mujoco, but fails with mujoco 4, whose model has other equality
+    # data, and its physics would change with the version. So this extra lowers
+    # mujoco, and nobody else's.
+    'metaworld': ['metaworld==3.1.1', 'packaging'],
     'video': ['imageio-ffmpeg>=0.5'],
     'test': [
       # For deploy/: container files, Kubernetes' own schemas, YAML.

@@ -11,6 +11,9 @@ EXPERIMENTS = (
 # Pass one after a run's recorded config.
 REFERENCES = ('oracle.gin', 'pretrained.gin')
 
+# They need the extra `metaworld`.
+META_WORLD = ('ml1.gin', 'ml10.gin', 'ml45.gin')
+
 # Pass each as a second --gin_file, after an experiment's.
 ALGORITHMS = (
   'anil.gin',

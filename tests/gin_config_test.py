@@ -30,8 +30,8 @@ SMALL = (
 
 
 def test_shipped_configs():
-  names = (*configs.EXPERIMENTS, *configs.ALGORITHMS, *configs.REFERENCES)
-  assert set(names) == set(run_config.shipped_configs())
+  names = (*configs.EXPERIMENTS, *configs.META_WORLD, *configs.ALGORITHMS)
+  assert {*names, *configs.REFERENCES} == set(run_config.shipped_configs())
 
 
 @pytest.mark.parametrize('name', configs.ALGORITHMS)
@@ -48,7 +48,7 @@ def test_builds_its_agent(name):
 
 
 # These cover an algorithm of each kind: proximal, trust region, value network.
-_QUICK = (*configs.EXPERIMENTS, 'maml_trpo.gin', 'rllib_maml.gin')
+_QUICK = (*configs.EXPERIMENTS, 'maml_trpo.gin', 'rllib_maml.gin', 'ml1.gin')
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,11 @@ _QUICK = (*configs.EXPERIMENTS, 'maml_trpo.gin', 'rllib_maml.gin')
   ],
 )
 def test_runs_one_iteration(name, tmp_path):
+  if name in configs.META_WORLD:
+    pytest.importorskip('metaworld')
   # An algorithm needs an experiment.
-  run_config.parse(
-    [name] if name in configs.EXPERIMENTS else ['point.gin', name], SMALL
-  )
+  is_experiment = name in (*configs.EXPERIMENTS, *configs.META_WORLD)
+  run_config.parse([name] if is_experiment else ['point.gin', name], SMALL)
   returns = experiment.train_eval(str(tmp_path))
   assert returns.shape[1:] == (2, 2)
   assert np.all(np.isfinite(returns))
