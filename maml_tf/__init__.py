@@ -4,6 +4,7 @@ from maml_tf.core import quiet_imports  # isort: skip  Before TensorFlow.
 
 import importlib
 
+from maml_tf import testing
 from maml_tf.adaptation.task_adaptation import adapt
 from maml_tf.collection.adapted_policy import AdaptedPolicy
 from maml_tf.collection.episode_buffer import EpisodeBuffer

@@ -14,6 +14,7 @@ from maml_tf import evaluation
 from maml_tf.core import checks
 from maml_tf.core import cpu
 from maml_tf.core import errors
+from maml_tf.core import finite_checks
 from maml_tf.core import terminal
 from maml_tf.evaluation import protocol_report
 from maml_tf.evaluation import protocols
@@ -58,6 +59,9 @@ _PRETRAINED = flags.DEFINE_string(
 )
 _SEED = flags.DEFINE_integer('seed', None, "Default: the run's.")
 _OUT = flags.DEFINE_string('out', None, 'Where to write. Default: root_dir.')
+_DEBUG = flags.DEFINE_bool(
+  'debug', False, 'Whether errors show where they were raised.'
+)
 
 _Result = evaluation.Evaluation | protocols.ProtocolResult
 
@@ -66,7 +70,10 @@ _NUM_STEPS = 3
 
 
 def main(argv):
-  """Evaluates, and returns the exit code: 0, or 2 for bad input."""
+  """Evaluates, and returns the exit code.
+
+  0: done. 1: a task fails. 2: bad input. 130: stopped.
+  """
   if len(argv) > 1:
     return terminal.print_error(
       'evaluate', f'{argv[1]} is not a flag: see --help'
@@ -93,8 +100,10 @@ def main(argv):
       report = protocol_report
     print('\n'.join([report.table(result), *missing]), flush=True)
     report.write(result, directory)
-  except (errors.UsageError, errors.RunError, OSError) as error:
-    return terminal.print_error('evaluate', error)
+  except (errors.UsageError, OSError) as error:
+    return terminal.print_error('evaluate', error, debug=_DEBUG.value)
+  except (errors.RunError, finite_checks.NonFiniteError) as error:
+    return terminal.print_error('evaluate', error, 1, _DEBUG.value)
   except KeyboardInterrupt:
     return terminal.print_error('evaluate', 'stopped, nothing is written', 130)
   names = ', '.join(report.FILES)

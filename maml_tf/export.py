@@ -26,7 +26,6 @@ _STATE = flags.DEFINE_string(
 _DETERMINISTIC = flags.DEFINE_bool(
   'deterministic', False, 'With --state: it takes the most probable action.'
 )
-
 _DEBUG = flags.DEFINE_bool(
   'debug', False, 'Whether errors show where they were raised.'
 )

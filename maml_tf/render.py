@@ -18,6 +18,7 @@ from maml_tf.adaptation import task_adaptation
 from maml_tf.core import checks
 from maml_tf.core import cpu
 from maml_tf.core import errors
+from maml_tf.core import finite_checks
 from maml_tf.core import random_streams
 from maml_tf.core import terminal
 from maml_tf.environments import task_environment
@@ -50,10 +51,16 @@ _EPISODES = flags.DEFINE_integer(
 _DETERMINISTIC = flags.DEFINE_bool(
   'deterministic', False, 'Whether what is filmed acts without noise.'
 )
+_DEBUG = flags.DEFINE_bool(
+  'debug', False, 'Whether errors show where they were raised.'
+)
 
 
 def main(argv):
-  """Films, and returns the exit code: 0, 2 for bad input, 130 if stopped."""
+  """Films, and returns the exit code.
+
+  0: done. 1: the task fails. 2: bad input. 130: stopped.
+  """
   if len(argv) > 1:
     return terminal.print_error(
       'render', f'{argv[1]} is not a flag: see --help'
@@ -70,7 +77,9 @@ def main(argv):
     with errors.usage_errors():
       _render(run, path)
   except errors.UsageError as error:
-    return terminal.print_error('render', error)
+    return terminal.print_error('render', error, debug=_DEBUG.value)
+  except (errors.RunError, finite_checks.NonFiniteError) as error:
+    return terminal.print_error('render', error, 1, _DEBUG.value)
   except KeyboardInterrupt:
     return terminal.print_error('render', 'stopped, nothing is written', 130)
   return 0

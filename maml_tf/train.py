@@ -40,7 +40,6 @@ _NUM_VIRTUAL_CPUS = flags.DEFINE_integer(
   None,
   'With --strategy=mirrored: how many logical CPUs to use in place of GPUs.',
 )
-
 _DEBUG = flags.DEFINE_bool(
   'debug', False, 'Whether errors show where they were raised.'
 )

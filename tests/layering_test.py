@@ -20,7 +20,7 @@ ROWS = (
   ('learning',),
   ('evaluation', 'serving'),
   ('run',),
-  ('adaptation', 'video'),
+  ('adaptation', 'video', 'testing'),
   # maml_tf/__init__.py, which exports names of the rooms.
   ('',),
   ('train', 'evaluate', 'export', 'render'),

@@ -114,7 +114,10 @@ def test_evaluation_plays_each_held_out_task_once(root_dir, tmp_path, capfd):
   )
   assert lines[0].startswith('Return on 3 held-out tasks, 3 episodes each')
   assert lines[1].split()[-2:] == ['worse', 'success']
-  assert all(re.search(r' \d+\.\d%$', line) for line in lines[2:])
+  *table, oracle, pretrained = lines[2:]
+  assert all(re.search(r' \d+\.\d%$', line) for line in table)
+  assert oracle.startswith('no oracle: the tasks are not numbers')
+  assert pretrained.startswith('no pretrained yet; to train it: ')
   names = [str(task) for task in HELD_OUT]
   assert (content['held_out'], content['num_tasks']) == (True, 3)
   assert content['tasks'] == names

@@ -119,7 +119,7 @@ def test_both_are_evaluated_on_the_tasks_of_the_run(root_dir, tmp_path, capfd):
     ('oracle', '0'),
   ]
   for name in NAMES:
-    line = f'{name}: {root_dir / name}, after 2 meta-iterations\n'
+    line = f'{name}: {root_dir / name}, after meta-iteration 2\n'
     assert line in err
   policies = _policies(root_dir)
   assert list(policies) == ['trained', 'initial', 'random', *NAMES[::-1]]

@@ -17,6 +17,7 @@ _UNITS = (
   'environments/gymnasium_bridge/returned_values_test.py',
   'environments/classic_control_test.py',
   'environments/locomotion_test.py',
+  'environments/mujoco_body_test.py',
   'environments/observed_task_test.py',
   'environments/point_navigation_test.py',
   'environments/task_environment_test.py',
@@ -42,6 +43,7 @@ _UNITS = (
   'run/config_test.py',
   'run/loggers_test.py',
   'run/metrics_test.py',
+  'testing/task_environment_check_test.py',
   'video/video_file_test.py',
 )
 _NO_UNITS = (

@@ -4,8 +4,12 @@ The physics runs in `mujoco.rollout`'s persistent pool of threads, outside
 Python: https://mujoco.readthedocs.io/en/stable/python.html#rollout
 """
 
+from collections.abc import Callable
 from collections.abc import Sequence
 from concurrent import futures
+import copy
+import os
+from typing import Any
 
 from absl import logging
 import mujoco
@@ -48,7 +52,7 @@ class MujocoBatch:
     Args:
       model: One `MjModel` for all rows, or a list of N models, one for each
         row. They may differ in numbers (masses, sizes, gains) but not in
-        structure.
+        structure. Rows may share a model; see `vary_model`.
       num_rows: N. Required with one model, optional with a list.
       frame_skip: The number of physics steps in one call of `step`.
       num_threads: The number of threads in the pool. None: the number of
@@ -76,12 +80,7 @@ class MujocoBatch:
         )
     self._nq, self._nv, self._na, self._nu = _sizes(self._models[0])
     self._nbody = self._models[0].nbody
-    for row, other in enumerate(self._models):
-      if _sizes(other) != _sizes(self._models[0]):
-        raise ValueError(
-          f"model {row} has sizes (nq, nv, na, nu) {_sizes(other)}, model 0's "
-          f'are {_sizes(self._models[0])}: give models of one structure'
-        )
+    _check_sizes(self._models, self._models[0])
 
     self._frame_skip = frame_skip
     self._timesteps = np.array([m.opt.timestep for m in self._models])
@@ -176,6 +175,25 @@ class MujocoBatch:
       forces = self._contact_forces.copy()
       forces[rows] = 0
       self._keep_forces(forces)
+
+  def set_models(self, models: Sequence[mujoco.MjModel]) -> None:
+    """Gives every row a model. States stay; usually, `set_state` follows.
+
+    Args:
+      models: N models of the structure of the former ones. Rows may share one.
+
+    Raises:
+      ValueError: If there are not N models, or the structures differ.
+    """
+    models = list(models)
+    if len(models) != self.num_rows:
+      raise ValueError(
+        f'there are {len(models)} models for {self.num_rows} rows: give one'
+        ' model for each row'
+      )
+    _check_sizes(models, self._models[0])
+    self._models = models
+    self._timesteps = np.array([m.opt.timestep for m in models])
 
   def step(self, controls: np.ndarray) -> None:
     """Advances every row by `frame_skip` physics steps.
@@ -275,10 +293,56 @@ class MujocoBatch:
     self._contact_forces = forces
 
 
-def load_model(path: str) -> mujoco.MjModel:
-  """Reads an `MjModel` from an XML file. Warnings go to absl's log."""
+def load_model(source: str) -> mujoco.MjModel:
+  """Returns the `MjModel` of an XML file or text. Warnings go to absl's log.
+
+  Args:
+    source: The path of an XML file, or the XML itself, which begins with `<`.
+
+  Raises:
+    ValueError: If the file does not exist, or MuJoCo refuses the XML.
+  """
   route_warnings()
-  return mujoco.MjModel.from_xml_path(path)
+  if source.lstrip().startswith('<'):
+    return mujoco.MjModel.from_xml_string(source)
+  if not os.path.isfile(source):
+    raise ValueError(f'{source} does not exist: give an XML file, or XML')
+  return mujoco.MjModel.from_xml_path(source)
+
+
+def vary_model(
+  model: mujoco.MjModel,
+  tasks: Sequence[Any],
+  change_model: Callable[[mujoco.MjModel, Any], None],
+) -> list[mujoco.MjModel]:
+  """Returns a changed copy of a model for each of B tasks.
+
+  After the change, `mj_setConst` computes the numbers that depend on others,
+  such as the total mass below a body. It does not compute what the XML compiler
+  derives: whoever changes a mass also scales `body_inertia`.
+
+  Args:
+    model: The model, which stays as it is.
+    tasks: B tasks.
+    change_model: A function `(model, task)` that writes the task's numbers into
+      the copy: masses, sizes, gains, friction. It returns None.
+
+  Raises:
+    ValueError: If the function returns anything else.
+  """
+  data = mujoco.MjData(model)
+  models = []
+  for task in tasks:
+    varied = copy.copy(model)
+    returned: Any = change_model(varied, task)
+    if returned is not None:
+      raise ValueError(
+        f'change_model returned a {type(returned).__name__}: let it change the'
+        ' model that it gets, and return None'
+      )
+    mujoco.mj_setConst(varied, data)
+    models.append(varied)
+  return models
 
 
 def route_warnings() -> None:
@@ -301,3 +365,12 @@ def _log_warning(message):
 
 def _sizes(model):
   return model.nq, model.nv, model.na, model.nu
+
+
+def _check_sizes(models, first):
+  for row, other in enumerate(models):
+    if _sizes(other) != _sizes(first):
+      raise ValueError(
+        f"model {row} has sizes (nq, nv, na, nu) {_sizes(other)}, model 0's "
+        f'are {_sizes(first)}: give models of one structure'
+      )

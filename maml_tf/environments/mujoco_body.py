@@ -1,9 +1,11 @@
 """A family of tasks for one MuJoCo body, N copies of which move together."""
 
+from collections.abc import Callable
 import importlib.util
 import os
 from typing import Any
 
+import mujoco
 import numpy as np
 from tf_agents.specs import array_spec
 
@@ -15,10 +17,12 @@ from maml_tf.environments.rendering import renderer
 
 
 class MujocoBody(task_environment.TaskEnvironment):
-  """Tasks of a body of Gymnasium, with the resets of Gymnasium.
+  """Tasks of a body of Gymnasium or of any XML, with Gymnasium's resets.
 
   Subclasses implement `sample_tasks`, `_observation` and `_advance`. The
-  actions are the body's controls, which MuJoCo clamps to their ranges. An
+  actions are the body's controls, which MuJoCo clamps to their ranges. A task
+  may change the numbers of the body; then the E rows of a task share one model,
+  and there are B models in memory besides the body's own. An
   episode terminates if the physics becomes unstable. In the last step of such
   an episode the body does not move.
   """
@@ -34,11 +38,13 @@ class MujocoBody(task_environment.TaskEnvironment):
     horizon: int,
     reset_noise_scale: float,
     contact_forces: bool = False,
+    change_model: Callable[[mujoco.MjModel, Any], None] | None = None,
   ):
     """Loads the body N = B*E times.
 
     Args:
-      asset: The file name of the body among Gymnasium's MuJoCo models.
+      asset: The file name of a body among Gymnasium's MuJoCo models; or the
+        path of an XML file, or the XML itself.
       frame_skip: The number of physics steps in one step.
       num_observations: O, the size of an observation.
       task_shape: The shape of one task, `()` if it is a number.
@@ -49,6 +55,9 @@ class MujocoBody(task_environment.TaskEnvironment):
         on positions [m, rad], normal with standard deviation s on velocities
         [m/s, rad/s].
       contact_forces: Whether the physics computes them; see `MujocoBatch`.
+      change_model: A function `(model, task) -> None` that writes the task's
+        numbers into a model; see `mujoco_batch.vary_model`. None: all tasks
+        have the same model.
 
     Raises:
       ValueError: If an argument is out of range.
@@ -56,7 +65,8 @@ class MujocoBody(task_environment.TaskEnvironment):
     self._reset_noise_scale = checks.number(
       'reset_noise_scale', reset_noise_scale, minimum=0
     )
-    self._model = mujoco_batch.load_model(asset_path(asset))
+    self._change_model = change_model
+    self._model = mujoco_batch.load_model(_find(asset))
     super().__init__(
       observation_spec=array_spec.ArraySpec(
         (num_observations,), np.float32, 'observation'
@@ -82,6 +92,20 @@ class MujocoBody(task_environment.TaskEnvironment):
     """The physics, which holds the rows' states in float64."""
     return self._physics
 
+  def set_tasks(self, tasks: Any) -> None:
+    before = self._tasks, getattr(self, '_row_tasks', None)
+    super().set_tasks(tasks)
+    if self._change_model is not None:
+      try:
+        models = mujoco_batch.vary_model(
+          self._model, self._tasks, self._change_model
+        )
+      except BaseException:
+        self._tasks, self._row_tasks = before
+        raise
+      each = self.environments_per_task
+      self._physics.set_models([m for m in models for _ in range(each)])
+
   def close(self) -> None:
     self._physics.close()
 
@@ -92,8 +116,11 @@ class MujocoBody(task_environment.TaskEnvironment):
   def create_renderer(
     self, task: Any, states: np.ndarray, width: int, height: int
   ) -> renderer.Renderer:
-    del task, states  # The camera follows the body. The task is not visible.
-    return mujoco_renderer.MujocoRenderer(self._model, width, height)
+    del states  # The model's first camera decides what is seen.
+    model = self._model
+    if self._change_model is not None:
+      (model,) = mujoco_batch.vary_model(model, [task], self._change_model)
+    return mujoco_renderer.MujocoRenderer(model, width, height)
 
   def _draw_starts(self, generator, num_rows):
     scale = self._reset_noise_scale
@@ -112,6 +139,13 @@ class MujocoBody(task_environment.TaskEnvironment):
   def _observation(self) -> np.ndarray:
     """Returns new observations of all rows, float32 [N, O]."""
     raise NotImplementedError
+
+
+def _find(asset: str) -> str:
+  """Returns XML or a path. A bare file name is Gymnasium's if it has it."""
+  if not os.path.dirname(asset) and os.path.isfile(asset_path(asset)):
+    return asset_path(asset)
+  return asset
 
 
 def asset_path(name: str) -> str:

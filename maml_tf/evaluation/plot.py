@@ -29,7 +29,7 @@ _LINE_STYLES = {
   'initial': '--',
   'random': ':',
   'pretrained': '-.',
-  'oracle': (0, (1, 3)),
+  'oracle': (0, (5, 1)),
 }
 # Their returns are lines across all steps.
 _DO_NOT_ADAPT = ('random', 'oracle')

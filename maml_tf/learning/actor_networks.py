@@ -28,7 +28,9 @@ def create_actor_network(
   initial_stddev: float = 1.0,
   min_stddev: float = 1e-3,
   context_size: int = 0,
-  encoders: observation_encoders.Encoders | None = None,
+  encoders: observation_encoders.Encoders | None = (
+    observation_encoders.DEFAULTS
+  ),
 ) -> actor_distribution_network.ActorDistributionNetwork:
   """Creates an `ActorDistributionNetwork` with tanh layers.
 
@@ -91,7 +93,8 @@ def create_actor_network(
     observation_spec,
     action_spec,
     preprocessing_layers=preprocessing,
-    preprocessing_combiner=joined,
+    # Runs of older versions record the default of an argument not given.
+    **({'preprocessing_combiner': joined} if joined else {}),
     fc_layer_params=fc_layer_params,
     activation_fn=tf.keras.activations.tanh,
     discrete_projection_net=discrete_projection_network.create,

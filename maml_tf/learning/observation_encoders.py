@@ -5,6 +5,7 @@ flattened and joined.
 """
 
 from collections.abc import Mapping
+import types as python_types
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,16 @@ from maml_tf.learning import encoder_layers
 
 Encoders = Mapping[str, tf.keras.layers.Layer] | tf.keras.layers.Layer
 
+# No replacements. Unlike None it is no literal of gin, so configs do not record
+# it, and runs of versions without this argument resume.
+DEFAULTS: Encoders = python_types.MappingProxyType({})
 # The most numbers of a one-hot vector.
 _MAX_ONE_HOT = 1024
 
 
 def create(
   observation_spec: types.NestedTensorSpec,
-  encoders: Encoders | None = None,
+  encoders: Encoders | None = DEFAULTS,
   context_size: int = 0,
 ) -> tuple[Any, tf.keras.layers.Layer | None]:
   """Creates the preprocessing of an `EncodingNetwork`.
@@ -102,7 +106,7 @@ def _check_encoders(encoders, observation_spec):
   Raises:
     ValueError: They do not fit the observation.
   """
-  if encoders is None:
+  if encoders is None or encoders is DEFAULTS:
     return {}
   paths = [p for p, _ in nest_utils.flatten_with_joined_paths(observation_spec)]
   if not tf.nest.is_nested(observation_spec):

@@ -19,7 +19,9 @@ def create_value_network(
   actor_network: network_lib.Network,
   fc_layer_params: Sequence[int] = (64, 64),
   share_layers: bool = False,
-  encoders: observation_encoders.Encoders | None = None,
+  encoders: observation_encoders.Encoders | None = (
+    observation_encoders.DEFAULTS
+  ),
 ) -> network_lib.Network:
   """Creates a network that predicts the return that follows an observation.
 
@@ -44,10 +46,14 @@ def create_value_network(
   preprocessing, joined = observation_encoders.create(
     observation_spec, encoders
   )
+  # Runs of older versions record the defaults of arguments that are not given.
+  arguments = {}
+  if preprocessing is not None:
+    arguments['preprocessing_layers'] = preprocessing
+    arguments['preprocessing_combiner'] = joined
   return value_network.ValueNetwork(
     observation_spec,
-    preprocessing_layers=preprocessing,
-    preprocessing_combiner=joined,
+    **arguments,
     fc_layer_params=actor_networks.layer_units(fc_layer_params),
     activation_fn=tf.keras.activations.tanh,
   )

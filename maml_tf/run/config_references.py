@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 import importlib
 import re
-import sys
+import traceback
 import types
 from typing import Any
 
 import gin
+
+from maml_tf.core import errors
 
 _IMPORT = re.compile(r'^\s*import\s+([\w.]+)', re.MULTILINE)
 _FROM_IMPORT = re.compile(r'^\s*from\s+([\w.]+)\s+import\s+(\w+)', re.MULTILINE)
@@ -39,7 +41,7 @@ def register(
     find: Returns the path of an included file by its name.
 
   Raises:
-    ImportError: A module cannot be imported; or what the module itself raises.
+    errors.UsageError: A module cannot be imported.
   """
   texts = [*_read(gin_files, find, set()), '\n'.join(gin_bindings)]
   modules = _modules(texts)
@@ -66,12 +68,34 @@ def _modules(texts) -> dict[str, types.ModuleType]:
   modules = {}
   for text in texts:
     for name in _IMPORT.findall(text):
-      importlib.import_module(name)
-      modules[name] = sys.modules[name]
+      modules[name] = _import(name)
     for package, name in _FROM_IMPORT.findall(text):
       if package != '__gin__':
-        modules[name] = importlib.import_module(f'{package}.{name}')
+        modules[name] = _import(f'{package}.{name}')
   return modules
+
+
+def _import(name: str) -> types.ModuleType:
+  """Imports a module.
+
+  Raises:
+    errors.UsageError: It does not exist, or its code raises.
+  """
+  try:
+    return importlib.import_module(name)
+  except Exception as error:
+    # A module of the user's may itself lack another one.
+    if isinstance(error, ModuleNotFoundError) and f'{name}.'.startswith(
+      f'{error.name}.'
+    ):
+      raise errors.UsageError(
+        f"No module named '{error.name}': start in the folder that holds it, or"
+        ' add that folder to PYTHONPATH'
+      ) from error
+    line = f'import {name}: {type(error).__name__}: {error}'
+    raise errors.UsageError(
+      ' '.join(line.split()), traceback.format_exc()
+    ) from error
 
 
 def _is_known(selector: str) -> bool:

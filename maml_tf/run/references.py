@@ -137,7 +137,7 @@ def describe_missing(
 
 
 def _log_run(name, references, run, log):
-  log(f'{name}: {references[name]}, after {run.iteration} meta-iterations')
+  log(f'{name}: {references[name]}, after meta-iteration {run.iteration}')
 
 
 def _command(root_dir, name):

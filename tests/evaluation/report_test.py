@@ -175,12 +175,18 @@ def test_picture_shows_lines_in_the_colours_of_the_policies(
   result = _evaluation(
     rng.normal(size=(num_steps + 1, 500, 1)),
     np.arange(500),
-    [('initial', rng.normal(3, 1, size=(num_steps + 1, 500, 1)))],
+    [
+      ('initial', rng.normal(3, 1, size=(num_steps + 1, 500, 1))),
+      ('pretrained', rng.normal(6, 1, size=(num_steps + 1, 500, 1))),
+      ('oracle', rng.normal(9, 1, size=(1, 500, 1))),
+    ],
   )
   evaluation_report.write(result, str(tmp_path))
   pixels = image.imread(tmp_path / 'evaluation.png')[..., :3]
   assert pixels.shape[0] > 600 and pixels.shape[1] > 900
-  for colour in ((0x1F, 0x77, 0xB4), (0xFF, 0x7F, 0x0E)):
+  blue_and_orange = (0x1F, 0x77, 0xB4), (0xFF, 0x7F, 0x0E)
+  green_and_red = (0x2C, 0xA0, 0x2C), (0xD6, 0x27, 0x28)
+  for colour in (*blue_and_orange, *green_and_red):
     distance = np.abs(pixels * 255 - colour).max(axis=-1)
     assert np.count_nonzero(distance < 2) > 50
 

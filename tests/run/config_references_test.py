@@ -82,8 +82,20 @@ def test_what_is_not_there_is_said_in_one_line(folder, tmp_path, line, message):
   assert '\n' not in str(error.value)
 
 
-def test_a_module_that_fails_is_said(folder, tmp_path):
-  (tmp_path / f'{folder}.py').write_text('import no_such_library\n')
+@pytest.mark.parametrize(
+  ('code', 'message'),
+  [
+    ('import no_such_library', "ModuleNotFoundError: No .*'no_such_library'"),
+    ('x = y', "NameError: name 'y' is not defined"),
+    ('x = (', 'SyntaxError'),
+  ],
+)
+def test_a_module_that_fails_shows_its_traceback(
+  folder, tmp_path, code, message
+):
+  (tmp_path / f'{folder}.py').write_text(code + '\n')
   (tmp_path / 'x.gin').write_text(f'import {folder}\n')
-  with pytest.raises(errors.UsageError, match='no_such_library'):
+  with pytest.raises(errors.UsageError, match=message) as error:
     config.parse(['x.gin'], [])
+  assert '\n' not in str(error.value)
+  assert f'{folder}.py' in error.value.traceback
