@@ -9,8 +9,8 @@ import pytest
 from benchmarks import classic_control
 from benchmarks import gymnasium_rows
 from benchmarks import meta_gradient_cost
-from benchmarks import plot_returns
 from benchmarks import pendulum_optimum
+from benchmarks import plot_returns
 from benchmarks import scaling
 from benchmarks import scaling_point
 from benchmarks import throughput
