@@ -1,6 +1,8 @@
 """Draws the returns before and after adaptation of one or more runs.
 
 python benchmarks/plot_returns.py --out=curves.png RUN/metrics.csv ...
+
+`--metric=success` draws the rates of success instead.
 """
 
 import argparse
@@ -15,14 +17,14 @@ matplotlib.use('Agg')
 from matplotlib import pyplot  # noqa: E402  After the choice of backend.
 
 
-def read_returns(path: str) -> tuple[np.ndarray, np.ndarray]:
-  """Returns env steps [I] and the returns after each step [X + 1, I]."""
+def read_metric(path: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
+  """Returns env steps [I] and the metric after each step [X + 1, I]."""
   with open(path, newline='', encoding='utf-8') as file:
     rows = list(csv.DictReader(file))
-  columns = [name for name in rows[0] if name.startswith('return_step_')]
+  columns = [name for name in rows[0] if name.startswith(f'{metric}_step_')]
   env_steps = np.array([float(row['env_steps']) for row in rows])
-  returns = np.array([[float(row[c]) for row in rows] for c in columns])
-  return env_steps, returns
+  values = np.array([[float(row[c]) for row in rows] for c in columns])
+  return env_steps, values
 
 
 def moving_mean(values: np.ndarray, width: int) -> np.ndarray:
@@ -39,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> None:
   parser.add_argument('csv', nargs='+', help='metrics.csv of a run')
   parser.add_argument('--out', required=True, help='the image, a .png')
   parser.add_argument('--title', default='')
+  parser.add_argument(
+    '--metric', default='return', choices=('return', 'success')
+  )
   parser.add_argument('--mean_over', type=int, default=10, help='iterations')
   parser.add_argument(
     '--reference', type=float, help='a return to draw as a line'
@@ -46,11 +51,12 @@ def main(argv: Sequence[str] | None = None) -> None:
   parser.add_argument('--reference_name', default='reference')
   flags = parser.parse_args(argv)
 
+  decimals = 1 if flags.metric == 'return' else 3
   figure, axes = pyplot.subplots(figsize=(8, 4.5), layout='constrained')
   for index, path in enumerate(flags.csv):
-    env_steps, returns = read_returns(path)
+    env_steps, metric = read_metric(path, flags.metric)
     name = pathlib.Path(path).stem
-    for step, values in enumerate(returns):
+    for step, values in enumerate(metric):
       smooth = moving_mean(values, flags.mean_over)
       before = step == 0
       axes.plot(
@@ -61,16 +67,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         label=f'{name}, ' + ('before' if before else f'after {step} step'),
       )
       print(
-        f'{name}: return after {step} steps, mean of the last '
+        f'{name}: {flags.metric} after {step} steps, mean of the last '
         f'{flags.mean_over} iterations at {env_steps[-1]:,.0f} env steps: '
-        f'{smooth[-1]:.1f}'
+        f'{smooth[-1]:.{decimals}f}'
       )
   if flags.reference is not None:
     axes.axhline(
       flags.reference, color='grey', linewidth=1, label=flags.reference_name
     )
   axes.set_xlabel('env steps (millions)')
-  axes.set_ylabel(f'return, mean of {flags.mean_over} iterations')
+  axes.set_ylabel(f'{flags.metric}, mean of {flags.mean_over} iterations')
   axes.set_title(flags.title)
   axes.grid(alpha=0.3)
   axes.legend()

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from benchmarks import classic_control
+from benchmarks import gymnasium_rows
 from benchmarks import meta_gradient_cost
 from benchmarks import pendulum_optimum
+from benchmarks import plot_returns
 from benchmarks import scaling
 from benchmarks import scaling_point
 from benchmarks import throughput
@@ -146,3 +148,33 @@ def test_scaling_writes_the_points_that_succeeded(
   assert [row['replicas'] for row in rows] == ['1', '3']
   assert all(float(row['seconds']) > 0 for row in rows)
   assert (tmp_path / 'scaling.png').exists()
+
+
+@pytest.mark.parametrize(
+  'family', ['counter', pytest.param('cheetah', marks=pytest.mark.slow)]
+)
+def test_gymnasium_rows(family, capsys):
+  gymnasium_rows.main([family, '--rounds=1', '--scale=0.01'])
+  measured = _last_line(capsys)[family]
+  assert measured['loop']['of_loop'] == 1
+  assert all(
+    value['env_steps_per_second'] > 0
+    for value in measured.values()
+    if isinstance(value, dict)
+  )
+
+
+def test_plots_rates_of_success(tmp_path, capsys):
+  metrics = tmp_path / 'metrics.csv'
+  metrics.write_text(
+    'env_steps,return_step_0,success_step_0,success_step_1\n'
+    '100,5,0.25,0.5\n'
+    '200,6,0.75,1\n'
+  )
+  out = tmp_path / 'success.png'
+  plot_returns.main([str(metrics), f'--out={out}', '--metric=success'])
+  before, after = capsys.readouterr().out.splitlines()
+  assert before.startswith('metrics: success after 0 steps')
+  assert before.endswith('0.500')  # The mean of 0.25 and 0.75.
+  assert after.endswith('0.750')
+  assert out.stat().st_size > 0

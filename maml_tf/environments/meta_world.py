@@ -212,8 +212,8 @@ def import_meta_world() -> Any:
     return importlib.import_module('metaworld')
   except ImportError as error:
     raise ValueError(
-      f'Meta-World cannot be imported ({error}): install the extra, pip install'
-      " 'maml_tf[metaworld]'"
+      f'Meta-World cannot be imported ({error}): install maml_tf with the extra'
+      " metaworld, pip install '.[metaworld]' in a checkout"
     ) from error
 
 

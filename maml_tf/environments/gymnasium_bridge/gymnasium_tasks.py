@@ -22,6 +22,7 @@ from maml_tf.environments.gymnasium_bridge import gymnasium_spaces
 from maml_tf.environments.gymnasium_bridge import returned_values
 from maml_tf.environments.gymnasium_bridge import row_processes
 from maml_tf.environments.gymnasium_bridge import task_family
+from maml_tf.environments.rendering import headless_graphics
 from maml_tf.environments.rendering import picture_renderer
 from maml_tf.environments.rendering import renderer
 
@@ -183,6 +184,7 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
 
   def prepare_rendering(self) -> None:
     """Makes environments that render pictures, render_mode='rgb_array'."""
+    headless_graphics.choose_library()
     self._make = task_family.rendering(self._make, self._name)
     if self._rows is not None:
       self._rows.close()

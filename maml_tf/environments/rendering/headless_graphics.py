@@ -11,6 +11,9 @@ from maml_tf.core import errors
 # The supported values of MUJOCO_GL, each with its Debian package.
 _PACKAGES = {'egl': 'libegl1', 'osmesa': 'libosmesa6'}
 
+# Set where a display can be reached.
+_DISPLAYS = ('DISPLAY', 'WAYLAND_DISPLAY')
+
 # An installed library may still fail to render, or crash the process. Besides,
 # PyOpenGL chooses its library once per process. So a separate process tries it.
 _TRIAL = """
@@ -53,6 +56,21 @@ def create_context(width: int, height: int) -> Any:
     f'MuJoCo cannot render with {" or ".join(names)}: install the Debian'
     f" package {packages}, e.g. 'apt install {_PACKAGES[names[-1]]}'"
   )
+
+
+def choose_library() -> None:
+  """Sets MUJOCO_GL for environments that render on their own.
+
+  If there is neither a display nor a choice of the user, Gymnasium's renderer
+  would take GLFW, which needs a display. If no library works, nothing is set:
+  an environment may draw without OpenGL.
+  """
+  if any(os.environ.get(name) for name in ('MUJOCO_GL', *_DISPLAYS)):
+    return
+  for name in _PACKAGES:
+    if works(name):
+      os.environ['MUJOCO_GL'] = name
+      return
 
 
 def works(name: str) -> bool:

@@ -116,6 +116,56 @@ def test_a_distant_goal_fits_into_the_image():
   assert 80 < column < 95
 
 
+_OWN_PICTURES = """
+import numpy as np
+from maml_tf.environments.gymnasium_bridge import gymnasium_tasks
+from tests.environments.gymnasium_bridge import cheetah_family
+
+environment = gymnasium_tasks.GymnasiumTasks(
+  1, 1, 5, cheetah_family.CheetahFamily
+)
+environment.prepare_rendering()
+environment.reset()
+state = environment.render_state()
+assert len(np.unique(state)) > 10
+environment.close()
+"""
+
+
+def test_gymnasiums_own_renderer_needs_no_display():
+  _graphics()
+  done = subprocess.run(
+    [sys.executable, '-c', _OWN_PICTURES],
+    env={
+      name: value
+      for name, value in os.environ.items()
+      if name not in ('MUJOCO_GL', 'DISPLAY', 'WAYLAND_DISPLAY')
+    },
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize('name', ['MUJOCO_GL', 'DISPLAY'])
+def test_a_display_or_a_choice_of_the_user_is_kept(monkeypatch, name):
+  for other in ('MUJOCO_GL', 'DISPLAY', 'WAYLAND_DISPLAY'):
+    monkeypatch.delenv(other, raising=False)
+  monkeypatch.setenv(name, 'chosen')
+  headless_graphics.choose_library()
+  expected = 'chosen' if name == 'MUJOCO_GL' else None
+  assert os.environ.get('MUJOCO_GL') == expected
+
+
+def test_without_a_library_none_is_chosen(monkeypatch):
+  for name in ('MUJOCO_GL', 'DISPLAY', 'WAYLAND_DISPLAY'):
+    monkeypatch.delenv(name, raising=False)
+  monkeypatch.setattr(headless_graphics, 'works', lambda name: False)
+  headless_graphics.choose_library()
+  assert 'MUJOCO_GL' not in os.environ
+
+
 def test_the_render_state_of_points_is_their_position():
   environment = point_navigation.PointNavigation(1, 2)
   environment.reset()
