@@ -178,9 +178,8 @@ def _task(run: trained_run.TrainedRun) -> Any:
     match = re.fullmatch(r'(?:(train|held_out):)?([0-9]+)', _TASK.value)
     if match and match[1]:
       return _listed_task(environment, match[1], int(match[2]))
-    shape = getattr(environment.tasks, 'shape', None)
-    if shape is not None:
-      task = _numbers(shape[1:])
+    if tasks_lib.to_numbers(environment.tasks[0]) is not None:
+      task = _numbers(np.shape(environment.tasks[0]))
       environment.set_tasks([task])
       return task
     if not match:

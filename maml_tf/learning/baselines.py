@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 from typing import NamedTuple
 from typing import Protocol
 
@@ -197,6 +198,17 @@ class PolynomialFeatureBaseline(LinearFeatureBaseline):
     """
     super().__init__(ridge, clip)
     self._degree = checks.integer('degree', degree, 1, 10)
+
+  def fit_predict(self, observation, position, returns, mask):
+    size = sum(p.shape[2:].num_elements() for p in tf.nest.flatten(observation))
+    num_monomials = math.comb(size + self._degree, self._degree) - 1
+    if num_monomials > _MAX_PRIMAL_FEATURES:
+      raise ValueError(
+        f'PolynomialFeatureBaseline has {num_monomials} features for an'
+        f' observation of {size} numbers: lower its degree of {self._degree},'
+        ' or use LinearFeatureBaseline'
+      )
+    return super().fit_predict(observation, position, returns, mask)
 
   def _features(self, observation):
     parts = tf.unstack(observation, axis=-1)

@@ -36,9 +36,11 @@ _MAY_CHANGE = (
   'train_eval.loggers',
   'Evaluator.',
   # What a row plays does not depend on them.
-  'GymnasiumTasks.num_processes',
-  'GymnasiumTasks.timeout',
-  'GymnasiumTasks.max_restarts',
+  *(
+    f'{family}.{setting}'
+    for family in ('GymnasiumTasks', 'MetaWorldTasks')
+    for setting in ('num_processes', 'timeout', 'max_restarts')
+  ),
 )
 
 
@@ -153,7 +155,8 @@ def write_or_check(root_dir: str) -> None:
 def environment_bindings(root_dir: str) -> dict[str, str]:
   """Returns what a run's record says of its environment, by name.
 
-  That is its class and horizon, and the settings of what they refer to.
+  That is its class and horizon, and the settings of what they refer to, except
+  those that a resumed run may change.
 
   Args:
     root_dir: The run's folder.
@@ -167,7 +170,7 @@ def environment_bindings(root_dir: str) -> dict[str, str]:
       found[name] = bindings[name]
       owners = {_leaf(o) for o in re.findall(r'@([\w./]+)', bindings[name])}
       pending += [n for n in bindings if _leaf(n.rpartition('.')[0]) in owners]
-  return found
+  return {n: v for n, v in found.items() if not n.startswith(_MAY_CHANGE)}
 
 
 def _leaf(selector: str) -> str:

@@ -60,7 +60,7 @@ def of_iteration(
       'meta_loss': loss_info.loss,
       **_of_update(loss_info.extra),
       **counts,
-      **_success_rates(successes, collection.returns.shape),
+      **_success_rates(successes, collection.returns),
       'skipped_meta_batches': int(is_skipped),
       'collect_seconds': round(collect_seconds, 4),
       'update_seconds': round(update_seconds, 4),
@@ -71,12 +71,15 @@ def of_iteration(
   )
 
 
-def _success_rates(successes, returns_shape):
+def _success_rates(successes, returns):
   """Success rates by stage if the environment has successes."""
   if not successes:
     return {}
-  _, num_tasks, num_episodes = returns_shape
-  return {'success': np.array(successes) / (num_tasks * num_episodes)}
+  _, num_tasks, num_episodes = returns.shape
+  rates = np.array(successes) / (num_tasks * num_episodes)
+  # Without a collection there were no episodes.
+  rates[np.isnan(returns).any(axis=(1, 2))] = np.nan
+  return {'success': rates}
 
 
 def of_evaluation(

@@ -316,6 +316,9 @@ class TrainingLoop:
         f'{line}; the run is saved, and trains on with'
         ' train_eval.evaluation_interval = 0'
       ) from error
+    except errors.RunError:  # The environment has failed.
+      self._save_last_good(iteration)
+      raise
     env_steps = int(self._progress.env_steps.numpy())
     self._loggers.write(iteration, metrics.of_evaluation(evaluated, env_steps))
 

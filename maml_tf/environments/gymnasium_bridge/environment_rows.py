@@ -73,6 +73,7 @@ class EnvironmentRows:
     self._reports_success = reports_success
     self._replaces_failed = replaces_failed
     self._environments = [make_environment() for _ in range(num_rows)]
+    self._interface = checks.interface_of(self._environments[0])
     first = self._environments[0]
     self.observation_space = first.observation_space
     self.action_space = first.action_space
@@ -101,7 +102,7 @@ class EnvironmentRows:
     for row, seed in zip(rows, seeds):
       environment = self._environments[row]
       observation, _ = self._checks.check_reset(
-        environment, environment.reset(seed=int(seed)), warn=False
+        self._interface, environment.reset(seed=int(seed)), warn=False
       )
       self._last[row] = observation
       observations.append(observation)
@@ -129,8 +130,8 @@ class EnvironmentRows:
     try:
       step = self._joined(results, failures)
     except (IndexError, KeyError, TypeError, ValueError):
-      for environment, result in zip(self._environments, results):
-        self._checks.check_step(environment, result, warn=False)
+      for result in results:
+        self._checks.check_step(self._interface, result, warn=False)
       raise
     self._last = [result[0] for result in results]
     return step
@@ -142,7 +143,10 @@ class EnvironmentRows:
   def close(self) -> None:
     """Closes all environments."""
     for environment in self._environments:
-      environment.close()
+      try:
+        environment.close()
+      except Exception:  # Nothing is lost: nobody plays it any more.
+        traceback.print_exc()
 
   def _joined(self, results, failures):
     """Joins the rows' results, without the checks that each would cost."""
@@ -154,8 +158,8 @@ class EnvironmentRows:
       batch(self.observation_space, observations),
       # A ValueError unless each is one number.
       reward.reshape(len(rewards)),
-      np.array(terminated, bool),
-      np.array(truncated, bool),
+      np.array(terminated, bool).reshape(len(rewards)),
+      np.array(truncated, bool).reshape(len(rewards)),
       np.array([_succeeded(info) for info in infos], bool)
       if self._reports_success
       else None,
@@ -163,7 +167,11 @@ class EnvironmentRows:
     )
 
   def _waiting(self, row):
-    return self._last[row], 0.0, False, False, {}
+    """The result of a row that is not stepped, which nobody reads."""
+    last = self._last[row]
+    if last is None:
+      last = _zeros(self.observation_space)
+    return last, 0.0, False, False, {}
 
   def _try_step(self, row, value, failures):
     if not self._replaces_failed:
@@ -246,4 +254,16 @@ def split(space: spaces.Space, values: Any) -> list[Any]:
 
 
 def _succeeded(info):
-  return isinstance(info, dict) and bool(info.get('success', False))
+  """Whether `info['success']` is a number above 0, or True."""
+  try:
+    return isinstance(info, dict) and bool(np.asarray(info['success']) > 0)
+  except (KeyError, TypeError, ValueError):
+    return False
+
+
+def _zeros(space):
+  if isinstance(space, spaces.Dict):
+    return {key: _zeros(part) for key, part in space.spaces.items()}
+  if isinstance(space, spaces.Tuple):
+    return tuple(map(_zeros, space.spaces))
+  return np.zeros(space.shape or (), space.dtype)

@@ -20,7 +20,13 @@ from maml_tf.environments.gymnasium_bridge import task_family
 # Steps of the trial that compares two tasks and measures a step's time.
 _TRIAL_STEPS = 20
 
+# An episode that takes longer is not played to its end.
+_LONGEST_TRIAL = 1000
+
 _SEED = 0
+
+# Actions of a range as large as this are drawn as those without bounds.
+_UNBOUNDED = 1e6
 
 
 class Trial(NamedTuple):
@@ -62,34 +68,42 @@ def check_interface(environment: Any) -> gymnasium.Env:
   return environment
 
 
-def try_family(environment: gymnasium.Env, tasks: Sequence[Any]) -> Trial:
-  """Resets and steps an environment, and compares two tasks.
+def try_family(
+  environment: gymnasium.Env, tasks: Sequence[Any], horizon: int
+) -> Trial:
+  """Plays a trial episode of each of two tasks, and compares them.
 
   The spaces' own random streams are left as they were.
 
   Args:
     environment: An environment that `check_interface` has passed.
     tasks: One or two different tasks.
+    horizon: The longest episode.
 
   Raises:
     ValueError: If what it returns is not what Gymnasium and its spaces say; one
       line names the class and the fix.
   """
-  rows = _Single(environment)
+  rows = _TrialEpisodes(environment)
   name = environment_rows.name(environment)
   rng = np.random.default_rng(_SEED)
   actions = [
-    _random_value(environment.action_space, rng) for _ in range(_TRIAL_STEPS)
+    _random_value(environment.action_space, rng)
+    for _ in range(min(horizon, _LONGEST_TRIAL))
   ]
-  episodes = [rows.play(task, actions) for task in tasks[:2]]
+  episodes = [
+    rows.play(task, actions[:length])
+    # The first is played to its end: some set 'success' only there.
+    for task, length in zip(tasks, (len(actions), _TRIAL_STEPS))
+  ]
   found = list(rows.warnings)
-  if len(episodes) == 2 and _same(tasks[0], tasks[1]):
-    episodes = episodes[:1]
-  if len(episodes) == 2 and _same(episodes[0], episodes[1]):
-    found.append(
-      f'{name}: two tasks give the same rewards and observations for the same'
-      f' {len(episodes[0])} actions: does set_task have an effect?'
-    )
+  if len(episodes) == 2 and _same(*tasks) is False:
+    first = episodes[0][: len(episodes[1])]
+    if _same(first, episodes[1]):
+      found.append(
+        f'{name}: two tasks give the same rewards and observations for the same'
+        f' {len(first) - 1} actions: does set_task have an effect?'
+      )
   return Trial(
     rows.reports_success,
     float(np.median(rows.seconds)),
@@ -98,12 +112,13 @@ def try_family(environment: gymnasium.Env, tasks: Sequence[Any]) -> Trial:
   )
 
 
-class _Single:
+class _TrialEpisodes:
   """Plays trial episodes with every check."""
 
   def __init__(self, environment):
     self._environment = environment
     self._name = environment_rows.name(environment)
+    self._spaces: tuple[spaces.Space, spaces.Space] | None = None
     self.reports_success = False
     self.seconds: list[float] = []
     self.warnings: dict[str, None] = {}
@@ -112,6 +127,7 @@ class _Single:
     """Returns the observations and rewards of one episode at most."""
     environment = self._environment
     environment_rows.set_task(environment, task)
+    self._check_spaces()
     with self._noted():
       observation, _ = returned_values.check_reset(
         environment, environment.reset(seed=_SEED)
@@ -131,6 +147,20 @@ class _Single:
         break
     return episode
 
+  def _check_spaces(self):
+    spaces_now = (
+      self._environment.observation_space,
+      self._environment.action_space,
+    )
+    if self._spaces is None:
+      self._spaces = spaces_now
+    for now, first in zip(spaces_now, self._spaces):
+      if now != first:
+        raise ValueError(
+          f'{self._name} has the space {now} in one task and {first} in'
+          ' another: give all tasks the same spaces'
+        )
+
   @contextlib.contextmanager
   def _noted(self):
     """Keeps warnings, each once."""
@@ -144,17 +174,26 @@ def check_sampler(
   sampler: task_family.TaskSampler, environment: gymnasium.Env
 ) -> list[str]:
   """Returns a warning if a sampler draws other tasks from the same seed."""
-  first, second = (
-    task_family.sample(sampler, environment, 2, np.random.default_rng(_SEED))
-    for _ in range(2)
-  )
-  if _same(first, second):
-    return []
-  return [
-    f'sample_tasks of {environment_rows.name(environment)} draws from a'
-    ' generator of its own: a resumed run will draw other tasks; give it a'
-    ' parameter rng, or let it draw from self.np_random'
-  ]
+  name = environment_rows.name(environment)
+
+  def draw(n, seed):
+    rng = np.random.default_rng(seed)
+    return task_family.sample(sampler, environment, n, rng)
+
+  # Training draws one at a time, each from a stream of its own.
+  single = [draw(1, seed)[0] for seed in range(8)]
+  if _same(single[0], draw(1, 0)[0]) is False:
+    return [
+      f'sample_tasks of {name} draws from a generator of its own: a resumed run'
+      ' will draw other tasks; give it a parameter rng, or let it draw from'
+      ' self.np_random'
+    ]
+  if all(_same(single[0], other) for other in single[1:]):
+    return [
+      f'sample_tasks(1) of {name} gives the same task for each of 8 seeds: if'
+      ' they are enumerated, give them as training_tasks'
+    ]
+  return []
 
 
 def _random_value(space, rng):
@@ -164,12 +203,16 @@ def _random_value(space, rng):
   if isinstance(space, spaces.Tuple):
     return tuple(_random_value(part, rng) for part in space.spaces)
   spec = gymnasium_spaces.to_spec(space)
-  low = np.maximum(np.asarray(spec.minimum, np.float64), -1e3)
-  high = np.minimum(np.asarray(spec.maximum, np.float64), 1e3)
-  if np.issubdtype(space.dtype, np.floating):
-    value = rng.uniform(low, high, space.shape)
+  low, high = spec.minimum, spec.maximum
+  if np.issubdtype(spec.dtype, np.integer):
+    value = rng.integers(low, high, space.shape, np.int64, endpoint=True)
   else:
-    value = np.floor(rng.uniform(low, high + 1, space.shape))
+    bounded = (low > -_UNBOUNDED) & (high < _UNBOUNDED)
+    uniform = rng.uniform(
+      np.where(bounded, low, 0), np.where(bounded, high, 1), space.shape
+    )
+    normal = np.clip(rng.standard_normal(space.shape), low, high)
+    value = np.where(bounded, uniform, normal)
   value = np.asarray(value).astype(space.dtype)
   return value[()] if isinstance(space, spaces.Discrete) else value
 
@@ -192,7 +235,9 @@ def _copy(observation):
 
 
 def _same(a, b):
+  """Whether two nests are equal; None if that cannot be said."""
   try:
-    return pickle.dumps(a) == pickle.dumps(b)
+    # Twice, so that both share objects in the same way.
+    return pickle.dumps(_copy(a)) == pickle.dumps(_copy(b))
   except Exception:  # Only processes need to pickle them.
-    return False
+    return None

@@ -112,7 +112,8 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
     self._error = errors.UsageError
     self._rows: Any = None
     self._stepped: environment_rows.RowsStep | None = None
-    with self._user_code('making it'):
+    self._name = task_family.name_of(make_environment)
+    with self._user_code('the constructor of'):
       # Through gin, which so records its parameters.
       self._example = family_check.check_interface(self._make())
     self._name = environment_rows.name(self._example)
@@ -149,6 +150,11 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
     return min(cpu.count(), self.batch_size)
 
   @property
+  def num_restarts(self) -> int:
+    """How often a process or an environment in one was replaced."""
+    return getattr(self._rows, 'num_restarts', 0)
+
+  @property
   def may_discard(self) -> bool:
     return True
 
@@ -173,14 +179,17 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
     if self._task_list is not None:
       training = self._task_list.training
       return [training[i] for i in rng.integers(len(training), size=n)]
-    with self._user_code('sample_tasks'):
+    with self._user_code('sample_tasks of'):
       return task_family.sample(self._sampler, self._example, n, rng)
 
   def close(self) -> None:
     if self._rows is not None:
       self._rows.close()
       self._rows = None
-    self._example.close()
+    try:
+      self._example.close()
+    except Exception:  # Nothing is lost: nobody plays it any more.
+      traceback.print_exc()
 
   def prepare_rendering(self) -> None:
     """Makes environments that render pictures, render_mode='rgb_array'."""
@@ -194,7 +203,7 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
 
   def render_state(self) -> np.ndarray:
     """Returns the rows' pictures, uint8 [N, height * width * 3]."""
-    with self._user_code('render'):
+    with self._user_code('render of'):
       pictures = self._playing_rows().render()
     return np.stack(
       [picture_renderer.to_state(picture, self._name) for picture in pictures]
@@ -208,14 +217,16 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
 
   def _check_tasks(self, tasks):
     rows = [t for t in tasks for _ in range(self.environments_per_task)]
-    with self._user_code('set_task'):
+    # If one row refuses, others may have their new tasks already.
+    self._tasks = self._current_time_step = None
+    with self._user_code('set_task of'):
       self._playing_rows().set_tasks(rows)
 
   def _draw_starts(self, generator, num_rows):
     return generator.integers(2**31, size=num_rows)
 
   def _reset_rows(self, rows, starts):
-    with self._user_code('reset'):
+    with self._user_code('reset of'):
       observation = self._playing_rows().reset(rows, starts)
     return self._to_arrays(observation)
 
@@ -223,7 +234,7 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
     value = gymnasium_spaces.to_value(
       self._example.action_space, action, (self.batch_size,)
     )
-    with self._user_code('step'):
+    with self._user_code('step of'):
       stepped = self._playing_rows().step(
         value, np.flatnonzero(self._ended).tolist()
       )
@@ -247,7 +258,7 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
 
   def _try_example(self):
     """Tries the example, and logs what may be wrong."""
-    with self._user_code('a trial of it'):
+    with self._user_code('a trial episode of'):
       rng = np.random.default_rng(0)
       if self._task_list is not None:
         tasks = self._task_list.training[:2]
@@ -255,7 +266,9 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
       else:
         tasks = self.sample_tasks(2, rng)
         warnings = family_check.check_sampler(self._sampler, self._example)
-      self._trial = family_check.try_family(self._example, tasks)
+      self._trial = family_check.try_family(self._example, tasks, self.horizon)
+    if self.num_processes > 1:
+      task_family.check_sendable(self._make, tasks)
     limit = self._trial.time_limit
     if limit is not None and limit != self.horizon:
       first = 'its time limit' if limit < self.horizon else 'the horizon'
@@ -269,15 +282,17 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
   def _playing_rows(self):
     """The rows, made when they are first needed."""
     if self._rows is None:
-      make = task_family.without_gin(self._make)
       num_processes = self.num_processes
       if num_processes == 1:
         self._rows = environment_rows.EnvironmentRows(
-          make, self.batch_size, returned_values, self._trial.reports_success
+          self._make,
+          self.batch_size,
+          returned_values,
+          self._trial.reports_success,
         )
       else:
         self._rows = row_processes.RowProcesses(
-          make,
+          task_family.without_gin(self._make),
           self.batch_size,
           num_processes,
           self._trial.reports_success,
@@ -292,29 +307,35 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
     """Translates exceptions of the user's own code.
 
     One line says where; the traceback follows it on the terminal.
+
+    Args:
+      what: The subject of the line, such as 'step of'; the name follows.
     """
     try:
       yield
     except (errors.UsageError, errors.RunError):
       raise
     except row_processes.EnvironmentFailure as error:
+      setting = type(self).__name__
       raise self._error(
-        f'an environment of make_environment {error}: fix it, or raise'
-        ' GymnasiumTasks.timeout or max_restarts',
+        f'{self._name} {error}: fix it, or raise {setting}.timeout if it is'
+        f' slow, {setting}.max_restarts if it fails rarely',
         error.traceback,
       ) from error
     except Exception as error:
       if _is_ours(error):
+        # The message names the fault and the remedy. An interrupt passes.
+        if isinstance(error, ValueError) and self._error is errors.RunError:
+          raise errors.RunError(str(error)) from error
         raise
       line = ' '.join(''.join(traceback.format_exception_only(error)).split())
-      name = getattr(self, '_name', 'the environment of make_environment')
       raise self._error(
-        f'{what} of {name} raised {line}', traceback.format_exc()
+        f'{what} {self._name} raised {line}', traceback.format_exc()
       ) from error
 
 
 def _is_ours(error):
-  """Whether maml_tf itself raised: its messages say all."""
+  """Whether maml_tf itself raised."""
   frame = error.__traceback__
   while frame.tb_next is not None:
     frame = frame.tb_next

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent import futures
 import functools
 from multiprocessing import connection
+import pickle
 import runpy
 import time
 import types
@@ -23,6 +24,7 @@ import numpy as np
 
 from maml_tf.environments.gymnasium_bridge import environment_process
 from maml_tf.environments.gymnasium_bridge import environment_rows
+from maml_tf.environments.gymnasium_bridge import pickling
 from maml_tf.environments.gymnasium_bridge import returned_values
 
 # What a worker process needs of maml_tf, read by path.
@@ -102,10 +104,10 @@ class RowProcesses:
     ends = np.linspace(0, num_rows, num_processes + 1).astype(int)
     self._ranges = [range(a, b) for a, b in zip(ends[:-1], ends[1:])]
     self._functions = [
-      _pickle(
+      cloudpickle.dumps(
         _rows_maker(
           _FILES,
-          make_environment,
+          pickling.pickle_factory(make_environment),
           len(rows),
           reports_success,
         )
@@ -118,6 +120,8 @@ class RowProcesses:
     self._tasks: list[Any] = [None] * num_rows
     # The last observations, for rows whose episodes are discarded.
     self._observation: Any = None
+    # Rows that were playing when their process ended during a reset of others.
+    self._lost: dict[int, tuple[str, str]] = {}
     try:
       for function in self._functions:
         self._processes.append(self._start(function))
@@ -135,7 +139,8 @@ class RowProcesses:
   @_closed_by_errors
   def set_tasks(self, tasks: Sequence[Any]) -> None:
     """Gives every row a task."""
-    self._tasks = list(tasks)
+    self._tasks = [pickling.pickle_task(task) for task in tasks]
+    self._lost = {}
     self._ask_all(
       'set_tasks',
       self._start_timeout,
@@ -168,6 +173,9 @@ class RowProcesses:
         if isinstance(answer, environment_process.Failure):
           self._restart(p, answer)
           failed.append((p, mine, arguments))
+          # The other rows of the process were in the middle of an episode.
+          playing = set(self._ranges[p]) - set(numbers[mine].tolist())
+          self._lost.update(dict.fromkeys(playing, (answer.summary, '')))
           continue
         if observation is None:
           observation = _map(
@@ -190,8 +198,9 @@ class RowProcesses:
     Rows of a process that fails are in `failures`: they have ended as truncated
     with their last observation, and must be reset.
     """
+    lost, self._lost = self._lost, {}
     skipped = np.zeros(len(self._tasks), bool)
-    skipped[list(idle)] = True
+    skipped[[*idle, *lost]] = True
     self._ask_all(
       'step',
       self._timeout,
@@ -230,14 +239,13 @@ class RowProcesses:
       else None,
       failures=failures,
     )
+    for row, failure in lost.items():
+      last = _map(lambda a, r=row: a[r], self._observation)
+      _assign(joined.observation, row, last)
+      joined.truncated[row] = True
+      failures[row] = failure
     self._observation = joined.observation
     return joined
-
-  @_closed_by_errors
-  def render(self) -> list[Any]:
-    """Returns what each environment renders."""
-    self._ask_all('render', self._timeout, [{}] * len(self._ranges))
-    return [picture for answer in self._answers() for picture in answer]
 
   def close(self, kill: bool = False) -> None:
     """Ends the processes.
@@ -329,24 +337,21 @@ def _rows_maker(paths, make_environment, num_rows, reports_success):
       types.SimpleNamespace(**runpy.run_path(path)) for path in paths
     )
     rows = rows_module.EnvironmentRows(
-      make_environment, num_rows, checks, reports_success, replaces_failed=True
+      # Each row has arguments of its own.
+      lambda: pickle.loads(make_environment)(),
+      num_rows,
+      checks,
+      reports_success,
+      replaces_failed=True,
     )
     step = rows.step
     # The other side does not know the module: it gets a plain tuple.
     rows.step = lambda actions, idle: tuple(step(actions, idle))
+    set_tasks = rows.set_tasks
+    rows.set_tasks = lambda tasks: set_tasks(list(map(pickle.loads, tasks)))
     return rows
 
   return make_rows
-
-
-def _pickle(function):
-  try:
-    return cloudpickle.dumps(function)
-  except Exception as error:
-    raise ValueError(
-      f'the environment cannot be sent to a process ({error}): give a class or'
-      ' function of a module, or GymnasiumTasks.num_processes = 1'
-    ) from error
 
 
 def _map(function, *nests):

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 import contextlib
 import functools
 import inspect
+import pickle
 import random
+import traceback
 from typing import Any
 
 import gin
@@ -19,6 +21,7 @@ import numpy as np
 
 from maml_tf.core import errors
 from maml_tf.environments import tasks as tasks_lib
+from maml_tf.environments.gymnasium_bridge import pickling
 
 EnvironmentFactory = Callable[..., gymnasium.Env]
 TaskSampler = Callable[..., Sequence[Any]]
@@ -44,7 +47,7 @@ def factory(
       " a module, such as @my_module.MyEnv, or a registered id, such as 'My-v0'"
     )
   if isinstance(make_environment, str):
-    # `check_family` checks what Gymnasium's slow checker would.
+    # `family_check` replaces Gymnasium's checker, which slows each step down.
     return functools.partial(
       gymnasium.make, make_environment, disable_env_checker=True, **arguments
     )
@@ -184,6 +187,43 @@ def _global_seeds(seed):
     random.setstate(python_state)
 
 
+def name_of(make_environment: Any) -> str:
+  """Returns the name of a class, function or id, before anything is made."""
+  return getattr(make_environment, '__name__', str(make_environment))
+
+
+def check_sendable(make: functools.partial[Any], tasks: Sequence[Any]) -> None:
+  """Checks that worker processes can make the same and get its tasks.
+
+  A worker has no gin config: only the parameters of the class or function
+  itself are sent.
+
+  Raises:
+    ValueError: If something cannot be sent, or would be another there.
+  """
+  plain = without_gin(make)
+  pickling.pickle_factory(plain)
+  for task in tasks:
+    pickling.pickle_task(task)
+  if plain.func is make.func:
+    return
+  states = [_state(function) for function in (make, make, plain)]
+  if None not in states and states[0] == states[1] != states[2]:
+    raise ValueError(
+      f'gin makes another {name_of(plain.func)} than a worker process, which'
+      " knows only this class's own parameters: set num_processes = 1"
+    )
+
+
+def _state(make):
+  """The attributes of an environment as bytes; None if they cannot be."""
+  with contextlib.closing(make()) as environment:
+    try:
+      return pickle.dumps(vars(environment.unwrapped))
+    except Exception:  # Whatever pickle or an attribute raises.
+      return None
+
+
 def rendering(
   make: functools.partial[Any], name: str
 ) -> functools.partial[Any]:
@@ -196,14 +236,20 @@ def rendering(
   Raises:
     errors.UsageError: If the environment cannot render.
   """
-  rendered = functools.partial(make, render_mode='rgb_array')
+  rendered = functools.partial(
+    make.func, *make.args, **{**make.keywords, 'render_mode': 'rgb_array'}
+  )
+  found = ''
   try:
     with contextlib.closing(rendered()) as environment:
       if environment.render_mode == 'rgb_array':
         return rendered
-  except TypeError:  # It has no such argument.
-    pass
+  except (TypeError, AssertionError, gymnasium.error.Error):
+    pass  # It has no such argument, or not this mode.
+  except Exception:
+    found = traceback.format_exc()
   raise errors.UsageError(
     f"{name} cannot be rendered: let it take render_mode='rgb_array' and return"
-    ' a picture from render()'
+    ' a picture from render()',
+    found,
   )

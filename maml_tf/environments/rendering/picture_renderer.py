@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL import ImageOps
 
 from maml_tf.core import errors
 from maml_tf.environments.rendering import renderer
@@ -28,8 +29,10 @@ def to_state(picture: Any, name: str) -> np.ndarray:
       f"render of {name} returned no picture: with render_mode='rgb_array' it"
       ' returns a uint8 array [height, width, 3]'
     )
-  image = Image.fromarray(array).resize((_SIDE, _SIDE), Image.Resampling.BOX)
-  return np.asarray(image, np.uint8).ravel()
+  square = ImageOps.pad(
+    Image.fromarray(array), (_SIDE, _SIDE), Image.Resampling.BOX
+  )
+  return np.asarray(square, np.uint8).ravel()
 
 
 class PictureRenderer(renderer.Renderer):
@@ -41,7 +44,7 @@ class PictureRenderer(renderer.Renderer):
 
   def __call__(self, states: np.ndarray) -> np.ndarray:
     picture = states[-1].astype(np.uint8).reshape(_SIDE, _SIDE, 3)
-    return np.asarray(
-      Image.fromarray(picture).resize(self._size, Image.Resampling.BILINEAR),
-      np.uint8,
+    image = ImageOps.pad(
+      Image.fromarray(picture), self._size, Image.Resampling.BILINEAR
     )
+    return np.asarray(image, np.uint8)

@@ -137,3 +137,33 @@ class Faulty(gymnasium.Env):
 
   def _hang(self):
     time.sleep(1e6)
+
+
+class FailingReset(gymnasium.Env):
+  """Ends after as many steps as its task says; a reset fails if `armed`."""
+
+  observation_space = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+  action_space = spaces.Box(-1, 1, (1,), np.float32)
+  render_mode = None
+
+  def __init__(self, armed):
+    self._armed = armed
+
+  def sample_tasks(self, n):
+    return list(self.np_random.uniform(5, 9, n))
+
+  def set_task(self, task):
+    self._length = task
+
+  def reset(self, *, seed=None, options=None):
+    super().reset(seed=seed)
+    if os.path.exists(self._armed):
+      os.remove(self._armed)
+      raise OSError('stuck')
+    self._count = 0
+    return np.zeros(1, np.float32), {}
+
+  def step(self, action):
+    self._count += 1
+    ended = self._count >= self._length
+    return np.full(1, self._count, np.float32), 1.0, ended, False, {}

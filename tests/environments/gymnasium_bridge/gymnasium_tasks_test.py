@@ -103,6 +103,7 @@ def test_failures_in_processes_cost_the_episodes_they_hit(
   np.testing.assert_array_equal(
     step.observation[:, 0], np.where(expected, 1, 5)
   )
+  assert environment.num_restarts == 1
   environment.close()
 
 
@@ -166,7 +167,7 @@ def test_an_exception_of_the_trial_is_wrong_input(tmp_path):
     return [{'row': 1}] * n
 
   with pytest.raises(
-    errors.UsageError, match='^a trial of it of Faulty raised KeyError'
+    errors.UsageError, match='^a trial episode of Faulty raised KeyError'
   ) as e:
     make(
       families.Faulty,
@@ -317,16 +318,18 @@ def test_impossible_arguments_are_refused(arguments, message):
 
 def test_an_environment_that_cannot_be_sent_is_said():
   pipe = os.fdopen(os.pipe()[0])  # No file can be pickled.
-  environment = make(
-    Holder, environment_arguments={'held': pipe}, num_processes=2
-  )
-  with pytest.raises(ValueError, match='cannot be sent to a process.*= 1'):
-    environment.reset()
+  with pytest.raises(ValueError, match='environment cannot be sent.*= 1'):
+    make(Holder, environment_arguments={'held': pipe}, num_processes=2)
+  with pytest.raises(ValueError, match='^task .* cannot be sent.*= 1'):
+    make(Holder, training_tasks=[pipe], num_processes=2)
 
 
 class Holder(Base):
-  def __init__(self, held):
+  def __init__(self, held=None):
     self.held = held
+
+  def set_task(self, task):
+    self.task = 1.0
 
 
 class Growing(Base):
@@ -340,9 +343,11 @@ class Growing(Base):
 
 @pytest.mark.parametrize('num_processes', [1, 2])
 def test_spaces_that_differ_between_tasks_are_said(num_processes):
+  with pytest.raises(ValueError, match='Growing has the space .* in one task'):
+    make(Growing, training_tasks=[1.0, 11.0])
   environment = make(Growing, num_processes=num_processes, max_restarts=0)
   with pytest.raises(
-    (ValueError, errors.RunError), match='the observation_space .* in one task'
+    errors.RunError, match='the observation_space .* in one task'
   ):
     environment.set_tasks([0.0, 1.0, 11.0])
   environment.close()
@@ -396,6 +401,95 @@ def assert_matches(pattern, text):
 def test_a_family_without_fault_says_nothing(capsys):
   make(Base)
   assert not capsys.readouterr().err
+
+
+class Enumerating(Base):
+  def sample_tasks(self, n):
+    return [float(i) for i in range(n)]
+
+
+class OnlyPairs(Base):
+  def sample_tasks(self, n):
+    assert n == 2
+    return [-1.0, 1.0]
+
+
+def test_a_sampler_of_single_tasks_is_needed(capsys):
+  make(Enumerating)
+  assert 'gives the same task for each of 8 seeds' in capsys.readouterr().err
+  with pytest.raises(errors.UsageError, match='OnlyPairs raised Assertion'):
+    make(OnlyPairs)
+
+
+class Late(Base):
+  """Succeeds at the end of an episode, in arrays and odd values."""
+
+  def step(self, action):
+    self.count += 1
+    info = {'success': [np.array([1, 0]), np.nan, None][self.count % 3]}
+    if self.count == 30:
+      info['success'] = np.array([True])
+    observation = np.zeros(3, np.float32)
+    ended = self.count == 30
+    return observation, self.task, np.array([ended]), np.array([False]), info
+
+  def reset(self, *, seed=None, options=None):
+    self.count = 0
+    return super().reset(seed=seed)
+
+
+def test_success_may_come_at_the_end_and_info_may_be_anything():
+  environment = make(Late, horizon=40)
+  environment.set_tasks([1.0, 2.0, 3.0])
+  environment.reset()
+  for count in range(1, 31):
+    step = environment.step(np.zeros((12, 2), np.float32))
+    assert environment.success.tolist() == [count == 30] * 12
+  np.testing.assert_array_equal(step.is_last(), True)
+
+
+class FarStart(Base):
+  action_space = spaces.Tuple(
+    (
+      spaces.Discrete(10, start=5000),
+      spaces.Box(-np.inf, np.inf, (2,), np.float32),
+    )
+  )
+
+  def step(self, action):
+    assert 5000 <= action[0] < 5010
+    assert np.abs(action[1]).max() < 100
+    return super().step(action)
+
+
+def test_the_trial_draws_actions_of_the_space():
+  make(FarStart)
+
+
+def test_a_reset_that_fails_discards_the_other_rows_of_its_process(tmp_path):
+  environment = make(
+    families.FailingReset,
+    num_tasks=4,
+    each=1,
+    environment_arguments={'armed': str(tmp_path / 'armed')},
+    num_processes=2,
+  )
+  environment.seed(0)
+  environment.set_tasks([2.0, 9.0, 9.0, 9.0])
+  environment.reset()
+  (tmp_path / 'armed').touch()
+  actions = np.zeros((4, 1), np.float32)
+  environment.step(actions)
+  assert environment.step(actions).is_last().tolist() == [True] + [False] * 3
+  # Row 0 is reset, which fails once and so costs the episode of row 1.
+  step = environment.step(actions)
+  assert step.is_first().tolist() == [True] + [False] * 3
+  step = environment.step(actions)
+  assert environment.discarded.tolist() == [False, True, False, False]
+  assert step.is_last().tolist() == [False, True, False, False]
+  assert step.observation[:, 0].tolist() == [1, 3, 4, 4]
+  assert environment.num_restarts == 1
+  environment.close()
 
 
 class NumPyGlobal(Base):
@@ -523,7 +617,8 @@ def test_pictures_are_the_environments_own():
   for state, shade in zip(states, (100, 200)):
     image = renderer(state[np.newaxis])
     assert image.shape == (48, 64, 3)
-    np.testing.assert_array_equal(image, shade)
+    # Padded, not distorted.
+    np.testing.assert_array_equal(image[20:28, 28:36], shade)
 
 
 class Blind(Picture):
