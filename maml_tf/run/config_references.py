@@ -7,6 +7,7 @@ be: `import my_module` and `@my_module.MyEnv` suffice.
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
+import contextlib
 import importlib
 import re
 import traceback
@@ -43,40 +44,45 @@ def register(
   Raises:
     errors.UsageError: A module cannot be imported.
   """
-  texts = [*_read(gin_files, find, set()), '\n'.join(gin_bindings)]
+  texts = [*_read(gin_files, find, set()), ('', '\n'.join(gin_bindings))]
   modules = _modules(texts)
-  for text in texts:
+  for _, text in texts:
     for selector in (*_REFERENCE.findall(text), *_BINDING.findall(text)):
       if not _is_known(selector):
         _register_from(modules, selector)
 
 
-def _read(paths, find, seen) -> Iterable[str]:
-  """Yields the texts of files and of those that they include."""
+def _read(paths, find, seen) -> Iterable[tuple[str, str]]:
+  """Yields paths and texts of files and of those that they include."""
   for path in paths:
     if path in seen:
       continue
     seen.add(path)
     with open(path, encoding='utf-8') as file:
       text = _COMMENT.sub('', file.read())
-    yield text
-    yield from _read(map(find, _INCLUDE.findall(text)), find, seen)
+    yield path, text
+    included = []
+    for name in _INCLUDE.findall(text):
+      # Gin reports a file that does not exist, and where it is included.
+      with contextlib.suppress(errors.UsageError):
+        included.append(find(name))
+    yield from _read(included, find, seen)
 
 
 def _modules(texts) -> dict[str, types.ModuleType]:
   """Imports what the texts import; returns modules by the name used there."""
   modules = {}
-  for text in texts:
+  for path, text in texts:
     for name in _IMPORT.findall(text):
-      modules[name] = _import(name)
+      modules[name] = _import(name, path)
     for package, name in _FROM_IMPORT.findall(text):
       if package != '__gin__':
-        modules[name] = _import(f'{package}.{name}')
+        modules[name] = _import(f'{package}.{name}', path)
   return modules
 
 
-def _import(name: str) -> types.ModuleType:
-  """Imports a module.
+def _import(name: str, path: str) -> types.ModuleType:
+  """Imports a module that a file refers to; path '': a binding does.
 
   Raises:
     errors.UsageError: It does not exist, or its code raises.
@@ -88,9 +94,10 @@ def _import(name: str) -> types.ModuleType:
     if isinstance(error, ModuleNotFoundError) and f'{name}.'.startswith(
       f'{error.name}.'
     ):
+      where = f', which {path} imports' if path else ''
       raise errors.UsageError(
-        f"No module named '{error.name}': start in the folder that holds it, or"
-        ' add that folder to PYTHONPATH'
+        f"No module named '{error.name}'{where}: start in the folder that holds"
+        ' it, or add that folder to PYTHONPATH'
       ) from error
     line = f'import {name}: {type(error).__name__}: {error}'
     raise errors.UsageError(
