@@ -130,7 +130,10 @@ def test_tasks_that_were_all_trained_on_have_a_row_each(
   assert lines[0].startswith('Return on 2 tasks in 2 copies each, 3 episodes')
   assert lines[1] == 'all 2 tasks were trained on: none is held out'
   policies = [('trained', 2), ('initial', 2), ('random', 1)]
-  assert [tuple(line.split()[:3]) for line in lines[3:]] == [
+  *table, oracle, pretrained = lines[3:]
+  assert oracle.startswith('no oracle yet; to train it: ')
+  assert pretrained.startswith('no pretrained yet; to train it: ')
+  assert [tuple(line.split()[:3]) for line in table] == [
     (name, task, str(step))
     for name, num_steps in policies
     for task in ('-1', '1')

@@ -127,6 +127,7 @@ def test_it_trains_with_default_networks_and_reports_success(run):
   assert (run / 'saved_model' / 'saved_model.pb').exists()
 
 
+@pytest.mark.slow
 def test_other_processes_change_no_bit_and_may_change_on_resuming(folder, run):
   assert train(folder, 'two', 'GymnasiumTasks.num_processes = 2') == 0
   for one, two in zip(

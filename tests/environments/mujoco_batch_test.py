@@ -359,8 +359,9 @@ def test_steps_with_contact_forces_equal_those_of_the_rollout():
   ]
   for batch in batches:
     batch.set_state(qpos, qvel)
-  controls = rng.normal(size=(10, 5, model.nu))
+  controls = rng.normal(size=(30, 5, model.nu))
   # One row becomes unstable.
+  largest = 0.0
   for t, control in enumerate(controls):
     if t == 4:
       for batch in batches:
@@ -373,10 +374,11 @@ def test_steps_with_contact_forces_equal_those_of_the_rollout():
       np.testing.assert_array_equal(other.state, batches[0].state)
       np.testing.assert_array_equal(other.unstable, batches[0].unstable)
     assert batches[0].unstable[3] == (t >= 4)
-  forces = batches[1].contact_forces
-  np.testing.assert_array_equal(forces, batches[2].contact_forces)
+    forces = batches[1].contact_forces
+    np.testing.assert_array_equal(forces, batches[2].contact_forces)
+    largest = max(largest, np.abs(forces).max())
   np.testing.assert_array_equal(forces[3], 0)
-  assert np.abs(forces[0]).max() > 0
+  assert largest > 0
   batches[1].set_state(qpos[:1], qvel[:1], np.array([0]))
   np.testing.assert_array_equal(batches[1].contact_forces[0], 0)
   batches[1].close()

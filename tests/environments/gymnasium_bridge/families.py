@@ -167,3 +167,12 @@ class FailingReset(gymnasium.Env):
     self._count += 1
     ended = self._count >= self._length
     return np.full(1, self._count, np.float32), 1.0, ended, False, {}
+
+
+class Growing(Counter):
+  """A task above 10 changes the observation space."""
+
+  def set_task(self, task):
+    super().set_task(task)
+    if task > 10:
+      self.observation_space = spaces.Box(-9, 9, (4,), np.float32)

@@ -332,20 +332,13 @@ class Holder(Base):
     self.task = 1.0
 
 
-class Growing(Base):
-  """Its task changes its space."""
-
-  def set_task(self, task):
-    self.task = task
-    if task > 10:
-      self.observation_space = spaces.Box(-9, 9, (4,), np.float32)
-
-
 @pytest.mark.parametrize('num_processes', [1, 2])
 def test_spaces_that_differ_between_tasks_are_said(num_processes):
   with pytest.raises(ValueError, match='Growing has the space .* in one task'):
-    make(Growing, training_tasks=[1.0, 11.0])
-  environment = make(Growing, num_processes=num_processes, max_restarts=0)
+    make(families.Growing, training_tasks=[1.0, 11.0])
+  environment = make(
+    families.Growing, num_processes=num_processes, max_restarts=0
+  )
   with pytest.raises(
     errors.RunError, match='the observation_space .* in one task'
   ):

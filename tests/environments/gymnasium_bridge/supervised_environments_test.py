@@ -295,13 +295,13 @@ def test_one_restart_too_many(tmp_path, fault, max_restarts, line, rest):
   [
     ('raise', 'raised ValueError: the motor is hot'),
     ('exit', 'died: its process ended with exit code 3'),
-    ('loop', 'did not start within 2 seconds'),
+    ('loop', 'did not start within 5 seconds'),
   ],
 )
 def test_an_environment_that_cannot_be_created(tmp_path, fault, problem):
   before = _workers()
   rows = [{}, {'fault': fault, 'at': 'make', 'times': 9}]
-  line, rest = _error(lambda: _walks(rows, tmp_path, start_timeout=2))
+  line, rest = _error(lambda: _walks(rows, tmp_path, start_timeout=5))
   assert line == (
     f'the environment of row 1 {problem} while it was created: fix env_fns[1]'
   )
