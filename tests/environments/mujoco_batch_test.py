@@ -359,7 +359,8 @@ def test_steps_with_contact_forces_equal_those_of_the_rollout():
   ]
   for batch in batches:
     batch.set_state(qpos, qvel)
-  controls = rng.normal(size=(10, 5, model.nu))
+  # Row 0 touches the ground in the sixth step.
+  controls = rng.normal(size=(6, 5, model.nu))
   # One row becomes unstable.
   for t, control in enumerate(controls):
     if t == 4:
