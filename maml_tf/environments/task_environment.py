@@ -143,9 +143,10 @@ class TaskEnvironment(
 
   @property
   def success(self) -> np.ndarray | None:
-    """A bool array [N]: the last step was a success; None: there is no such.
+    """A bool array [N]: whether the last step was a success.
 
-    An episode counts as successful if any of its steps is.
+    An episode counts as successful if any of its steps is. None: the family
+    does not report successes.
     """
     return None
 

@@ -142,7 +142,7 @@ def check_objects(tasks: Any, num_tasks: int) -> list[Any]:
 
 
 def to_numbers(task: Any) -> np.ndarray | None:
-  """Returns a task as a float64 array [K], or None if it is no numbers."""
+  """Returns a task as a float64 array [K], or None if it has no numbers."""
   if isinstance(task, numbers.Real) or (
     isinstance(task, np.ndarray) and task.dtype.kind in 'biuf'
   ):

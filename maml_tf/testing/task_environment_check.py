@@ -8,8 +8,8 @@ from tf_agents.specs import array_spec
 
 from maml_tf.core import checks
 from maml_tf.core import random_streams
+from maml_tf.environments import action_draws
 from maml_tf.environments import task_environment
-from maml_tf.evaluation import random_actions
 from maml_tf.testing import check_case
 from maml_tf.testing import repeated_play_checks
 from maml_tf.testing import time_step_checks
@@ -206,7 +206,7 @@ def _draw_actions(environment, seed, num_steps):
     random_streams.generator((seed, b)) for b in range(environment.num_tasks)
   ]
   return [
-    random_actions.draw(
+    action_draws.draw(
       environment.action_spec(), generators, environment.environments_per_task
     )
     for _ in range(num_steps)

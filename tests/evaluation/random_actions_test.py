@@ -5,6 +5,7 @@ import pytest
 from tf_agents.specs import array_spec
 
 from maml_tf.core import random_streams
+from maml_tf.environments import action_draws
 from maml_tf.environments import point_navigation
 from maml_tf.evaluation import random_actions
 from tests.environments import countdown_environment
@@ -12,7 +13,7 @@ from tests.environments import labelled_corridors
 
 
 def _draw(spec, num=20000, num_tasks=1, seed=0):
-  return random_actions.draw(
+  return action_draws.draw(
     spec, [np.random.default_rng([seed, i]) for i in range(num_tasks)], num
   )
 
@@ -85,7 +86,7 @@ def test_returns_stop_where_episodes_end():
       random_streams.key(4, 0, 0, task, random_streams.Purpose.ACTION)
     )
     spec = environment.action_spec()
-    actions = [random_actions.draw(spec, [rng], 2) for _ in range(length)]
+    actions = [action_draws.draw(spec, [rng], 2) for _ in range(length)]
     expected.append(np.sum(actions, axis=0)[:, 0])
   np.testing.assert_allclose(returns, expected, rtol=1e-6)
   assert successes is None

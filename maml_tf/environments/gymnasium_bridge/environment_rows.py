@@ -16,7 +16,7 @@ import numpy as np
 
 
 class RowsStep(NamedTuple):
-  """What K rows give for one step.
+  """The results of one step of K rows.
 
   Attributes:
     observation: A nest of arrays [K, ...] in the space's own dtypes.
@@ -145,7 +145,7 @@ class EnvironmentRows:
     for environment in self._environments:
       try:
         environment.close()
-      except Exception:  # Nothing is lost: nobody plays it any more.
+      except Exception:  # It is not used any more.
         traceback.print_exc()
 
   def _joined(self, results, failures):
@@ -167,7 +167,7 @@ class EnvironmentRows:
     )
 
   def _waiting(self, row):
-    """The result of a row that is not stepped, which nobody reads."""
+    """A placeholder for the result of a row that is not stepped."""
     last = self._last[row]
     if last is None:
       last = _zeros(self.observation_space)
@@ -198,14 +198,9 @@ class EnvironmentRows:
       own, first = getattr(environment, kind), getattr(self, kind)
       if own is not first and own != first:
         raise ValueError(
-          f'{name(environment)} has the {kind} {own} in one task and {first} in'
-          ' another: give all tasks the same spaces'
+          f'{self._interface.name} has the {kind} {own} in one task and'
+          f' {first} in another: give all tasks the same spaces'
         )
-
-
-def name(environment: gymnasium.Env) -> str:
-  """Returns the name of the user's own class."""
-  return type(environment.unwrapped).__name__
 
 
 def set_task(environment: gymnasium.Env, task: Any) -> None:

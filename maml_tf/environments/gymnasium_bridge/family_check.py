@@ -12,6 +12,7 @@ import gymnasium
 from gymnasium import spaces
 import numpy as np
 
+from maml_tf.environments import action_draws
 from maml_tf.environments.gymnasium_bridge import environment_rows
 from maml_tf.environments.gymnasium_bridge import gymnasium_spaces
 from maml_tf.environments.gymnasium_bridge import returned_values
@@ -24,9 +25,6 @@ _TRIAL_STEPS = 20
 _LONGEST_TRIAL = 1000
 
 _SEED = 0
-
-# Actions of a range as large as this are drawn as those without bounds.
-_UNBOUNDED = 1e6
 
 
 class Trial(NamedTuple):
@@ -85,12 +83,10 @@ def try_family(
       line names the class and the fix.
   """
   rows = _TrialEpisodes(environment)
-  name = environment_rows.name(environment)
-  rng = np.random.default_rng(_SEED)
-  actions = [
-    _random_value(environment.action_space, rng)
-    for _ in range(min(horizon, _LONGEST_TRIAL))
-  ]
+  name = returned_values.class_name(environment)
+  actions = _random_actions(
+    environment.action_space, min(horizon, _LONGEST_TRIAL)
+  )
   episodes = [
     rows.play(task, actions[:length])
     # The first is played to its end: some set 'success' only there.
@@ -117,7 +113,7 @@ class _TrialEpisodes:
 
   def __init__(self, environment):
     self._environment = environment
-    self._name = environment_rows.name(environment)
+    self._name = returned_values.class_name(environment)
     self._spaces: tuple[spaces.Space, spaces.Space] | None = None
     self.reports_success = False
     self.seconds: list[float] = []
@@ -128,7 +124,7 @@ class _TrialEpisodes:
     environment = self._environment
     environment_rows.set_task(environment, task)
     self._check_spaces()
-    with self._noted():
+    with self._recording_warnings():
       observation, _ = returned_values.check_reset(
         environment, environment.reset(seed=_SEED)
       )
@@ -137,7 +133,7 @@ class _TrialEpisodes:
       start = time.perf_counter()
       returned = environment.step(action)
       self.seconds.append(time.perf_counter() - start)
-      with self._noted():
+      with self._recording_warnings():
         observation, reward, *ended, info = returned_values.check_step(
           environment, returned
         )
@@ -162,7 +158,7 @@ class _TrialEpisodes:
         )
 
   @contextlib.contextmanager
-  def _noted(self):
+  def _recording_warnings(self):
     """Keeps warnings, each once."""
     with warnings.catch_warnings(record=True) as caught:
       warnings.simplefilter('always')
@@ -174,7 +170,7 @@ def check_sampler(
   sampler: task_family.TaskSampler, environment: gymnasium.Env
 ) -> list[str]:
   """Returns a warning if a sampler draws other tasks from the same seed."""
-  name = environment_rows.name(environment)
+  name = returned_values.class_name(environment)
 
   def draw(n, seed):
     rng = np.random.default_rng(seed)
@@ -196,25 +192,14 @@ def check_sampler(
   return []
 
 
-def _random_value(space, rng):
-  """Draws a value without touching the space's own random stream."""
-  if isinstance(space, spaces.Dict):
-    return {k: _random_value(part, rng) for k, part in space.spaces.items()}
-  if isinstance(space, spaces.Tuple):
-    return tuple(_random_value(part, rng) for part in space.spaces)
-  spec = gymnasium_spaces.to_spec(space)
-  low, high = spec.minimum, spec.maximum
-  if np.issubdtype(spec.dtype, np.integer):
-    value = rng.integers(low, high, space.shape, np.int64, endpoint=True)
-  else:
-    bounded = (low > -_UNBOUNDED) & (high < _UNBOUNDED)
-    uniform = rng.uniform(
-      np.where(bounded, low, 0), np.where(bounded, high, 1), space.shape
-    )
-    normal = np.clip(rng.standard_normal(space.shape), low, high)
-    value = np.where(bounded, uniform, normal)
-  value = np.asarray(value).astype(space.dtype)
-  return value[()] if isinstance(space, spaces.Discrete) else value
+def _random_actions(space, number):
+  """Draws actions without touching the space's own random stream."""
+  arrays = action_draws.draw(
+    gymnasium_spaces.to_spec(space), [np.random.default_rng(_SEED)], number
+  )
+  return environment_rows.split(
+    space, gymnasium_spaces.to_value(space, arrays, (number,))
+  )
 
 
 def _time_limit(environment):

@@ -116,7 +116,7 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
     with self._user_code('the constructor of'):
       # Through gin, which so records its parameters.
       self._example = family_check.check_interface(self._make())
-    self._name = environment_rows.name(self._example)
+    self._name = returned_values.class_name(self._example)
     super().__init__(
       gymnasium_spaces.to_spec(self._example.observation_space, 'observation'),
       gymnasium_spaces.to_spec(self._example.action_space, 'action'),
@@ -166,7 +166,7 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
   def success(self) -> np.ndarray | None:
     if not self._trial.reports_success:
       return None
-    if self._stepped is None or self._stepped.success is None:
+    if self._stepped is None:
       return np.zeros(self.batch_size, bool)
     return self._stepped.success
 
@@ -188,7 +188,7 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
       self._rows = None
     try:
       self._example.close()
-    except Exception:  # Nothing is lost: nobody plays it any more.
+    except Exception:  # It is not used any more.
       traceback.print_exc()
 
   def prepare_rendering(self) -> None:
@@ -324,7 +324,7 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
       ) from error
     except Exception as error:
       if _is_ours(error):
-        # The message names the fault and the remedy. An interrupt passes.
+        # Its message names fault and remedy. An interrupt passes through.
         if isinstance(error, ValueError) and self._error is errors.RunError:
           raise errors.RunError(str(error)) from error
         raise

@@ -21,7 +21,7 @@ def to_state(picture: Any, name: str) -> np.ndarray:
     name: The name of the environment, for the error.
 
   Raises:
-    errors.UsageError: If it is no picture.
+    errors.UsageError: If it is not a picture.
   """
   array = np.asarray(picture)
   if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
