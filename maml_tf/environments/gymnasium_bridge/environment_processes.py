@@ -1,4 +1,4 @@
-"""The processes of N rows, each of which is replaced when it fails."""
+"""Processes that play environments, each of which is replaced when it fails."""
 
 import collections
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from typing import Any
 from typing import NamedTuple
 
 from absl import logging
-import cloudpickle
 import gymnasium
 from gymnasium import spaces
 
 from maml_tf.environments.gymnasium_bridge import environment_process
+from maml_tf.environments.gymnasium_bridge import pickling
 
 
 class Description(NamedTuple):
@@ -36,8 +36,22 @@ class Description(NamedTuple):
   class_name: str
 
 
+class EnvironmentFailure(RuntimeError):
+  """An environment cannot be made, or has failed too often.
+
+  Attributes:
+    failure: The last `Failure`.
+  """
+
+  def __init__(self, message: str, failure: environment_process.Failure):
+    super().__init__(message + failure.details)
+    self.failure = failure
+
+
 class EnvironmentProcesses:
   """Starts a process for each row, and another one if it fails.
+
+  A process may also play many rows; then "row" means a process here.
 
   Attributes:
     num_restarts: A `Counter` of restarts by cause: raised, hung, died.
@@ -61,7 +75,14 @@ class EnvironmentProcesses:
       ValueError: If a function cannot be sent to another process.
     """
     self.num_restarts = collections.Counter()
-    self._functions = [_pickle(row, f) for row, f in enumerate(functions)]
+    self._functions = [
+      pickling.to_bytes(
+        function,
+        f'env_fns[{row}]',
+        'give a function that creates everything it needs',
+      )
+      for row, function in enumerate(functions)
+    ]
     self._start_timeout = start_timeout
     self._max_restarts = max_restarts
     self._processes: list[environment_process.EnvironmentProcess] = []
@@ -75,7 +96,7 @@ class EnvironmentProcesses:
       The description of the first row.
 
     Raises:
-      RuntimeError: If an environment cannot be created.
+      EnvironmentFailure: If an environment cannot be created.
       ValueError: If the rows' spaces differ.
     """
     for function in self._functions:
@@ -87,9 +108,10 @@ class EnvironmentProcesses:
     for row in self.due(waiting):
       answer = self.answer(row)
       if isinstance(answer, environment_process.Failure):
-        raise RuntimeError(
+        raise EnvironmentFailure(
           f'the environment of row {row} {answer.summary} while it was created:'
-          f' fix env_fns[{row}]' + answer.details
+          f' fix env_fns[{row}]',
+          answer,
         )
       waiting.discard(row)
       descriptions[row] = Description(*answer)
@@ -153,15 +175,31 @@ class EnvironmentProcesses:
       failure: How its process failed.
 
     Raises:
-      RuntimeError: If there have been `max_restarts` restarts already.
+      EnvironmentFailure: As `count_restart`.
     """
     self._processes[row].kill()
+    self.count_restart(row, failure)
+    self._processes[row] = self._start(self._functions[row])
+
+  def count_restart(
+    self, row: int, failure: environment_process.Failure
+  ) -> None:
+    """Counts a replacement, also of an environment inside its process.
+
+    Args:
+      row: The row.
+      failure: What happened.
+
+    Raises:
+      EnvironmentFailure: If there have been `max_restarts` restarts already.
+    """
     if self.num_restarts.total() >= self._max_restarts:
       longer = ', give it a longer timeout' * (failure.cause == 'hung')
-      raise RuntimeError(
+      raise EnvironmentFailure(
         f'the environment of row {row} {failure.summary}, after'
         f' {self._max_restarts} restarts: fix it{longer}, or raise'
-        ' max_restarts' + failure.details
+        ' max_restarts',
+        failure,
       )
     self.num_restarts[failure.cause] += 1
     logging.warning(
@@ -171,7 +209,6 @@ class EnvironmentProcesses:
       self.num_restarts.total(),
       self._max_restarts,
     )
-    self._processes[row] = self._start(self._functions[row])
 
   def close(self, seconds: float | None) -> None:
     """Ends the processes.
@@ -191,18 +228,3 @@ class EnvironmentProcesses:
 
   def _start(self, function):
     return environment_process.EnvironmentProcess(function, self._starter)
-
-
-def _pickle(row, function):
-  """Returns a row's function as bytes.
-
-  Raises:
-    ValueError: If it cannot be sent to another process.
-  """
-  try:
-    return cloudpickle.dumps(function)
-  except Exception as error:
-    raise ValueError(
-      f'env_fns[{row}] cannot be sent to a process ({error}): give a function'
-      ' that creates everything it needs'
-    ) from error

@@ -16,6 +16,7 @@ from maml_tf.core import terminal
 from maml_tf.environments import mujoco_batch
 from maml_tf.environments import task_environment
 from maml_tf.environments import tasks as tasks_lib
+from maml_tf.environments.gymnasium_bridge import environment_processes
 from maml_tf.environments.gymnasium_bridge import environment_rows
 from maml_tf.environments.gymnasium_bridge import family_check
 from maml_tf.environments.gymnasium_bridge import gymnasium_spaces
@@ -315,12 +316,13 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
       yield
     except (errors.UsageError, errors.RunError):
       raise
-    except row_processes.EnvironmentFailure as error:
+    except environment_processes.EnvironmentFailure as error:
       setting = type(self).__name__
       raise self._error(
-        f'{self._name} {error}: fix it, or raise {setting}.timeout if it is'
-        f' slow, {setting}.max_restarts if it fails rarely',
-        error.traceback,
+        f'{self._name} {error.failure.summary}: fix it, or raise'
+        f' {setting}.timeout if it is slow, {setting}.max_restarts if it fails'
+        ' rarely',
+        error.failure.traceback,
       ) from error
     except Exception as error:
       if _is_ours(error):

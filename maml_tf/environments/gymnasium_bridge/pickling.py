@@ -15,7 +15,7 @@ def pickle_factory(make_environment: Callable[[], gymnasium.Env]) -> bytes:
   Raises:
     ValueError: If it cannot be sent to a process.
   """
-  return _pickle(
+  return to_bytes(
     make_environment,
     'the environment',
     'give a class or function of a module, or num_processes = 1',
@@ -29,10 +29,20 @@ def pickle_task(task: Any) -> bytes:
     ValueError: If it cannot be sent to a process.
   """
   what = f'task {tasks_lib.name(task)}'
-  return _pickle(task, what, 'give tasks of plain data, or num_processes = 1')
+  return to_bytes(task, what, 'give tasks of plain data, or num_processes = 1')
 
 
-def _pickle(value, what, fix):
+def to_bytes(value: Any, what: str, fix: str) -> bytes:
+  """Returns anything as bytes.
+
+  Args:
+    value: Anything.
+    what: Its name, for the error.
+    fix: What to do if it cannot be sent, for the error.
+
+  Raises:
+    ValueError: If it cannot be sent to a process.
+  """
   try:
     return cloudpickle.dumps(value)
   except Exception as error:

@@ -8,35 +8,23 @@ own episode is discarded.
 
 from collections.abc import Callable
 from collections.abc import Sequence
-from concurrent import futures
 import functools
-from multiprocessing import connection
 import pickle
 import runpy
-import time
 import types
 from typing import Any
 
-from absl import logging
-import cloudpickle
 import gymnasium
 import numpy as np
 
 from maml_tf.environments.gymnasium_bridge import environment_process
+from maml_tf.environments.gymnasium_bridge import environment_processes
 from maml_tf.environments.gymnasium_bridge import environment_rows
 from maml_tf.environments.gymnasium_bridge import pickling
 from maml_tf.environments.gymnasium_bridge import returned_values
 
 # What a worker process needs of maml_tf, read by path.
 _FILES = (environment_rows.__file__, returned_values.__file__)
-
-
-class EnvironmentFailure(Exception):
-  """The user's environment failed: one line, and the traceback if it raised."""
-
-  def __init__(self, line: str, traceback: str = ''):
-    super().__init__(line)
-    self.traceback = traceback
 
 
 def _closed_by_errors(method):
@@ -47,7 +35,7 @@ def _closed_by_errors(method):
 
   @functools.wraps(method)
   def closing(self, *args, **kwargs):
-    if not self._processes:
+    if self._closed:
       raise RuntimeError('the processes have ended: make a new environment')
     try:
       return method(self, *args, **kwargs)
@@ -64,8 +52,6 @@ class RowProcesses:
   The rows are divided in order, so that each process plays a range of them.
   What a row plays does not depend on P.
 
-  Attributes:
-    num_restarts: How often a process or an environment was replaced.
   """
 
   def __init__(
@@ -94,61 +80,49 @@ class RowProcesses:
 
     Raises:
       ValueError: If `make_environment` cannot be sent to a process.
-      EnvironmentFailure: If the environments cannot be made.
+      environment_processes.EnvironmentFailure: If the environments cannot be
+        made.
     """
     self._reports_success = reports_success
     self._timeout = timeout
     self._start_timeout = start_timeout
-    self._max_restarts = max_restarts
-    self.num_restarts = 0
+    self._closed = False
     ends = np.linspace(0, num_rows, num_processes + 1).astype(int)
     self._ranges = [range(a, b) for a, b in zip(ends[:-1], ends[1:])]
-    self._functions = [
-      cloudpickle.dumps(
-        _rows_maker(
-          _FILES,
-          pickling.pickle_factory(make_environment),
-          len(rows),
-          reports_success,
-        )
-      )
-      for rows in self._ranges
-    ]
-    # Its thread lives as long as this object: see `EnvironmentProcess`.
-    self._starter = futures.ThreadPoolExecutor(1)
-    self._processes: list[environment_process.EnvironmentProcess] = []
+    pickled = pickling.pickle_factory(make_environment)
+    self._processes = environment_processes.EnvironmentProcesses(
+      [
+        _rows_maker(_FILES, pickled, len(rows), reports_success)
+        for rows in self._ranges
+      ],
+      start_timeout,
+      max_restarts,
+    )
     self._tasks: list[Any] = [None] * num_rows
     # The last observations, for rows whose episodes are discarded.
     self._observation: Any = None
     # Rows that were playing when their process ended during a reset of others.
     self._lost: dict[int, tuple[str, str]] = {}
     try:
-      for function in self._functions:
-        self._processes.append(self._start(function))
-      self._ask_all('start', self._start_timeout, [{}] * num_processes)
-      for answer in self._answers():
-        if isinstance(answer, environment_process.Failure):
-          raise EnvironmentFailure(
-            f'{answer.summary} while it was made', answer.traceback
-          )
-        self.observation_space, self.action_space, *_ = answer
+      self._processes.start()
     except BaseException:
       self.close(kill=True)
       raise
+
+  @property
+  def num_restarts(self) -> int:
+    """How often a process or an environment in one was replaced."""
+    return self._processes.num_restarts.total()
 
   @_closed_by_errors
   def set_tasks(self, tasks: Sequence[Any]) -> None:
     """Gives every row a task."""
     self._tasks = [pickling.pickle_task(task) for task in tasks]
     self._lost = {}
-    self._ask_all(
-      'set_tasks',
-      self._start_timeout,
-      [{'tasks': self._tasks[r.start : r.stop]} for r in self._ranges],
-    )
-    for p, answer in enumerate(self._answers()):
-      if isinstance(answer, environment_process.Failure):
-        self._restart(p, answer)  # It gives the new process its tasks.
+    everyone = range(len(self._ranges))
+    for p in everyone:
+      self._send_tasks(p)
+    self._wait_for_tasks(everyone)
 
   @_closed_by_errors
   def reset(self, rows: Sequence[int], seeds: Sequence[int]) -> Any:
@@ -166,10 +140,11 @@ class RowProcesses:
     observation = None
     while pending:
       for p, _, arguments in pending:
-        self._processes[p].ask(self._timeout, 'reset', **arguments)
-      answers = self._answers([p for p, _, _ in pending])
+        self._processes.ask(p, self._timeout, 'reset', **arguments)
+      answers = self._answers(p for p, _, _ in pending)
       failed = []
-      for (p, mine, arguments), answer in zip(pending, answers):
+      for p, mine, arguments in pending:
+        answer = answers[p]
         if isinstance(answer, environment_process.Failure):
           self._restart(p, answer)
           failed.append((p, mine, arguments))
@@ -201,20 +176,18 @@ class RowProcesses:
     lost, self._lost = self._lost, {}
     skipped = np.zeros(len(self._tasks), bool)
     skipped[[*idle, *lost]] = True
-    self._ask_all(
-      'step',
-      self._timeout,
-      [
-        {
-          'actions': _map(lambda a, r=r: a[r.start : r.stop], actions),
-          'idle': np.flatnonzero(skipped[r.start : r.stop]).tolist(),
-        }
-        for r in self._ranges
-      ],
-    )
+    for p, rows in enumerate(self._ranges):
+      self._processes.ask(
+        p,
+        self._timeout,
+        'step',
+        actions=_map(lambda a, r=rows: a[r.start : r.stop], actions),
+        idle=np.flatnonzero(skipped[rows.start : rows.stop]).tolist(),
+      )
+    answers = self._answers(range(len(self._ranges)))
     steps, failures = [], {}
-    for p, answer in enumerate(self._answers()):
-      rows = self._ranges[p]
+    for p, rows in enumerate(self._ranges):
+      answer = answers[p]
       if isinstance(answer, environment_process.Failure):
         self._restart(p, answer)
         failures.update(
@@ -223,9 +196,12 @@ class RowProcesses:
         answer = self._discarded(rows)
       else:
         answer = environment_rows.RowsStep(*answer)
-      for row, failure in answer.failures.items():
-        self._count_restart(failure)
-        failures[rows.start + row] = failure
+      for row, (summary, traceback) in answer.failures.items():
+        self._processes.count_restart(
+          rows.start + row,
+          environment_process.Failure('raised', summary, traceback),
+        )
+        failures[rows.start + row] = summary, traceback
       steps.append(answer)
     joined = environment_rows.RowsStep(
       observation=_map(
@@ -253,68 +229,44 @@ class RowProcesses:
     Args:
       kill: Whether to kill them at once, instead of closing the environments.
     """
-    if not kill:
-      for process in self._processes:
-        process.ask(self._timeout, 'close')
-      for process in self._processes:
-        process.wait()
-    for process in self._processes:
-      process.kill()
-    self._processes = []
-    self._starter.shutdown()
+    if not self._closed:
+      self._closed = True
+      self._processes.close(None if kill else self._timeout)
 
-  def _start(self, function):
-    return environment_process.EnvironmentProcess(function, self._starter)
-
-  def _ask_all(self, request, seconds, arguments):
-    for process, keywords in zip(self._processes, arguments):
-      process.ask(seconds, request, **keywords)
-
-  def _answers(self, numbers=None):
-    """Waits for the answers of processes, in order."""
-    numbers = range(len(self._processes)) if numbers is None else numbers
+  def _answers(self, processes):
+    """Waits for the answers of processes; returns a dict."""
+    waiting = set(processes)
     answers: dict[int, Any] = {}
-    while len(answers) < len(numbers):
-      waiting = {p: self._processes[p] for p in numbers if p not in answers}
-      deadline = min(process.deadline for process in waiting.values())
-      ready = connection.wait(
-        [process.pipe for process in waiting.values()],
-        max(deadline - time.monotonic(), 0),
-      )
-      now = time.monotonic()
-      for p, process in waiting.items():
-        if process.pipe in ready or process.deadline <= now:
-          answers[p] = process.answer()
-    return [answers[p] for p in numbers]
+    for p in self._processes.due(waiting):
+      answers[p] = self._processes.answer(p)
+      waiting.discard(p)
+    return answers
 
   def _restart(self, p, failure):
     """Replaces a process and gives the new one its tasks."""
-    self._processes[p].kill()
-    self._count_restart((failure.summary, failure.traceback))
-    self._processes[p] = self._start(self._functions[p])
+    self._processes.restart(p, failure)
+    self._send_tasks(p)
+    self._wait_for_tasks([p])
+
+  def _send_tasks(self, p):
     rows = self._ranges[p]
-    self._processes[p].ask(
+    self._processes.ask(
+      p,
       self._start_timeout,
       'set_tasks',
       tasks=self._tasks[rows.start : rows.stop],
     )
-    (answer,) = self._answers([p])
-    if isinstance(answer, environment_process.Failure):
-      self._restart(p, answer)
 
-  def _count_restart(self, failure):
-    summary, traceback = failure
-    if self.num_restarts >= self._max_restarts:
-      raise EnvironmentFailure(
-        f'{summary}, after {self._max_restarts} restarts', traceback
-      )
-    self.num_restarts += 1
-    logging.warning(
-      'An environment %s: restart %d of at most %d.',
-      summary,
-      self.num_restarts,
-      self._max_restarts,
-    )
+  def _wait_for_tasks(self, processes):
+    """Waits until processes have their tasks, and restarts those that fail."""
+    waiting = set(processes)
+    for p in self._processes.due(waiting):
+      answer = self._processes.answer(p)
+      if isinstance(answer, environment_process.Failure):
+        self._processes.restart(p, answer)
+        self._send_tasks(p)
+      else:
+        waiting.discard(p)
 
   def _discarded(self, rows):
     """The step of rows whose process failed."""

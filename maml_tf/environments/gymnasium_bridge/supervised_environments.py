@@ -253,9 +253,9 @@ class SupervisedVectorEnv(gymnasium.vector.VectorEnv):
       shown = [f for f in self._frames if f is not None]
       for row, answer in enumerate(answers):
         if isinstance(answer, environment_process.Failure) and not shown:
-          raise RuntimeError(
-            f'the environment of row {row} {answer.summary}: fix its render'
-            + answer.details
+          raise environment_processes.EnvironmentFailure(
+            f'the environment of row {row} {answer.summary}: fix its render',
+            answer,
           )
     return tuple(
       np.zeros_like(shown[0]) if f is None and shown else f
