@@ -13,6 +13,7 @@ from tf_agents.trajectories import trajectory
 from maml_tf.collection import adapted_policy
 from maml_tf.collection import episode_buffer
 from maml_tf.collection import episode_driver
+from maml_tf.collection import episode_outcomes
 from maml_tf.core import finite_checks
 from maml_tf.core import meta_batch
 from maml_tf.core import random_streams
@@ -37,6 +38,7 @@ class CollectedStage(NamedTuple):
     env_steps: How many transitions the stage holds.
     successes: A bool array [B, E]: whether an episode had a step that was a
       success; None if the environment has no successes.
+    num_discarded: How many episodes the environment discarded.
     prepared: The experience as a `Stage`; None unless the collector prepares.
   """
 
@@ -45,6 +47,7 @@ class CollectedStage(NamedTuple):
   returns: np.ndarray
   env_steps: int
   successes: np.ndarray | None
+  num_discarded: int
   prepared: meta_batch.Stage | None
 
 
@@ -118,21 +121,19 @@ class MetaCollector:
     self._adapt = adapt
     self._num_adaptation_steps = num_adaptation_steps
     self._seed = seed
-    self._task_indices = range(
-      first_task_index, first_task_index + environment.num_tasks
-    )
+    self._task_indices = self._indices_from(first_task_index)
     self._buffer = episode_buffer.EpisodeBuffer(
       policy.collect_data_spec,
       environment.num_tasks,
       environment.environments_per_task,
       environment.horizon,
     )
-    self._successes = np.zeros(environment.batch_size, bool)
-    self._num_discarded = 0
+    self._outcomes = episode_outcomes.EpisodeOutcomes(environment)
+    has_outcomes = environment.may_discard or environment.success is not None
     self._driver = episode_driver.EpisodeDriver(
       environment,
       policy,
-      [self._buffer, *self._counters()],
+      [self._buffer, *[self._outcomes] * has_outcomes],
       environment.horizon,
       jit_compile=jit_compile,
     )
@@ -186,7 +187,6 @@ class MetaCollector:
     unstable_before = self._environment.num_unstable_episodes
     self._driver.environment_seconds = self._driver.policy_seconds = 0.0
     self._adaptation_seconds = 0.0
-    self._num_discarded = 0
     stages = list(self.stages(iteration))
     seconds = {
       'physics': self._driver.environment_seconds,
@@ -211,6 +211,7 @@ class MetaCollector:
     self,
     iteration: int,
     policy_state: adapted_policy.Parameters | None = None,
+    first_task_index: int | None = None,
   ) -> Iterator[CollectedStage]:
     """Samples tasks and yields stage after stage, of which it keeps the last.
 
@@ -218,11 +219,15 @@ class MetaCollector:
       iteration: The meta-iteration, which names the random streams.
       policy_state: The parameters to begin with, leaves [B, ...]. None: the
         policy's initial state.
+      first_task_index: From now on, the index of the first task in the whole
+        meta-batch. None: as before.
 
     Raises:
       finite_checks.NonFiniteError: An observation, action or reward of a stage
         is not finite, or what adaptation makes of the parameters.
     """
+    if first_task_index is not None:
+      self._task_indices = self._indices_from(first_task_index)
     self._environment.set_tasks(self._sample_tasks(iteration))
     if policy_state is None:
       policy_state = cast(
@@ -235,7 +240,7 @@ class MetaCollector:
       self._environment.seed(
         self._keys(iteration, stage, random_streams.Purpose.RESET)
       )
-      self._successes[:] = False
+      self._outcomes.clear()
       self._driver.run(policy_state, self._noise(iteration, stage))
       self._check_finite(
         finite_checks.find_in_stage(self._buffer.frames()), stage
@@ -244,14 +249,16 @@ class MetaCollector:
       env_steps = self._buffer.num_transitions()
       experience = self._buffer.read()
       prepared = self._timed_prepare(experience, policy_state)
+      successes = self._outcomes.successes
+      if successes is not None:
+        successes = successes.reshape(returns.shape)
       yield CollectedStage(
         experience,
         policy_state,
         returns,
         env_steps,
-        self._successes.reshape(returns.shape).copy()
-        if self._environment.success is not None
-        else None,
+        successes,
+        self._outcomes.num_discarded,
         prepared,
       )
       if stage < self._num_adaptation_steps:
@@ -297,6 +304,11 @@ class MetaCollector:
       self._seed, iteration, stage, self._task_indices, purpose
     )
 
+  def _indices_from(self, first_task_index):
+    return range(
+      first_task_index, first_task_index + self._environment.num_tasks
+    )
+
   def _sample_tasks(self, iteration):
     """Draws the tasks of an iteration, B of them."""
     if iteration == random_streams.HELD_OUT:
@@ -309,30 +321,14 @@ class MetaCollector:
       for index, key in zip(self._task_indices, keys)
     ]
 
-  def _counters(self):
-    """Observers that count what this environment may give besides rewards."""
-    environment = self._environment
-
-    def note_successes(frame):
-      self._successes |= environment.success & ~frame.is_boundary()
-
-    def count_discarded(frame):
-      # A row that waits plays on, but only its first episode counts.
-      discarded = environment.discarded & ~frame.is_boundary()
-      self._num_discarded += np.count_nonzero(discarded)
-
-    if environment.success is not None:
-      yield note_successes
-    if environment.may_discard:
-      yield count_discarded
-
   def _other_counts(self, stages):
-    numbers = [self._num_discarded] * self._environment.may_discard + [
+    counts = [sum(stage.num_discarded for stage in stages)]
+    counts = counts * self._environment.may_discard + [
       np.count_nonzero(stage.successes)
       for stage in stages
       if stage.successes is not None
     ]
-    return dict(zip(self.other_count_names, numbers))
+    return dict(zip(self.other_count_names, counts))
 
   def _noise(self, iteration, stage):
     """Draws the actions' noise, arrays [horizon, N, ...]."""

@@ -16,6 +16,7 @@ import tensorflow as tf
 from tf_agents.typing import types
 
 from maml_tf.collection import compiled_actor
+from maml_tf.collection import episode_outcomes
 from maml_tf.collection import meta_collector
 from maml_tf.collection import rollout
 from maml_tf.core import checks
@@ -130,6 +131,13 @@ class MetaWorldProtocol:
     self._exploring = create_environment(
       num_tasks=self._round, environments_per_task=adaptation_episodes
     )
+    self._collector = meta_collector.MetaCollector(
+      self._exploring,
+      agent.collect_policy,
+      agent.adapt,
+      num_adaptation_steps - 1,
+      seed,
+    )
     self._evaluated = create_environment(
       num_tasks=self._round, environments_per_task=EVALUATION_EPISODES
     )
@@ -207,30 +215,19 @@ class MetaWorldProtocol:
 
   def _adapt(self, first, policy_state):
     """Explores and adapts S times; returns the parameters, leaves [B, ...]."""
-    last_step = self._num_adaptation_steps - 1
-    collector = meta_collector.MetaCollector(
-      self._exploring,
-      self._agent.collect_policy,
-      self._agent.adapt,
-      last_step,
-      self._seed,
-      first_task_index=first,
+    stages = self._collector.stages(
+      random_streams.HELD_OUT, policy_state, first_task_index=first
     )
-    stages = collector.stages(random_streams.HELD_OUT, policy_state)
     (stage,) = collections.deque(stages, maxlen=1)  # The last one.
-    return self._agent.adapt(stage.experience, stage.policy_state, last_step)
+    return self._agent.adapt(
+      stage.experience, stage.policy_state, self._num_adaptation_steps - 1
+    )
 
   def _play(self, first, stage, policy_state):
     """Plays by the mode; returns returns and successes, [B, 3]."""
     self._start_round(first, stage)
     environment = self._evaluated
-    returns = np.zeros(environment.batch_size)
-    successes = np.zeros(environment.batch_size, bool)
-
-    def note(frame):
-      returns[:] += np.where(frame.is_boundary(), 0, frame.reward)
-      successes[:] |= environment.success & ~frame.is_boundary()
-
+    outcomes = episode_outcomes.EpisodeOutcomes(environment)
     # The mode needs no noise, but the compiled step takes some.
     noise = self._policy.distributions.draw_noise(
       np.random.default_rng(0), (environment.batch_size,)
@@ -238,11 +235,11 @@ class MetaWorldProtocol:
     rollout.play_episodes(
       environment,
       self._actor.for_episode(policy_state, lambda t: noise),
-      [note],
+      [outcomes],
       environment.horizon,
     )
     shape = (self._round, EVALUATION_EPISODES)
-    return returns.reshape(shape), successes.reshape(shape)
+    return outcomes.returns.reshape(shape), outcomes.successes.reshape(shape)
 
   def _play_at_random(self, first):
     self._start_round(first, 0)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from tf_agents.trajectories import policy_step
 
+from maml_tf.collection import episode_outcomes
 from maml_tf.collection import rollout
 from maml_tf.core import random_streams
 from maml_tf.environments import action_draws
@@ -48,8 +49,7 @@ def play(
     for purpose in (random_streams.Purpose.RESET, random_streams.Purpose.ACTION)
   )
   generators = [random_streams.generator(key) for key in actions]
-  returns = np.zeros(environment.batch_size)
-  successes = np.zeros(environment.batch_size, bool)
+  outcomes = episode_outcomes.EpisodeOutcomes(environment)
 
   def act(time_step, t):
     del time_step, t
@@ -63,20 +63,11 @@ def play(
       info=(),
     )
 
-  def add_rewards(frame):
-    returns[:] += np.where(frame.is_boundary(), 0, frame.reward)
-
-  def note_successes(frame):
-    if environment.success is not None:
-      successes[:] |= environment.success & ~frame.is_boundary()
-
   environment.seed(resets)
-  rollout.play_episodes(
-    environment, act, [add_rewards, note_successes], environment.horizon
-  )
+  rollout.play_episodes(environment, act, [outcomes], environment.horizon)
+  shape = (environment.num_tasks, environment.environments_per_task)
+  successes = outcomes.successes
   return RandomEpisodes(
-    returns.reshape(environment.num_tasks, -1),
-    successes.reshape(environment.num_tasks, -1)
-    if environment.success is not None
-    else None,
+    outcomes.returns.reshape(shape),
+    None if successes is None else successes.reshape(shape),
   )

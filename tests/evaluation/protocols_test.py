@@ -128,11 +128,10 @@ def test_one_step_on_ten_exploring_episodes_adapts(run):
 
 
 def test_two_steps_adapt_from_each_other(run):
-  protocol = _protocol(
-    run, num_goals=1, adaptation_episodes=2, num_adaptation_steps=2
-  )
   with mock.patch.object(run.agent, 'adapt', wraps=run.agent.adapt) as adapt:
-    protocol.evaluate()
+    _protocol(
+      run, num_goals=1, adaptation_episodes=2, num_adaptation_steps=2
+    ).evaluate()
   assert [call.args[2] for call in adapt.call_args_list] == [0, 1]
 
 

@@ -89,7 +89,6 @@ def try_family(
   )
   episodes = [
     rows.play(task, actions[:length])
-    # The first is played to its end: some set 'success' only there.
     for task, length in zip(tasks, (len(actions), _TRIAL_STEPS))
   ]
   found = list(rows.warnings)
@@ -139,7 +138,9 @@ class _TrialEpisodes:
         )
       self.reports_success |= 'success' in info
       episode.append((_copy(observation), float(reward)))
-      if any(ended):
+      # Some set 'success' only at the end of an episode.
+      is_known = self.reports_success and len(episode) > _TRIAL_STEPS
+      if any(ended) or is_known:
         break
     return episode
 
