@@ -10,12 +10,12 @@ import tensorflow as tf
 from tf_agents.specs import tensor_spec
 from tf_agents.train.utils import train_utils
 
-from maml_tf import evaluation
 from maml_tf.collection import meta_collector
 from maml_tf.core import checks
 from maml_tf.core import errors
 from maml_tf.environments import observed_task
 from maml_tf.environments import task_environment
+import maml_tf.evaluation as evaluation
 from maml_tf.learning import actor_networks
 from maml_tf.learning import maml_agent
 from maml_tf.learning import meta_learner

@@ -11,7 +11,7 @@ import numpy as np
 from tf_agents.agents import tf_agent
 from tf_agents.typing import types
 
-from maml_tf import evaluation
+import maml_tf.evaluation as evaluation
 from maml_tf.run import loggers
 from maml_tf.run import shared_collection
 
