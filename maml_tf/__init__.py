@@ -11,12 +11,13 @@ from maml_tf.collection.episode_buffer import EpisodeBuffer
 from maml_tf.collection.episode_driver import EpisodeDriver
 from maml_tf.collection.meta_collector import MetaCollector
 from maml_tf.core import moved_modules
+from maml_tf.core import version
 from maml_tf.core.meta_batch import MetaBatch
 from maml_tf.environments.task_environment import TaskEnvironment
 from maml_tf.learning.maml_agent import MamlAgent
 from maml_tf.learning.meta_learner import MetaLearner
 
-__version__ = '0.1.0'
+__version__ = version.VERSION
 
 
 def __getattr__(name: str):
