@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from maml_tf.core import moved_modules
+from maml_tf.core import version
 
 if TYPE_CHECKING:
   from maml_tf import testing
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
   from maml_tf.learning.maml_agent import MamlAgent
   from maml_tf.learning.meta_learner import MetaLearner
 
-__version__ = '0.1.0'
+__version__ = version.VERSION
 
 __all__ = [
   'AdaptedPolicy',

@@ -20,7 +20,7 @@ from maml_tf.learning import actor_networks
 from maml_tf.learning import maml_agent
 from maml_tf.learning import meta_learner
 from maml_tf.run import checkpoints as run_checkpoints
-from maml_tf.run import config as run_config
+from maml_tf.run import config_record
 from maml_tf.run import interruption
 from maml_tf.run import loggers as loggers_lib
 from maml_tf.run import settings as settings_lib
@@ -147,9 +147,9 @@ def _build(
   if settings.evaluation_interval:
     evaluator = evaluation.Evaluator(agent, new_environment, settings.seed)
   with workers.translate_errors():
-    run_config.check_workers(workers.exchange)
+    config_record.check_workers(workers.exchange)
   if workers.is_chief:
-    run_config.check(root_dir)
+    config_record.check(root_dir)
   collector = meta_collector.MetaCollector(
     environment,
     agent.collect_policy,
@@ -170,7 +170,7 @@ def _build(
   )
   if workers.is_chief:
     training_loop.check_resumable(root_dir, checkpoints)
-    run_config.write_or_check(root_dir)
+    config_record.write_or_check(root_dir)
   return training_loop.TrainingLoop(
     root_dir,
     settings,

@@ -15,7 +15,7 @@ from maml_tf.core import random_streams
 import maml_tf.evaluation as evaluation
 from maml_tf.learning import meta_learner
 from maml_tf.run import checkpoints as run_checkpoints
-from maml_tf.run import config as run_config
+from maml_tf.run import config_record
 from maml_tf.run import interruption
 from maml_tf.run import loggers
 from maml_tf.run import metrics
@@ -127,7 +127,7 @@ class TrainingLoop:
         )
         with errors.disk_errors('the config'):
           # Now it holds the loggers' own settings, too.
-          run_config.write_or_check(self._root_dir)
+          config_record.write_or_check(self._root_dir)
         if done and not self._loggers.has_evaluation(done):
           self._evaluate(done, interrupt)
       for iteration in range(done + 1, self._settings.num_iterations + 1):
