@@ -22,18 +22,11 @@ from maml_tf.learning import meta_learner
 from maml_tf.run import checkpoints as run_checkpoints
 from maml_tf.run import config_record
 from maml_tf.run import interruption
+from maml_tf.run import keras_optimizers  # noqa: F401  Configs name them.
 from maml_tf.run import loggers as loggers_lib
 from maml_tf.run import settings as settings_lib
 from maml_tf.run import training_loop
 from maml_tf.run import workers as worker_group
-
-gin.external_configurable(
-  tf.keras.optimizers.Adam, module='tf.keras.optimizers'
-)
-gin.external_configurable(
-  tf.keras.optimizers.schedules.PiecewiseConstantDecay,
-  module='tf.keras.optimizers.schedules',
-)
 
 
 # Gin files may select it by the module that it had.
