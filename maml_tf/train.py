@@ -40,6 +40,12 @@ _NUM_VIRTUAL_CPUS = flags.DEFINE_integer(
   None,
   'With --strategy=mirrored: how many logical CPUs to use in place of GPUs.',
 )
+_ALLOW_CONFIG_CHANGE = flags.DEFINE_bool(
+  'allow_config_change',
+  False,
+  'Whether a run that is resumed may go on with other settings. It records them'
+  ' in config_changes.txt.',
+)
 _DEBUG = flags.DEFINE_bool(
   'debug', False, 'Whether errors show where they were raised.'
 )
@@ -55,14 +61,18 @@ def main(argv):
     return terminal.print_error('train', f'{argv[1]} is not a flag: see --help')
   logging.set_verbosity(logging.WARNING)
   cpu.one_thread_an_operation()
-  root_dir = _ROOT_DIR.value or _new_root_dir()
+  root_dir = _new_root_dir() if _ROOT_DIR.value is None else _ROOT_DIR.value
   try:
     run_config.parse(_GIN_FILE.value, _GIN_BINDINGS.value)
     with errors.usage_errors():
       # Creates the objects that settings of the run refer to.
       gin.get_bindings('train_eval')
       strategy = strategies.create(_STRATEGY.value, _NUM_VIRTUAL_CPUS.value)
-    returns = experiment.train_eval(root_dir, strategy=strategy)
+    returns = experiment.train_eval(
+      root_dir,
+      strategy=strategy,
+      allow_config_change=_ALLOW_CONFIG_CHANGE.value,
+    )
   except errors.UsageError as error:
     return terminal.print_error('train', error, debug=_DEBUG.value)
   except errors.RunError as error:
