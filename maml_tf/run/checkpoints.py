@@ -58,6 +58,11 @@ def newest_intact(
   return path
 
 
+def is_in(directory: str) -> bool:
+  """Returns whether a folder has checkpoints of a run, intact or not."""
+  return bool(_known(directory))
+
+
 def _newest_intact(directory, known):
   """Returns the path of the newest intact one, and lines about damaged ones."""
   damaged = []
@@ -140,7 +145,7 @@ class RunCheckpoints:
       path,
       'give another --root_dir, or the config or version that wrote it',
     )
-    self._last_iteration = _iteration(path)
+    self._last_iteration = iteration_of(path)
     return True
 
   def save(self, iteration: int) -> None:
@@ -241,7 +246,8 @@ def _path(directory, iteration):
   return os.path.join(directory, f'{_PREFIX}{iteration}')
 
 
-def _iteration(path):
+def iteration_of(path: str) -> int:
+  """Returns the iteration of a checkpoint."""
   return int(os.path.basename(path).removeprefix(_PREFIX))
 
 

@@ -17,6 +17,8 @@ CONFIG_DIRS = (
   os.path.join(os.path.dirname(_PACKAGE), 'gin_configs'),
 )
 CONFIG_FILE = 'config.gin'
+# What `--allow_config_change` changed.
+CHANGES_FILE = 'config_changes.txt'
 
 
 def shipped_configs() -> list[str]:
