@@ -471,9 +471,7 @@ def test_truncated_episodes_bootstrap_from_the_fit_or_from_zero(baseline_class):
   returns = np.random.default_rng(3).normal(size=mask.shape).astype(np.float32)
   # What a LAST frame shows must not count, even if it is nothing.
   observation = np.where(mask[..., np.newaxis] > 0, observation, np.nan)
-  arguments = [
-    tf.constant(a) for a in (observation, position, returns, mask)
-  ]
+  arguments = [tf.constant(a) for a in (observation, position, returns, mask)]
   fitted = baseline_class().fit_predict(*arguments).numpy()
   ends = baseline_class(zero_at_end=True).fit_predict(*arguments).numpy()
   np.testing.assert_array_equal(ends[mask > 0], fitted[mask > 0])
