@@ -15,6 +15,7 @@ from maml_tf.core import checks
 from maml_tf.core import cpu
 from maml_tf.core import errors
 from maml_tf.core import finite_checks
+from maml_tf.core import paths
 from maml_tf.core import terminal
 from maml_tf.evaluation import protocol_report
 from maml_tf.evaluation import protocols
@@ -88,8 +89,10 @@ def main(argv):
     )
   logging.set_verbosity(logging.WARNING)
   cpu.one_thread_an_operation()
-  directory = _OUT.value or _ROOT_DIR.value
+  directory = _ROOT_DIR.value if _OUT.value is None else _OUT.value
   try:
+    with errors.usage_errors():
+      paths.check('--out', directory)
     run = trained_run.load(_ROOT_DIR.value)
     with errors.usage_errors():
       evaluate = _evaluation(run)

@@ -10,6 +10,7 @@ from absl import logging
 
 from maml_tf import serving
 from maml_tf.core import errors
+from maml_tf.core import paths
 from maml_tf.core import terminal
 from maml_tf.run import trained_run
 
@@ -62,6 +63,11 @@ def _check(argv: list[str]) -> None:
   for flag in (_ROOT_DIR, _EXPORT_DIR):
     if not flag.value:
       raise errors.UsageError(f'give --{flag.name}: see --help')
+  with errors.usage_errors():
+    # Before the run is loaded, which takes seconds.
+    serving.check_directory(_EXPORT_DIR.value)
+    if _STATE.value is not None:
+      paths.check('--state', _STATE.value)
   if _DETERMINISTIC.value and _STATE.value is None:
     raise errors.UsageError(
       '--deterministic needs a --state: a model that adapts offers'

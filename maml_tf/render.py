@@ -19,6 +19,7 @@ from maml_tf.core import checks
 from maml_tf.core import cpu
 from maml_tf.core import errors
 from maml_tf.core import finite_checks
+from maml_tf.core import paths
 from maml_tf.core import random_streams
 from maml_tf.core import terminal
 from maml_tf.environments import task_environment
@@ -71,8 +72,12 @@ def main(argv):
     )
   logging.set_verbosity(logging.WARNING)
   cpu.one_thread_an_operation()
-  path = _OUT.value or os.path.join(_ROOT_DIR.value, 'adaptation.gif')
+  path = _OUT.value
+  if path is None:
+    path = os.path.join(_ROOT_DIR.value, 'adaptation.gif')
   try:
+    with errors.usage_errors():
+      paths.check('--out', path)
     run = trained_run.load(_ROOT_DIR.value)
     with errors.usage_errors():
       _render(run, path)

@@ -66,11 +66,7 @@ def _check(root_dir: str, exports: bool) -> None:
       ' or give another --root_dir'
     )
   for folder in (root_dir, checkpoints):
-    if os.path.exists(folder) and not os.access(folder, os.W_OK | os.X_OK):
-      raise ValueError(
-        f'{folder} cannot be written: give another --root_dir, or make it'
-        ' writable'
-      )
+    paths.check_writable(folder)
   if exports:
     serving.check_directory(model)
   if run_checkpoints.is_in(checkpoints):
