@@ -8,7 +8,7 @@ from absl.testing import flagsaver
 
 
 def call(name, argv=(), **values):
-  """Calls `main` of a command line with flags; returns the exit code.
+  """Calls a command line with flags; returns the exit code.
 
   Args:
     name: The module in maml_tf, such as 'train'.
@@ -20,7 +20,8 @@ def call(name, argv=(), **values):
     if module.startswith('maml_tf.'):
       delattr(flags.FLAGS, flag)
   sys.modules.pop(f'maml_tf.{name}', None)
-  command_line = importlib.import_module(f'maml_tf.{name}')
+  importlib.import_module(f'maml_tf.{name}')
+  command = importlib.import_module(f'maml_tf.commands.{name}')
   flags.FLAGS.mark_as_parsed()
   with flagsaver.flagsaver(**values):
-    return command_line.main([name, *argv])
+    return command.main([name, *argv])

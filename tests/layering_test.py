@@ -21,6 +21,7 @@ ROWS = (
   ('evaluation', 'serving'),
   ('run',),
   ('adaptation', 'video', 'testing'),
+  ('commands',),
   # maml_tf/__init__.py, which exports names of the rooms.
   ('',),
   ('train', 'evaluate', 'export', 'render'),

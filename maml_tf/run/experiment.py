@@ -11,13 +11,13 @@ import tensorflow as tf
 from tf_agents.specs import tensor_spec
 from tf_agents.train.utils import train_utils
 
-from maml_tf import evaluation
 from maml_tf.collection import meta_collector
 from maml_tf.core import checks
 from maml_tf.core import errors
 from maml_tf.core import terminal
 from maml_tf.environments import observed_task
 from maml_tf.environments import task_environment
+import maml_tf.evaluation as evaluation
 from maml_tf.learning import actor_networks
 from maml_tf.learning import maml_agent
 from maml_tf.learning import meta_learner
@@ -25,19 +25,12 @@ from maml_tf.run import checkpoints as run_checkpoints
 from maml_tf.run import config_arguments
 from maml_tf.run import config_record
 from maml_tf.run import interruption
+from maml_tf.run import keras_optimizers  # noqa: F401  Configs name them.
 from maml_tf.run import loggers as loggers_lib
 from maml_tf.run import run_folder
 from maml_tf.run import settings as settings_lib
 from maml_tf.run import training_loop
 from maml_tf.run import workers as worker_group
-
-gin.external_configurable(
-  tf.keras.optimizers.Adam, module='tf.keras.optimizers'
-)
-gin.external_configurable(
-  tf.keras.optimizers.schedules.PiecewiseConstantDecay,
-  module='tf.keras.optimizers.schedules',
-)
 
 
 _NOT_SETTINGS = ['root_dir', 'strategy', 'allow_config_change']

@@ -10,12 +10,11 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 
-from maml_tf import evaluation
-from maml_tf import serving
 from maml_tf.collection import meta_collector
 from maml_tf.core import errors
 from maml_tf.core import finite_checks
 from maml_tf.core import random_streams
+import maml_tf.evaluation as evaluation
 from maml_tf.learning import meta_learner
 from maml_tf.run import checkpoints as run_checkpoints
 from maml_tf.run import config_record
@@ -26,6 +25,7 @@ from maml_tf.run import run_folder
 from maml_tf.run import settings as settings_lib
 from maml_tf.run import shared_collection
 from maml_tf.run import workers as worker_group
+import maml_tf.serving as serving
 
 # An update cannot be cut. If it takes longer than this, every iteration is
 # saved before the next one begins, so that a stop need not wait for it.
