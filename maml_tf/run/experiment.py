@@ -32,7 +32,6 @@ from maml_tf.run import settings as settings_lib
 from maml_tf.run import training_loop
 from maml_tf.run import workers as worker_group
 
-
 _NOT_SETTINGS = ['root_dir', 'strategy', 'allow_config_change']
 
 
