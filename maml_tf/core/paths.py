@@ -87,6 +87,19 @@ def check(name: str, path: str | os.PathLike) -> str:
   return path
 
 
+def check_writable(folder: str) -> None:
+  """Checks that files can be made in a folder, which need not exist.
+
+  Raises:
+    ValueError: It, or the folder that it would be in, cannot be written.
+  """
+  nearest = _nearest(folder)
+  if not os.access(nearest, os.W_OK | os.X_OK):
+    raise ValueError(
+      f'{nearest} cannot be written: give another path, or make it writable'
+    )
+
+
 def _check_links(name, path):
   """Raises ValueError for symbolic links that lead nowhere, and long names."""
   try:

@@ -98,6 +98,7 @@ def check_directory(directory: str) -> None:
       read from it.
   """
   paths.check_folder('the directory of the SavedModel', directory)
+  paths.check_writable(os.path.dirname(os.path.abspath(directory)))
   if os.path.lexists(directory) and not (
     os.path.isdir(directory)
     and (
