@@ -32,10 +32,7 @@ def main(argv):
 
   0: done. 1: the task fails. 2: bad input. 130: stopped.
   """
-  if len(argv) > 1:
-    return terminal.print_error(
-      'render', f'{argv[1]} is not a flag: see --help'
-    )
+  del argv  # Its flags are parsed.
   if not _FLAGS.root_dir:
     return terminal.print_error(
       'render', '--root_dir is missing: give the folder of a training run'
