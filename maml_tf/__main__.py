@@ -14,8 +14,8 @@ def main(argv):
       'maml_tf', f'give a command as a module: python -m maml_tf.{name}'
     )
   for name, summary in command_line.SUMMARIES.items():
-    print(f'python -m maml_tf.{name:8}  {summary}')
-  print('Each explains itself with --help.', flush=True)
+    terminal.show(f'python -m maml_tf.{name:8}  {summary}')
+  terminal.show('Each explains itself with --help.')
   return 0
 
 

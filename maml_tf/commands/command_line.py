@@ -86,7 +86,7 @@ def parse(command: Command, argv: Sequence[str]) -> list[str]:
   """
   given = argv[1 : argv.index('--')] if '--' in argv else argv[1:]
   if any(argument in _HELP for argument in given):
-    print(_help(command), flush=True)
+    terminal.show(_help(command))
     sys.exit(0)
   try:
     others = flags.FLAGS(argv)

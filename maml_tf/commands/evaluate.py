@@ -56,7 +56,7 @@ def main(argv):
     try:
       report.write(result, directory)
     finally:
-      print('\n'.join([report.table(result), *missing]), flush=True)
+      terminal.show('\n'.join([report.table(result), *missing]))
   except (errors.UsageError, OSError) as error:
     return terminal.print_error('evaluate', error, debug=_FLAGS.debug)
   except (errors.RunError, finite_checks.NonFiniteError) as error:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import sys
 from typing import Any
 
 from absl import flags
@@ -78,8 +77,8 @@ def _render(run: trained_run.TrainedRun, path: str) -> None:
         adaptation_video.frames(renderer, episodes, titles, name),
         total=max(len(episode.returns) for episode in episodes),
         unit='frame',
-        dynamic_ncols=True,
-        disable=not sys.stderr.isatty(),
+        disable=not terminal.stderr().isatty(),
+        **terminal.bar_settings(terminal.stderr()),
       )
       video_file.write(path, frames, _FLAGS.fps)
   terminal.log(f'render: wrote {frames.total} frames to {path}')

@@ -1,14 +1,19 @@
-"""Lines on stderr: what the command lines and a run report.
+"""Lines on stderr and stdout: what the command lines and a run report.
 
 What they do outlives the terminal: a line that nobody can read any more, since
 a pipe is closed or a disk is full, is dropped.
 """
 
+from collections.abc import Iterator
+import contextlib
 import os
 import sys
 import traceback
 from typing import Any
 from typing import TextIO
+
+# Of a terminal that has no size.
+_WIDTH = 80
 
 
 class PatientStream:
@@ -60,6 +65,37 @@ def stderr() -> PatientStream:
   return stream if isinstance(stream, PatientStream) else PatientStream(stream)
 
 
+def bar_settings(stream: PatientStream) -> dict[str, Any]:
+  """Returns the arguments of a `tqdm` bar: where it is, and how wide.
+
+  Args:
+    stream: The stream of the bar, and of the lines to print above it.
+  """
+  try:
+    columns = os.get_terminal_size(stream.fileno()).columns
+  except (OSError, ValueError, AttributeError):
+    columns = None  # It is no terminal.
+  # Terminals of `script` and `docker run -t` do not know their width.
+  width = {'ncols': _WIDTH} if columns == 0 else {'dynamic_ncols': True}
+  return {'file': stream, **width}
+
+
+@contextlib.contextmanager
+def passing_line(line: str) -> Iterator[None]:
+  """Shows a line on a terminal while the block lasts."""
+  stream = stderr()
+  if not stream.isatty():
+    yield
+    return
+  stream.write(line)
+  stream.flush()
+  try:
+    yield
+  finally:
+    stream.write(f'\r{" " * len(line)}\r')
+    stream.flush()
+
+
 def protect() -> None:
   """Makes this process independent of its terminal, with all that it prints.
 
@@ -83,6 +119,11 @@ def protect() -> None:
 def log(line: str) -> None:
   """Prints a line to stderr at once."""
   print(line, file=stderr(), flush=True)
+
+
+def show(text: str) -> None:
+  """Prints results to stdout at once."""
+  print(text, file=PatientStream(sys.stdout), flush=True)
 
 
 def print_error(

@@ -13,6 +13,7 @@ from tf_agents.train.utils import train_utils
 from maml_tf.collection import meta_collector
 from maml_tf.core import checks
 from maml_tf.core import errors
+from maml_tf.core import terminal
 from maml_tf.environments import observed_task
 from maml_tf.environments import task_environment
 import maml_tf.evaluation as evaluation
@@ -161,7 +162,8 @@ def _build(
     prepare=agent.prepare,
   )
   # Parts that do not fit together fail here, before anything is written.
-  learner.trace(collector.blank_meta_batch())
+  with terminal.passing_line('compiling ...'):
+    learner.trace(collector.blank_meta_batch())
   checkpoints = run_checkpoints.RunCheckpoints(
     root_dir,
     agent=agent,
