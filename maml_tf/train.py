@@ -27,6 +27,12 @@ flags.DEFINE_integer(
   None,
   'With --strategy=mirrored: how many logical CPUs to use in place of GPUs.',
 )
+flags.DEFINE_bool(
+  'allow_config_change',
+  False,
+  'Whether a run that is resumed may go on with other settings. It records them'
+  ' in config_changes.txt.',
+)
 flags.DEFINE_bool('debug', False, 'Whether errors show where they were raised.')
 
 COMMAND = command_line.Command(

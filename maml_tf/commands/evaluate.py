@@ -7,12 +7,12 @@ import os
 from absl import flags
 from absl import logging
 
+from maml_tf import evaluation
 from maml_tf.core import checks
 from maml_tf.core import cpu
 from maml_tf.core import errors
 from maml_tf.core import finite_checks
 from maml_tf.core import terminal
-import maml_tf.evaluation as evaluation
 from maml_tf.evaluation import protocol_report
 from maml_tf.evaluation import protocols
 from maml_tf.evaluation import report as evaluation_report

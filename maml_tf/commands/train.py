@@ -30,14 +30,20 @@ def main(argv):
   del argv  # Its flags are parsed.
   logging.set_verbosity(logging.WARNING)
   cpu.one_thread_an_operation()
-  root_dir = _FLAGS.root_dir or _new_root_dir()
+  root_dir = _FLAGS.root_dir
+  if root_dir is None:
+    root_dir = _new_root_dir()
   try:
     run_config.parse(_FLAGS.gin_file, _FLAGS.gin_bindings)
     with errors.usage_errors():
       # Creates the objects that settings of the run refer to.
       gin.get_bindings('train_eval')
       strategy = strategies.create(_FLAGS.strategy, _FLAGS.num_virtual_cpus)
-    returns = experiment.train_eval(root_dir, strategy=strategy)
+    returns = experiment.train_eval(
+      root_dir,
+      strategy=strategy,
+      allow_config_change=_FLAGS.allow_config_change,
+    )
   except errors.UsageError as error:
     return terminal.print_error('train', error, debug=_FLAGS.debug)
   except errors.RunError as error:

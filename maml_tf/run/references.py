@@ -16,11 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from maml_tf import evaluation
 from maml_tf.core import errors
 from maml_tf.environments import observed_task
-import maml_tf.evaluation as evaluation
 from maml_tf.learning import maml_agent
 from maml_tf.run import config as run_config
+from maml_tf.run import config_record
 from maml_tf.run import trained_run
 
 NAMES = ('oracle', 'pretrained')
@@ -168,7 +169,8 @@ def _load_reference(root_dir, name, references):
   """Loads a reference after comparing it with the run."""
   directory = references[name]
   ours, theirs = (
-    run_config.environment_bindings(folder) for folder in (root_dir, directory)
+    config_record.environment_bindings(folder)
+    for folder in (root_dir, directory)
   )
   # An older version may not have recorded all of them.
   for setting in sorted(ours.keys() & theirs.keys()):
