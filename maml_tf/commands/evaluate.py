@@ -33,10 +33,7 @@ def main(argv):
 
   0: done. 1: a task fails. 2: bad input. 130: stopped.
   """
-  if len(argv) > 1:
-    return terminal.print_error(
-      'evaluate', f'{argv[1]} is not a flag: see --help'
-    )
+  del argv  # Its flags are parsed.
   if not _FLAGS.root_dir:
     return terminal.print_error(
       'evaluate', '--root_dir is missing: give the folder of a training run'
@@ -59,8 +56,10 @@ def main(argv):
     report = evaluation_report
     if isinstance(result, protocols.ProtocolResult):
       report = protocol_report
-    print('\n'.join([report.table(result), *missing]), flush=True)
-    report.write(result, directory)
+    try:
+      report.write(result, directory)
+    finally:
+      terminal.show('\n'.join([report.table(result), *missing]))
   except (errors.UsageError, OSError) as error:
     return terminal.print_error('evaluate', error, debug=_FLAGS.debug)
   except (errors.RunError, finite_checks.NonFiniteError) as error:

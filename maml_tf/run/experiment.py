@@ -166,7 +166,8 @@ def _build(
     prepare=agent.prepare,
   )
   # Parts that do not fit together fail here, before anything is written.
-  learner.trace(collector.blank_meta_batch())
+  with terminal.passing_line('compiling ...'):
+    learner.trace(collector.blank_meta_batch())
   checkpoints = run_checkpoints.RunCheckpoints(
     root_dir,
     agent=agent,
