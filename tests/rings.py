@@ -34,6 +34,7 @@ _UNITS = (
   'learning/meta_objectives_test.py',
   'learning/meta_updates_test.py',
   'learning/observation_encoders_test.py',
+  'learning/recorded_gradients_test.py',
   'learning/scans_test.py',
   'learning/surrogates_test.py',
   'learning/tabular_exploration_test.py',
