@@ -35,6 +35,7 @@ _UNITS = (
   'learning/meta_updates_test.py',
   'learning/network_checks_test.py',
   'learning/observation_encoders_test.py',
+  'learning/recorded_gradients_test.py',
   'learning/scans_test.py',
   'learning/surrogates_test.py',
   'learning/tabular_exploration_test.py',

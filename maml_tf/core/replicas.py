@@ -5,6 +5,7 @@ does not depend on the order of the tasks, nor on their division over replicas
 and workers.
 """
 
+import numpy as np
 import tensorflow as tf
 from tf_agents.typing import types
 
@@ -65,6 +66,9 @@ def share(tensors: types.NestedTensor) -> types.NestedTensor:
 def standardize(values: types.Tensor) -> types.Tensor:
   """Standardises values to mean 0 and deviation 1 over all replicas' tasks.
 
+  Values that are equal up to rounding give 0, not rounding errors divided by
+  their deviation.
+
   Args:
     values: A floating-point tensor [B] of this replica's tasks.
 
@@ -74,7 +78,17 @@ def standardize(values: types.Tensor) -> types.Tensor:
   exact = tf.cast(values, tf.float64)
   average, square = mean((tf.reduce_mean(exact), tf.reduce_mean(exact**2)))
   deviation = tf.sqrt(tf.maximum(square - average**2, 0.0))
-  return tf.cast((exact - average) / (deviation + 1e-8), values.dtype)
+  standardized = (exact - average) / (deviation + 1e-8)
+  # A deviation is that of a few roundings. The difference of squares leaves one
+  # as large as the square root of its own rounding error. NaN stays.
+  ulps = 16 * max(
+    np.finfo(values.dtype.as_numpy_dtype).eps,
+    np.sqrt(np.finfo(np.float64).eps),
+  )
+  is_constant = deviation <= ulps * abs(average)
+  return tf.cast(
+    tf.where(is_constant, tf.zeros_like(exact), standardized), values.dtype
+  )
 
 
 def _all_reduce(op, tensors):

@@ -6,6 +6,7 @@ crosses a boundary. Generalised advantage estimation: arXiv:1506.02438.
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
@@ -35,7 +36,8 @@ def generalized_advantages(
 
   delta_t = r_t + d_t * V(o_{t+1}) - V(o_t). At the end of a terminated episode
   d_t = 0. A truncated episode bootstraps from the value of its LAST frame,
-  which holds the final observation.
+  which holds the final observation. Baselines with `zero_at_end` have the value
+  0 there.
 
   Args:
     rewards: A tensor [B, T]: the reward that follows the frame's action.
@@ -76,12 +78,19 @@ def discounted_returns(
   )
 
 
-def standardize(values: types.Tensor, mask: types.Tensor) -> types.Tensor:
+def standardize(
+  values: types.Tensor, mask: types.Tensor, scale: types.Tensor | None = None
+) -> types.Tensor:
   """Gives each task's valid frames mean 0 and standard deviation 1.
+
+  Valid frames that are equal up to rounding give 0. Their deviation is that of
+  rounding errors: divided by it, errors would become numbers around 1.
 
   Args:
     values: A tensor [B, T].
     mask: A tensor [B, T]: 1 on valid frames, 0 elsewhere.
+    scale: A tensor [B, T] or None: numbers of which the values are differences,
+      and whose rounding errors they have. None: the values' own.
 
   Returns:
     The standardised values, a tensor [B, T]; 0 on frames that are not valid.
@@ -90,7 +99,9 @@ def standardize(values: types.Tensor, mask: types.Tensor) -> types.Tensor:
   mean = tf.reduce_sum(values * mask, 1, keepdims=True) / count
   centred = (values - mean) * mask
   variance = tf.reduce_sum(centred**2, 1, keepdims=True) / count
-  return centred / (tf.sqrt(variance) + 1e-8)
+  standardized = centred / (tf.sqrt(variance) + 1e-8)
+  is_constant = _is_constant(values, mask, values if scale is None else scale)
+  return tf.where(is_constant, tf.zeros_like(values), standardized)
 
 
 class Estimate(NamedTuple):
@@ -102,6 +113,7 @@ class Estimate(NamedTuple):
     value_target: A tensor [B, T]: value plus advantage before standardisation.
     episode_return: A tensor [B]: mean undiscounted return of the episodes.
     baseline_error: A tensor [B]: the baseline's mean squared error.
+    policy_gradient_weight: A tensor [B, T]: see `Stage`.
   """
 
   advantage: types.Tensor
@@ -109,6 +121,7 @@ class Estimate(NamedTuple):
   value_target: types.Tensor
   episode_return: types.Tensor
   baseline_error: types.Tensor
+  policy_gradient_weight: types.Tensor
 
 
 def estimate(
@@ -143,12 +156,30 @@ def estimate(
   )
   starts = mask * tf.cast(experience.is_first(), mask.dtype)
   return Estimate(
-    standardize(advantages, mask),
+    standardize(advantages, mask, scale=values + advantages),
     values,
     values + advantages,
     _ratio_of_sums(rewards * mask, starts),
     _ratio_of_sums(mask * (values - returns) ** 2, mask),
+    advantages * discount ** tf.cast(position, advantages.dtype),
   )
+
+
+def _is_constant(values, mask, scale):
+  """Returns a tensor [B, 1]: whether valid frames differ by rounding alone.
+
+  Two numbers that should be equal differ by a few units in the last place of
+  the numbers that they were computed from.
+  """
+  valid = mask > 0
+  top = tf.reduce_max(tf.where(valid, values, values.dtype.min), 1, True)
+  bottom = tf.reduce_min(tf.where(valid, values, values.dtype.max), 1, True)
+  size = tf.reduce_max(
+    tf.where(valid, tf.maximum(abs(values), abs(scale)), 0.0), 1, True
+  )
+  ulps = 16 * np.finfo(values.dtype.as_numpy_dtype).eps
+  # NaN and infinity stay: updates must notice them.
+  return (top - bottom <= ulps * size) & tf.math.is_finite(size)
 
 
 def _ratio_of_sums(numerator, denominator):

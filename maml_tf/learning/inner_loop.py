@@ -166,6 +166,11 @@ class InnerLoop(tf.Module):
     return self._num_steps
 
   @property
+  def adapting(self) -> tuple[int, ...]:
+    """The indices of the variables that adapt; empty before `build`."""
+    return self._adapting
+
+  @property
   def variables_tuple(self) -> tuple[tf.Variable, ...]:
     """The variables of the step sizes; empty if the step sizes are fixed."""
     return self._step_sizes.variables_tuple

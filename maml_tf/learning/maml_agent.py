@@ -29,6 +29,7 @@ from maml_tf.learning import meta_problem as meta_problem_lib
 from maml_tf.learning import meta_updates
 from maml_tf.learning import network_checks
 from maml_tf.learning import one_task
+from maml_tf.learning import policy_parameters
 from maml_tf.learning import task_functions
 
 MamlLossInfo = loss_info.MamlLossInfo
@@ -284,8 +285,7 @@ class MamlAgent(tf_agent.TFAgent):
   ) -> adapted_policy.AdaptedPolicy:
     """Returns a policy that acts with one task's parameters, without a B axis.
 
-    A deterministic policy acts by the mode of the distribution. Wrappers of
-    TF-Agents, such as `GreedyPolicy`, keep the parameters of this policy.
+    A deterministic policy acts by the mode. TF-Agents' wrappers keep its state.
     """
     return self._create_policy(
       parameters, deterministic=deterministic, for_wrappers=True
@@ -307,7 +307,7 @@ class MamlAgent(tf_agent.TFAgent):
     self._update = meta_update or meta_updates.GradientUpdate(
       tf.keras.optimizers.Adam(1e-3)
     )
-    self._update.build(self.theta)
+    policy_parameters.build(self._update, self._network, self._inner_loop)
     self._objective = meta_objective_class(self.num_adaptation_steps)
 
   def _create_normalizer(self, time_step_spec, normalize_observations):

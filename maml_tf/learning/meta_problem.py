@@ -23,6 +23,7 @@ class MeanFunctions:
   Attributes:
     meta_gradient: (theta, KL coefficients), `PreparedBatch` -> `TaskLoss` and
       the gradient of the outer loss.
+    objective_gradient: The same without the query's value loss.
     loss: (theta, KL coefficients), `PreparedBatch` -> `TaskLoss`.
     kl_hvp: (theta, vector), `PreparedBatch` -> the Hessian of the query's KL
       times the vector.
@@ -52,6 +53,7 @@ class MeanFunctions:
       )
 
     self.meta_gradient = mean_of(task.meta_gradient)
+    self.objective_gradient = mean_of(task.objective_gradient)
     self.loss = mean_of(task.loss)
     self.kl_hvp = mean_of(task.kl_hvp)
     self.inner_kl = mean_of(task.inner_kl)
@@ -90,9 +92,16 @@ class MetaProblem:
     self, theta: inner_loop_lib.Theta
   ) -> tuple[one_task.TaskLoss, inner_loop_lib.Theta, types.Tensor]:
     """Returns the loss, its gradient and the finite tasks, [B] of 0 and 1."""
-    means, finite_tasks = self._functions.meta_gradient(
-      (theta, self.kl_coefficients), self.batch
-    )
+    return self._gradient(self._functions.meta_gradient, theta)
+
+  def objective_gradient(
+    self, theta: inner_loop_lib.Theta
+  ) -> tuple[one_task.TaskLoss, inner_loop_lib.Theta, types.Tensor]:
+    """Does the same as `gradient` without the query's value loss."""
+    return self._gradient(self._functions.objective_gradient, theta)
+
+  def _gradient(self, function, theta):
+    means, finite_tasks = function((theta, self.kl_coefficients), self.batch)
     task_loss, gradient = _over_replicas(means, theta)
     return task_loss, gradient, finite_tasks
 
@@ -107,6 +116,13 @@ class MetaProblem:
     """Returns the outer loss and KL(behaviour || adapted policy), nats."""
     task_loss = self.loss(theta)
     return task_loss.loss, task_loss.terms.kl
+
+  def objective_and_kl(
+    self, theta: inner_loop_lib.Theta
+  ) -> tuple[types.Tensor, types.Tensor]:
+    """Does the same as `loss_and_kl` without the query's value loss."""
+    task_loss = self.loss(theta)
+    return task_loss.objective, task_loss.terms.kl
 
   def kl_hvp(
     self, theta: inner_loop_lib.Theta, vector: inner_loop_lib.Theta

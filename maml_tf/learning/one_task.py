@@ -25,11 +25,13 @@ class TaskLoss(NamedTuple):
     loss: A scalar: the outer loss.
     terms: The parts of the outer loss, an `ObjectiveTerms`.
     inner_loss: A tensor [X]: the inner loss before each adaptation step.
+    objective: A scalar: the outer loss without that of the value network.
   """
 
   loss: types.Tensor
   terms: meta_objectives.ObjectiveTerms
   inner_loss: types.Tensor
+  objective: types.Tensor
 
 
 class OneTask:
@@ -160,11 +162,12 @@ class OneTask:
     """
     adapted = self.adapt(theta, batch.support)
     query = self.evaluate(adapted.parameters, batch.query)
-    loss, terms = self._objective(
+    objective, terms = self._objective(
       kl_coefficients, adapted.evaluated, query, batch.return_score
     )
-    inner_loss = inner_loop_lib.stack_steps(adapted.losses, loss.dtype)
-    return TaskLoss(loss + query.value_loss, terms, inner_loss)
+    inner_loss = inner_loop_lib.stack_steps(adapted.losses, objective.dtype)
+    loss = objective + query.value_loss
+    return TaskLoss(loss, terms, inner_loss, objective)
 
   def meta_gradient(
     self,
@@ -186,6 +189,18 @@ class OneTask:
       tape.watch(theta)
       task_loss = self.loss(theta, kl_coefficients, batch)
     return task_loss, _gradient(tape, task_loss.loss, theta)
+
+  def objective_gradient(
+    self,
+    theta: inner_loop_lib.Theta,
+    kl_coefficients: types.Tensor,
+    batch: meta_batch.PreparedBatch,
+  ) -> tuple[TaskLoss, inner_loop_lib.Theta]:
+    """Does the same as `meta_gradient` without the query's value loss."""
+    with tf.GradientTape() as tape:
+      tape.watch(theta)
+      task_loss = self.loss(theta, kl_coefficients, batch)
+    return task_loss, _gradient(tape, task_loss.objective, theta)
 
   def kl_hvp(
     self,

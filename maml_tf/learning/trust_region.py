@@ -13,9 +13,11 @@ import tensorflow as tf
 from tf_agents.typing import types
 
 from maml_tf.core import checks
+from maml_tf.learning import finite_updates
 from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import meta_problem
 from maml_tf.learning import meta_updates
+from maml_tf.learning import policy_parameters
 
 
 @gin.configurable
@@ -36,6 +38,11 @@ class TrustRegionUpdate(tf.Module):
 
   All candidates are computed, even after one is accepted: sums over replicas
   must not depend on a branch.
+
+  A value network's own parameters are outside the trust region, because the KL
+  does not depend on them. Loss, g and H are then those of the policy's
+  parameters, without the value loss. Afterwards `value_update` follows the
+  gradient of the value loss.
   """
 
   def __init__(
@@ -45,6 +52,7 @@ class TrustRegionUpdate(tf.Module):
     damping: float = 1e-5,
     num_backtracks: int = 15,
     backtrack_ratio: float = 0.8,
+    value_update: meta_updates.MetaUpdate | None = None,
     name: str | None = None,
   ):
     """Stores the settings.
@@ -58,6 +66,8 @@ class TrustRegionUpdate(tf.Module):
       num_backtracks: The number of candidates: k = 0, ..., num_backtracks - 1.
       backtrack_ratio: The length of each candidate's step relative to the one
         before, below 1.
+      value_update: Changes the value network's own parameters. None:
+        `GradientUpdate` with Adam(1e-3). No effect without a value network.
       name: The name of the module.
 
     Raises:
@@ -82,6 +92,14 @@ class TrustRegionUpdate(tf.Module):
       raise ValueError(
         f'backtrack_ratio is {backtrack_ratio!r}: give a number below 1'
       )
+    if value_update is not None and not (
+      isinstance(value_update, meta_updates.GradientUpdate)
+    ):
+      raise ValueError(
+        f'value_update is {value_update!r}: give a GradientUpdate, or None'
+      )
+    self._value_update = value_update
+    self._is_of_policy = None
 
   @property
   def learning_rate(self) -> types.Tensor:
@@ -90,11 +108,30 @@ class TrustRegionUpdate(tf.Module):
 
   @property
   def variables_tuple(self) -> tuple[tf.Variable, ...]:
-    """Empty: the update has no variables."""
-    return ()
+    """The variables of `value_update`; empty without a value network."""
+    if self._is_of_policy is None:
+      return ()
+    return self._value_update.variables_tuple
+
+  def restrict_to_policy(self, is_of_policy: inner_loop_lib.Theta) -> None:
+    """Restricts the trust region to the policy's parameters, before `build`.
+
+    Args:
+      is_of_policy: A `Theta` of bools. All True: there is no restriction.
+    """
+    flags = tf.nest.flatten(is_of_policy)
+    self._is_of_policy = None if all(flags) else tuple(flags)
 
   def build(self, theta: inner_loop_lib.Theta) -> None:
-    """Does nothing: the update has no variables."""
+    """Creates the variables of `value_update` if there is a value network."""
+    if self._is_of_policy is None:
+      return
+    if self._value_update is None:
+      self._value_update = meta_updates.GradientUpdate(
+        tf.keras.optimizers.Adam(1e-3)
+      )
+    is_of_value = [not is_of_policy for is_of_policy in self._is_of_policy]
+    self._value_update.build(policy_parameters.select(theta, is_of_value))
 
   def __call__(
     self, theta: inner_loop_lib.Theta, problem: meta_problem.MetaProblem
@@ -111,6 +148,26 @@ class TrustRegionUpdate(tf.Module):
       learning rate is the factor that multiplied x; 0 if no candidate was
       accepted.
     """
+    is_of_policy = self._is_of_policy
+    if is_of_policy is None:
+      return self._step_inside(theta, problem)
+    info = self._step_inside(
+      policy_parameters.select(theta, is_of_policy),
+      policy_parameters.PolicyProblem(problem, theta, is_of_policy),
+    )
+    is_of_value = [not is_policys for is_policys in is_of_policy]
+    fitted = self._value_update(
+      policy_parameters.select(theta, is_of_value),
+      policy_parameters.ValueProblem(problem, theta, is_of_value),
+    )
+    return info._replace(
+      finite_tasks=finite_updates.in_all(
+        [info.finite_tasks, fitted.finite_tasks]
+      )
+    )
+
+  def _step_inside(self, theta, problem):
+    """Changes variables, none of which only the value network has."""
     before = tf.nest.map_structure(tf.identity, theta)
     metrics, gradient, finite_tasks = problem.gradient(before)
     direction, rate = self._full_step(before, gradient, problem)

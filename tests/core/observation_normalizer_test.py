@@ -108,3 +108,13 @@ def test_observations_of_integers_alone_are_left_as_they_are():
   ):
     for given, part in zip(observation, normalized, strict=True):
       np.testing.assert_array_equal(given, part)
+
+
+@pytest.mark.parametrize('number', [1 / 3, -1000 / 3, 1e6 / 3, 1e20])
+def test_constant_parts_become_zero(number):
+  # From the first update on, which moves the mean to the number.
+  normalizer = observation_normalizer.ObservationNormalizer(SPEC['speed'])
+  observation = tf.fill([2, 1001, *SPEC['speed'].shape], np.float32(number))
+  for _ in range(3):
+    normalizer.update(observation, tf.ones([2, 1001]))
+    np.testing.assert_array_equal(normalizer.normalize(observation), 0)

@@ -225,6 +225,59 @@ def test_standardize_without_spread_is_finite():
   np.testing.assert_array_equal(result, np.zeros((2, 3)))
 
 
+@pytest.mark.parametrize('dtype', [np.float32, np.float64])
+@pytest.mark.parametrize('number', [1 / 3, -1 / 3, 1000 / 3, 0.1, 1e12, 0.0])
+def test_equal_values_standardize_to_zero(number, dtype):
+  # Sums of so many thirds are off by many units in the last place. In the
+  # second task a valid frame is one unit off, in the third one is not constant.
+  values = np.full((3, 20_000), number, dtype)
+  values[1, 7] = np.nextafter(values[1, 7], dtype(np.inf))
+  values[2, 7] += dtype(1e-3) * (abs(values[2, 7]) + 1)
+  mask = np.ones_like(values)
+  mask[:, ::3] = 0
+  values[mask == 0] = 77
+  result = advantages.standardize(tf.constant(values), tf.constant(mask))
+  np.testing.assert_array_equal(result[:2], np.zeros_like(values[:2]))
+  # One in n of another value: sqrt(n - 1).
+  np.testing.assert_allclose(
+    result[2, 7], np.sqrt(mask[2].sum() - 1), rtol=1e-2
+  )
+
+
+def test_differences_of_large_numbers_that_round_are_zero():
+  # 1000 - 1000 is exact up to a unit in the last place, 6e-5. Of 0.03 it is
+  # not: then the same differences count.
+  differences = tf.constant([[6e-5, 0, -6e-5, 6e-5]])
+  mask = tf.ones_like(differences)
+  for scale, expected in ((1000.0, 0.0), (0.03, 1.0)):
+    result = advantages.standardize(
+      differences, mask, tf.fill(differences.shape, scale)
+    )
+    spread = np.max(result) - np.min(result)
+    np.testing.assert_allclose(spread > 0.5, expected)
+
+
+@pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
+def test_standardize_passes_what_is_not_finite_on(bad):
+  values = tf.constant([[1.0, 1.0, bad]])
+  result = advantages.standardize(values, tf.ones_like(values))
+  assert not np.isfinite(result).all()
+
+
+def test_a_perfect_baseline_leaves_no_advantages():
+  # Values are the returns up to their last bits: nothing is left to learn.
+  returns = _returns()
+  noise = np.random.default_rng(0).integers(-1, 2, returns.shape)
+  values = (returns * (1 + noise * np.float32(6e-8))).astype(np.float32)
+  result, _ = _estimate(
+    _experience(reward=REWARD),
+    baselines.GivenValues(tf.constant(values * MASK)),
+    GAMMA,
+    1.0,
+  )
+  np.testing.assert_array_equal(result, np.zeros_like(returns))
+
+
 def _estimate(*args):
   """The advantages and the baseline's error."""
   estimate = advantages.estimate(*args)
@@ -407,6 +460,38 @@ def test_linear_features_ignore_masked_frames():
     for o, r in ((observation, returns), (garbage_observation, garbage_returns))
   )
   np.testing.assert_array_equal(values * mask, garbage_values * mask)
+
+
+@pytest.mark.parametrize(
+  'baseline_class',
+  [baselines.LinearFeatureBaseline, baselines.PolynomialFeatureBaseline],
+)
+def test_truncated_episodes_bootstrap_from_the_fit_or_from_zero(baseline_class):
+  observation, position, mask = _long_batch()
+  returns = np.random.default_rng(3).normal(size=mask.shape).astype(np.float32)
+  # What a LAST frame shows must not count, even if it is nothing.
+  observation = np.where(mask[..., np.newaxis] > 0, observation, np.nan)
+  arguments = [tf.constant(a) for a in (observation, position, returns, mask)]
+  fitted = baseline_class().fit_predict(*arguments).numpy()
+  ends = baseline_class(zero_at_end=True).fit_predict(*arguments).numpy()
+  np.testing.assert_array_equal(ends[mask > 0], fitted[mask > 0])
+  assert mask.min() == 0
+  np.testing.assert_array_equal(ends[mask == 0], 0)
+
+
+def test_with_zero_at_end_returns_are_those_that_the_fit_has_seen():
+  # lambda 1: return minus value, of the truncated episodes, too.
+  experience = _experience(_random_observations())
+  result = advantages.estimate(
+    experience, baselines.LinearFeatureBaseline(zero_at_end=True), GAMMA, 1.0
+  )
+  np.testing.assert_allclose(
+    result.value_target * MASK, _returns(), rtol=1e-5, atol=1e-5
+  )
+  other = advantages.estimate(
+    experience, baselines.LinearFeatureBaseline(), GAMMA, 1.0
+  )
+  assert np.abs(other.value_target * MASK - _returns()).max() > 1e-3
 
 
 def test_tasks_are_fitted_separately():
