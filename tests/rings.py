@@ -43,6 +43,7 @@ _UNITS = (
   'learning/task_map_test.py',
   'learning/trust_region_test.py',
   'run/config_test.py',
+  'run/keras_optimizers_test.py',
   'run/loggers_test.py',
   'run/metrics_test.py',
   'testing/task_environment_check_test.py',
