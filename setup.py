@@ -15,7 +15,7 @@ _HERE = pathlib.Path(__file__).parent
 
 # Stated once, where a program reads it as maml_tf.__version__.
 _VERSION = re.search(
-  r"__version__ = '(.+)'", (_HERE / 'maml_tf' / '__init__.py').read_text()
+  r"VERSION = '(.+)'", (_HERE / 'maml_tf' / 'core' / 'version.py').read_text()
 )[1]
 
 _PACKAGES = setuptools.find_packages(include=['maml_tf', 'maml_tf.*'])

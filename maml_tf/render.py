@@ -1,241 +1,48 @@
 """Films a task before and after: python -m maml_tf.render --root_dir=DIR."""
 
-import maml_tf  # noqa: F401  # isort: skip  Before TensorFlow, which it quiets.
+import functools
 
-import contextlib
-import os
-import re
-import sys
-from typing import Any
-
-from absl import app
 from absl import flags
-from absl import logging
-import numpy as np
-import tqdm
 
-from maml_tf.adaptation import task_adaptation
-from maml_tf.core import checks
-from maml_tf.core import cpu
-from maml_tf.core import errors
-from maml_tf.core import finite_checks
-from maml_tf.core import random_streams
-from maml_tf.core import terminal
-from maml_tf.environments import task_environment
-from maml_tf.environments import tasks as tasks_lib
-from maml_tf.run import trained_run
-from maml_tf.video import adaptation_video
-from maml_tf.video import video_file
+from maml_tf.commands import command_line
 
-_ROOT_DIR = flags.DEFINE_string('root_dir', None, 'The run.')
-_TASK = flags.DEFINE_string(
+flags.DEFINE_string('root_dir', None, 'The run.')
+flags.DEFINE_string(
   'task',
   None,
   'Numbers, e.g. -1 or 0.3,-0.2. If tasks are other objects, e.g. 3: that task'
   ' of an evaluation of this --seed, from 0. Of a finite list also train:3 or'
   ' held_out:3. Default: the first of an evaluation.',
 )
-_SEED = flags.DEFINE_integer('seed', 0, 'Of the task, resets and actions.')
-_OUT = flags.DEFINE_string(
+flags.DEFINE_integer('seed', 0, 'Of the task, resets and actions.')
+flags.DEFINE_string(
   'out', None, 'A .gif or .mp4. Default: adaptation.gif in root_dir.'
 )
-_WIDTH = flags.DEFINE_integer('width', 320, 'Of one picture, in pixels.')
-_HEIGHT = flags.DEFINE_integer('height', 240, 'Of one picture, in pixels.')
-_FPS = flags.DEFINE_float('fps', 20.0, 'Frames, which are steps, per second.')
-_NUM_ADAPTATION_STEPS = flags.DEFINE_integer(
+flags.DEFINE_integer('width', 320, 'Of one picture, in pixels.')
+flags.DEFINE_integer('height', 240, 'Of one picture, in pixels.')
+flags.DEFINE_float('fps', 20.0, 'Frames, which are steps, per second.')
+flags.DEFINE_integer(
   'num_adaptation_steps', None, 'How many steps. Default: as in training.'
 )
-_EPISODES = flags.DEFINE_integer(
+flags.DEFINE_integer(
   'episodes', None, 'Episodes a step. Default: as in training.'
 )
-_DETERMINISTIC = flags.DEFINE_bool(
+flags.DEFINE_bool(
   'deterministic', False, 'Whether what is filmed acts without noise.'
 )
-_DEBUG = flags.DEFINE_bool(
-  'debug', False, 'Whether errors show where they were raised.'
+flags.DEFINE_bool('debug', False, 'Whether errors show where they were raised.')
+
+COMMAND = command_line.Command(
+  'render',
+  (
+    '--root_dir=runs/point',
+    '--root_dir=runs/point --task=0.3,-0.2 --out=point.mp4',
+    '--root_dir=runs/cheetah --task=-1 --width=480 --height=360',
+  ),
 )
 
-
-def main(argv):
-  """Films, and returns the exit code.
-
-  0: done. 1: the task fails. 2: bad input. 130: stopped.
-  """
-  if len(argv) > 1:
-    return terminal.print_error(
-      'render', f'{argv[1]} is not a flag: see --help'
-    )
-  if not _ROOT_DIR.value:
-    return terminal.print_error(
-      'render', '--root_dir is missing: give the folder of a training run'
-    )
-  logging.set_verbosity(logging.WARNING)
-  cpu.one_thread_an_operation()
-  path = _OUT.value or os.path.join(_ROOT_DIR.value, 'adaptation.gif')
-  try:
-    run = trained_run.load(_ROOT_DIR.value)
-    with errors.usage_errors():
-      _render(run, path)
-  except errors.UsageError as error:
-    return terminal.print_error('render', error, debug=_DEBUG.value)
-  except (errors.RunError, finite_checks.NonFiniteError) as error:
-    return terminal.print_error('render', error, 1, _DEBUG.value)
-  except KeyboardInterrupt:
-    return terminal.print_error('render', 'stopped, nothing is written', 130)
-  return 0
-
-
-def _render(run: trained_run.TrainedRun, path: str) -> None:
-  """Adapts, plays, draws."""
-  video_file.check(path, _FPS.value)
-  for flag in (_WIDTH, _HEIGHT):
-    checks.integer(flag.name, flag.value, 16)
-  checks.integer('seed', _SEED.value, 0)
-  with contextlib.closing(run.create_environment(2, 1)) as environment:
-    environment.prepare_rendering()
-    task = _task(run)
-    name = f'task {tasks_lib.name(task)}'
-    adapted = _adapt(run, task, name)
-    num_steps = sum(step.taken for step in adapted.steps)
-    titles = (
-      'before adaptation',
-      f'after {num_steps} adaptation step{"s" * (num_steps != 1)}',
-    )
-    episodes = _play(run, environment, task, adapted)
-    states = np.concatenate([episode.states for episode in episodes])
-    with contextlib.closing(
-      environment.create_renderer(task, states, _WIDTH.value, _HEIGHT.value)
-    ) as renderer:
-      frames = tqdm.tqdm(
-        adaptation_video.frames(renderer, episodes, titles, name),
-        total=max(len(episode.returns) for episode in episodes),
-        unit='frame',
-        dynamic_ncols=True,
-        disable=not sys.stderr.isatty(),
-      )
-      video_file.write(path, frames, _FPS.value)
-  terminal.log(f'render: wrote {frames.total} frames to {path}')
-
-
-def _adapt(
-  run: trained_run.TrainedRun, task: Any, name: str
-) -> task_adaptation.Adaptation:
-  """Adapts to the task and logs the returns."""
-  num_episodes = _EPISODES.value
-  if num_episodes is None:
-    num_episodes = run.episodes_per_task
-  checks.integer('episodes', num_episodes, 1)
-  with contextlib.closing(
-    run.create_environment(1, num_episodes)
-  ) as environment:
-    environment.set_tasks([task])
-    adapted = task_adaptation.adapt(
-      run.agent,
-      environment,
-      _NUM_ADAPTATION_STEPS.value,
-      num_episodes,
-      seed=_SEED.value,
-    )
-  for number, step in enumerate(adapted.steps, 1):
-    if not step.taken:
-      terminal.log(f'render: step {number} was not taken: {step.reason}')
-  means = ' -> '.join(f'{value:.1f}' for value in adapted.returns.mean(axis=1))
-  terminal.log(
-    f'render: {name}: return {means}, mean of {num_episodes} episodes'
-  )
-  return adapted
-
-
-def _play(
-  run: trained_run.TrainedRun,
-  environment: task_environment.TaskEnvironment,
-  task: Any,
-  adapted: task_adaptation.Adaptation,
-) -> list[adaptation_video.Episode]:
-  """Plays an episode before and one after, which differ only in the policy."""
-  before = run.agent.policy.get_initial_state(None)
-  after_all = len(adapted.steps) + 1
-  return adaptation_video.play(
-    environment,
-    run.agent.adapted_policy(before, _DETERMINISTIC.value),
-    (before, adapted.parameters),
-    task,
-    tuple(
-      random_streams.held_out_key(_SEED.value, after_all, purpose)
-      for purpose in (
-        random_streams.Purpose.RESET,
-        random_streams.Purpose.ACTION,
-      )
-    ),
-  )
-
-
-def _task(run: trained_run.TrainedRun) -> Any:
-  """Returns the task of --task, or the first one of an evaluation."""
-  with contextlib.closing(run.create_environment(1, 1)) as environment:
-    if _TASK.value is None:
-      return _evaluated_task(environment, 0)
-    match = re.fullmatch(r'(?:(train|held_out):)?([0-9]+)', _TASK.value)
-    if match and match[1]:
-      return _listed_task(environment, match[1], int(match[2]))
-    if tasks_lib.to_numbers(environment.tasks[0]) is not None:
-      task = _numbers(np.shape(environment.tasks[0]))
-      environment.set_tasks([task])
-      return task
-    if not match:
-      raise ValueError(
-        f'--task is {_TASK.value!r}: give an index, e.g. 0 or train:0, since'
-        ' tasks are not numbers'
-      )
-    if environment.task_list is not None:
-      kind = 'held_out' if len(environment.task_list.held_out) else 'train'
-      return _listed_task(environment, kind, int(match[2]))
-    return _evaluated_task(environment, int(match[2]))
-
-
-def _evaluated_task(
-  environment: task_environment.TaskEnvironment, index: int
-) -> Any:
-  """Returns the task that an evaluation of this seed plays at a place."""
-  key = random_streams.key(
-    _SEED.value,
-    random_streams.HELD_OUT,
-    0,
-    index,
-    random_streams.Purpose.TASK,
-  )
-  return environment.held_out_task(index, random_streams.generator(key))
-
-
-def _listed_task(
-  environment: task_environment.TaskEnvironment, kind: str, index: int
-) -> Any:
-  """Returns a task of the family's finite list."""
-  if environment.task_list is None:
-    raise ValueError(
-      f'--task is {_TASK.value!r}, but {type(environment).__name__} has no'
-      ' finite list of tasks'
-    )
-  lists = environment.task_list
-  tasks = lists.training if kind == 'train' else lists.held_out
-  if index >= len(tasks):
-    raise ValueError(
-      f'--task is {_TASK.value!r}, but there are {len(lists.training)} tasks to'
-      f' train on and {len(lists.held_out)} held out: count from 0'
-    )
-  return tasks[index]
-
-
-def _numbers(shape: tuple[int, ...]) -> np.ndarray:
-  """Returns the numbers of --task."""
-  try:
-    return np.reshape([float(word) for word in _TASK.value.split(',')], shape)
-  except ValueError:
-    raise ValueError(
-      f'--task is {_TASK.value!r}: give {int(np.prod(shape))} numbers with'
-      ' commas between them'
-    ) from None
+main = functools.partial(command_line.run, 'render')
 
 
 if __name__ == '__main__':
-  app.run(main)
+  command_line.start(COMMAND)

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import classic_control
 from benchmarks import gymnasium_rows
+from benchmarks import interval_coverage
 from benchmarks import meta_gradient_cost
 from benchmarks import pendulum_optimum
 from benchmarks import plot_returns
@@ -178,3 +179,11 @@ def test_plots_rates_of_success(tmp_path, capsys):
   assert before.endswith('0.500')  # The mean of 0.25 and 0.75.
   assert after.endswith('0.750')
   assert out.stat().st_size > 0
+
+
+def test_interval_coverage(capsys):
+  interval_coverage.main(['--draws=20', '--tasks', '3', '--resamples=50'])
+  shares = _last_line(capsys)
+  assert set(shares) >= {'normal', 'uniform'}
+  for by_tasks in shares.values():
+    assert all(0 < share <= 1 for share in by_tasks['3'])

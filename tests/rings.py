@@ -33,6 +33,7 @@ _UNITS = (
   'learning/inner_loop_test.py',
   'learning/meta_objectives_test.py',
   'learning/meta_updates_test.py',
+  'learning/network_checks_test.py',
   'learning/observation_encoders_test.py',
   'learning/recorded_gradients_test.py',
   'learning/scans_test.py',

@@ -29,6 +29,7 @@ TINY = (
 # The lines that training prints without a terminal.
 LINES = (
   r'The run is in .+',
+  r'compiling \.\.\.',
   r'iteration \d+/\d+  return \S+ -> \S+  [\d,]+ env steps/s  \S+ left',
   r'train: .+',
 )
@@ -306,7 +307,7 @@ def test_process_stopped_by_ctrl_c_goes_on_by_the_command_it_prints():
   assert out == ''
   lines = err.splitlines()
   _assert_ours(lines)
-  assert lines[1].startswith(f'iteration {last + 1}/100')
+  assert lines[2].startswith(f'iteration {last + 1}/100')
   assert lines[-2].startswith('iteration 100/100')
   metrics = pathlib.Path(root_dir, 'metrics.csv').read_text(encoding='utf-8')
   iterations = [line.split(',')[0] for line in metrics.splitlines()[1:]]

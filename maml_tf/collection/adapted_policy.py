@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tf_agents.policies import tf_policy
 from tf_agents.trajectories import policy_step
@@ -16,13 +17,24 @@ from maml_tf.core import parameters as parameters_lib
 Parameters = parameters_lib.Parameters
 Noise = tuple[types.TensorOrArray, ...]
 
+_STATE_IS_LOST = (
+  "the policy state is zeros, as TF-Agents' wrappers make it at FIRST steps,"
+  ' which drops adapted parameters: wrap agent.adapted_policy(parameters), with'
+  ' those of one task or agent.meta_parameters, instead of agent.policy'
+)
+
 
 class AdaptedPolicy(tf_policy.TFPolicy):
   """Acts for B tasks, each with its own parameters.
 
   The policy state is a tuple of parameter tensors, leaves [B, ...]. A time step
   carries N = B * E observations, grouped by task (B = N: one each). Without a
-  state, `action` uses the initial parameters.
+  state, `action` uses the initial parameters. Time step and state may be NumPy
+  arrays.
+
+  TF-Agents' wrappers, such as `GreedyPolicy`, replace the state at FIRST steps
+  by zeros. A policy `for_wrappers` then acts with its initial parameters; other
+  policies refuse a state of zeros, because the adapted parameters are lost.
   """
 
   def __init__(
@@ -37,6 +49,7 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     ) = None,
     emit_behaviour: bool = False,
     deterministic: bool = False,
+    for_wrappers: bool = False,
     name: str | None = None,
   ):
     """Creates the policy.
@@ -54,6 +67,8 @@ class AdaptedPolicy(tf_policy.TFPolicy):
       emit_behaviour: Whether `policy_info` holds the parameters of the
         distribution that the action was drawn from, which training needs.
       deterministic: Whether to act by the distribution's mode.
+      for_wrappers: Whether a state of zeros means the initial parameters, as
+        for the adapted parameters of one task. If not, it is an error.
       name: The name of the policy.
     """
     # An automatic reset at FIRST steps would wipe the adapted parameters. The
@@ -69,10 +84,13 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     )
     self._network = network
     self._distributions = distributions
-    self._initial_parameters = tuple(initial_parameters)
+    self._initial_parameters = _check_parameters(
+      initial_parameters, network.spec
+    )
     self._observation_normalizer = observation_normalizer
     self._emit_behaviour = emit_behaviour
     self._deterministic = deterministic
+    self._for_wrappers = for_wrappers
     # Seeded by tf.random.set_seed; used only where the caller passes no noise.
     seed: Any = tf.random.uniform([], maxval=tf.int64.max, dtype=tf.int64)
     self._generator = tf.random.Generator.from_seed(seed)
@@ -98,12 +116,35 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     Returns:
       A `PolicyStep`, leaves [N, ...].
     """
-    step = self._distribution(time_step, policy_state)
+    step = self.distribution_step(time_step, policy_state)
     if self._deterministic:
-      action = tf.nest.map_structure(lambda d: d.mode(), step.action)
+      action = action_distributions.mode(step.action)
     else:
       action = self._distributions.sample(step.action, noise)
     return step._replace(action=action)
+
+  def distribution_step(
+    self, time_step: ts.TimeStep, policy_state: Any
+  ) -> policy_step.PolicyStep:
+    """Returns the distributions; unlike `distribution`, takes only tensors.
+
+    Args:
+      time_step: A `TimeStep`, leaves [N, ...].
+      policy_state: The parameters, leaves [B, ...], which are used even if they
+        are zeros; (): the initial parameters.
+
+    Returns:
+      A `PolicyStep`, whose action is a nest of distributions.
+    """
+    if not policy_state:
+      policy_state = self._get_initial_state(1)
+    self._check_time_step(time_step)
+    self._check_policy_state(policy_state, time_step)
+    tensors = self._per_task_distributions(time_step, policy_state)
+    info = tensors if self._emit_behaviour else ()
+    return policy_step.PolicyStep(
+      self._distributions.from_tensors(tensors), policy_state, info
+    )
 
   def _get_initial_state(self, batch_size):
     if batch_size is None:
@@ -120,15 +161,7 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     return variables
 
   def _distribution(self, time_step, policy_state: Any):
-    if not policy_state:
-      policy_state = self._get_initial_state(1)
-    self._check_time_step(time_step)
-    self._check_policy_state(policy_state, time_step)
-    tensors = self._per_task_distributions(time_step, policy_state)
-    info = tensors if self._emit_behaviour else ()
-    return policy_step.PolicyStep(
-      self._distributions.from_tensors(tensors), policy_state, info
-    )
+    return self.distribution_step(*self._receive(time_step, policy_state))
 
   def _per_task_distributions(self, time_step, policy_state):
     """Evaluates the network, parameters [B, ...], observations [N, ...]."""
@@ -193,8 +226,50 @@ class AdaptedPolicy(tf_policy.TFPolicy):
         f' {num_tasks} tasks: give each task the same number of rows'
       )
 
-  def _action(self, time_step, policy_state: Any, seed=None):
+  def _receive(self, time_step, policy_state):
+    """Returns tensors, in place of arrays and of states that were reset."""
+    time_step = time_step._replace(
+      observation=_to_tensors(
+        'the observation',
+        time_step.observation,
+        self.time_step_spec.observation,
+      ),
+      step_type=_to_tensors(
+        'step_type', time_step.step_type, self.time_step_spec.step_type
+      ),
+    )
     self._check_time_step(time_step)
+    if not policy_state:
+      return time_step, policy_state
+    policy_state = _to_tensors(
+      'the policy state', policy_state, self.policy_state_spec
+    )
+    self._check_policy_state(policy_state, time_step)
+    return time_step, self._without_resets(policy_state)
+
+  def _without_resets(self, policy_state):
+    """Replaces states of zeros by the initial parameters, or refuses them."""
+    if tf.executing_eagerly() and not np.any(_are_zeros(policy_state[:1])):
+      return policy_state
+    is_reset = _are_zeros(policy_state)
+    if self._for_wrappers:
+      return tuple(
+        tf.where(
+          tf.reshape(is_reset, [-1] + [1] * (p.shape.rank - 1)), initial, p
+        )
+        for initial, p in zip(self._initial_parameters, policy_state)
+      )
+    # A network may have parameters that are all 0.
+    initial = _are_zeros(self._get_initial_state(1))
+    is_lost = tf.reduce_any(is_reset) & ~initial[0]
+    if not tf.executing_eagerly():
+      tf.debugging.Assert(~is_lost, [_STATE_IS_LOST])
+    elif is_lost:
+      raise ValueError(_STATE_IS_LOST)
+    return policy_state
+
+  def _action(self, time_step, policy_state: Any, seed=None):
+    time_step, policy_state = self._receive(time_step, policy_state)
     noise = self._distributions.random_noise(
       _size(time_step.step_type), self._generator, seed
     )
@@ -229,6 +304,54 @@ def act_batch_invariant(
   if is_lone_task:
     step = tf.nest.map_structure(lambda t: t[: t.shape[0] // 2], step)
   return step
+
+
+def _to_tensors(name, nest, spec):
+  """Converts arrays to tensors of the spec's types.
+
+  Raises:
+    ValueError: A value is not an array of numbers.
+  """
+
+  def convert(value, part):
+    if tf.is_tensor(value):
+      return value
+    try:
+      return tf.convert_to_tensor(value, part.dtype)
+    except (TypeError, ValueError) as error:
+      raise ValueError(
+        f'{name} is not an array of {part.dtype.name}: {error}'
+      ) from None
+
+  return tf.nest.map_structure(convert, nest, spec)
+
+
+def _check_parameters(parameters, spec):
+  """Returns one task's parameters as a tuple.
+
+  Raises:
+    ValueError: Their number or a shape is wrong.
+  """
+  parameters = tuple(parameters)
+  shapes = [tuple(p.shape) for p in parameters]
+  expected = [tuple(s.shape) for s in spec]
+  if shapes != expected:
+    raise ValueError(
+      f'the parameters have shapes {shapes}, expected {expected}: give those of'
+      ' one task, such as tuple(p[0] for p in policy_state)'
+    )
+  return parameters
+
+
+def _are_zeros(policy_state):
+  """Returns which of B states are zeros everywhere, a bool tensor [B]."""
+  return tf.reduce_all(
+    [
+      tf.reduce_all(tf.equal(p, 0), axis=list(range(1, p.shape.rank)))
+      for p in policy_state
+    ],
+    axis=0,
+  )
 
 
 def _leading(shape):

@@ -12,23 +12,15 @@ from tf_agents.networks import network as network_lib
 from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
+from maml_tf.core import action_noise
 from maml_tf.core import discrete_actions
+from maml_tf.core import squashed_distributions
 
 tfd = tfp.distributions
 
+NoiseSpec = action_noise.NoiseSpec
+
 _HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
-
-
-class NoiseSpec(NamedTuple):
-  """The noise from which one part of an action is sampled.
-
-  Attributes:
-    kind: 'normal' (standard normal) or 'gumbel' (standard Gumbel).
-    shape: The shape of the noise for one time step.
-  """
-
-  kind: str
-  shape: tuple[int, ...]
 
 
 class ActionDistributions:
@@ -47,17 +39,26 @@ class ActionDistributions:
 
     Raises:
       ValueError: If a distribution cannot be sampled from noise, or has a
-        parameter without the batch axis.
+        parameter without the batch axis or in its bijector.
     """
     self._templates = tf.nest.map_structure(
       distribution_utils.get_parameters, example
     )
     self._flat_templates = tf.nest.flatten(self._templates)
-    self._noise_specs = [_noise_spec(d) for d in tf.nest.flatten(example)]
+    self._noise_specs = [
+      action_noise.spec_of(d) for d in tf.nest.flatten(example)
+    ]
     self._tensor_specs = tuple(
       tf.nest.map_structure(functools.partial(_without_batch, d), tensors)
       for d, tensors in zip(tf.nest.flatten(example), self.to_tensors(example))
     )
+    if any(
+      tf.nest.flatten(specs.get('bijector', ())) for specs in self._tensor_specs
+    ):
+      raise ValueError(
+        'The action distribution has a bijector with tensors as parameters:'
+        ' give it numbers, so that it is the same for all policies.'
+      )
 
   @property
   def tensor_specs(self) -> types.NestedTensorSpec:
@@ -82,8 +83,10 @@ class ActionDistributions:
       parameters to tensors [N, ...].
     """
     return tuple(
-      distribution_utils.parameters_to_dict(
-        distribution_utils.get_parameters(d), tensors_only=True
+      _without_specs(
+        distribution_utils.parameters_to_dict(
+          distribution_utils.get_parameters(d), tensors_only=True
+        )
       )
       for d in tf.nest.flatten(distributions)
     )
@@ -124,7 +127,8 @@ class ActionDistributions:
       A nest of actions [N, ...].
     """
     flat = [
-      _sample(d, n) for d, n in zip(tf.nest.flatten(distributions), noise)
+      action_noise.to_action(d, n)
+      for d, n in zip(tf.nest.flatten(distributions), noise)
     ]
     return tf.nest.pack_sequence_as(self._templates, flat)
 
@@ -169,17 +173,17 @@ class ActionDistributions:
     if key.shape.rank == 0:
       key = tf.stack([key, 0])
     return tuple(
-      _stateless_noise(
+      action_noise.draw_stateless(
         spec, num, tf.random.experimental.stateless_fold_in(key, part)
       )
       for part, spec in enumerate(self._noise_specs)
     )
 
 
-def of_network(
+def example_output(
   network: network_lib.Network, time_step_spec: ts.TimeStep
-) -> ActionDistributions:
-  """Returns the family of a policy network's outputs.
+) -> types.NestedDistribution:
+  """Returns a network's output for a batch of one observation of zeros.
 
   Args:
     network: Without recurrent state.
@@ -190,8 +194,7 @@ def of_network(
     time_step_spec.observation,
   )
   step_type = tf.fill([1], ts.StepType.FIRST)
-  example, _ = network(observation, step_type=step_type, network_state=())
-  return ActionDistributions(example)
+  return network(observation, step_type=step_type, network_state=())[0]
 
 
 def log_prob(
@@ -210,16 +213,9 @@ def log_prob(
     A tensor [...] of the leading axes.
   """
 
-  def part(distribution, action):
-    gaussian = _gaussian(distribution)
-    if gaussian is None:
-      return _sum(discrete_actions.log_prob(distribution, action), outer_dims)
-    z = (action - gaussian.loc) * gaussian.inverse_scale
-    return _sum(
-      tf.math.log(gaussian.inverse_scale) - _HALF_LOG_2_PI, outer_dims
-    ) - 0.5 * _sum(tf.square(z), outer_dims)
-
-  return _sum_parts(part, distributions, actions)
+  return _sum_parts(
+    functools.partial(_log_prob, outer_dims=outer_dims), distributions, actions
+  )
 
 
 def kl_divergence(
@@ -238,19 +234,9 @@ def kl_divergence(
     A tensor [...] of the leading axes.
   """
 
-  def part(p, q):
-    a, b = _gaussian(p), _gaussian(q)
-    if a is None or b is None:
-      return _sum(p.kl_divergence(q), outer_dims)
-    ratio = a.scale * b.inverse_scale
-    z = (a.loc - b.loc) * b.inverse_scale
-    # The product is more accurate than ratio^2 - 1 if the scales almost agree.
-    squares = (ratio - 1.0) * (ratio + 1.0) + tf.square(z)
-    return 0.5 * _sum(squares, outer_dims) - _sum(
-      tf.math.log(ratio), outer_dims
-    )
-
-  return _sum_parts(part, p, q)
+  return _sum_parts(
+    functools.partial(_kl_divergence, outer_dims=outer_dims), p, q
+  )
 
 
 def entropy(
@@ -266,15 +252,73 @@ def entropy(
     A tensor [...] of the leading axes.
   """
 
-  def part(distribution):
-    gaussian = _gaussian(distribution)
-    if gaussian is None:
-      return _sum(distribution.entropy(), outer_dims)
-    return _sum(
-      0.5 + _HALF_LOG_2_PI - tf.math.log(gaussian.inverse_scale), outer_dims
-    )
+  return _sum_parts(
+    functools.partial(_entropy, outer_dims=outer_dims), distributions
+  )
 
-  return _sum_parts(part, distributions)
+
+def mode(distributions: types.NestedDistribution) -> types.NestedTensor:
+  """Returns the most probable actions, f(mean) for a squashed Gaussian.
+
+  Args:
+    distributions: A nest of distributions.
+
+  Raises:
+    NotImplementedError: A distribution has no mode.
+  """
+
+  def of_part(distribution):
+    squashed = squashed_distributions.unwrap(distribution)
+    if squashed is None:
+      return distribution.mode()
+    return squashed.bijector.forward(squashed.base.mode())
+
+  return tf.nest.map_structure(of_part, distributions)
+
+
+def _log_prob(distribution, action, outer_dims):
+  """The log-probability of one part of an action."""
+  squashed = squashed_distributions.unwrap(distribution)
+  if squashed is not None:
+    x = squashed.inverse(action)
+    slope = _sum(squashed.log_slope(x), outer_dims)
+    return _log_prob(squashed.base, x, outer_dims) - slope
+  gaussian = _gaussian(distribution)
+  if gaussian is None:
+    return _sum(discrete_actions.log_prob(distribution, action), outer_dims)
+  z = (action - gaussian.loc) * gaussian.inverse_scale
+  return _sum(
+    tf.math.log(gaussian.inverse_scale) - _HALF_LOG_2_PI, outer_dims
+  ) - 0.5 * _sum(tf.square(z), outer_dims)
+
+
+def _kl_divergence(p, q, outer_dims):
+  """The divergence of one part of an action."""
+  squashed = [squashed_distributions.unwrap(d) for d in (p, q)]
+  if None not in squashed:
+    p, q = (s.base for s in squashed)
+  a, b = _gaussian(p), _gaussian(q)
+  if a is None or b is None:
+    return _sum(p.kl_divergence(q), outer_dims)
+  ratio = a.scale * b.inverse_scale
+  z = (a.loc - b.loc) * b.inverse_scale
+  # The product is more accurate than ratio^2 - 1 if the scales almost agree.
+  squares = (ratio - 1.0) * (ratio + 1.0) + tf.square(z)
+  return 0.5 * _sum(squares, outer_dims) - _sum(tf.math.log(ratio), outer_dims)
+
+
+def _entropy(distribution, outer_dims):
+  """The entropy of one part of an action."""
+  squashed = squashed_distributions.unwrap(distribution)
+  if squashed is not None:
+    slope = _sum(squashed.mean_log_slope(), outer_dims)
+    return _entropy(squashed.base, outer_dims) + slope
+  gaussian = _gaussian(distribution)
+  if gaussian is None:
+    return _sum(distribution.entropy(), outer_dims)
+  return _sum(
+    0.5 + _HALF_LOG_2_PI - tf.math.log(gaussian.inverse_scale), outer_dims
+  )
 
 
 class _Gaussian(NamedTuple):
@@ -312,6 +356,15 @@ def _sum(value, outer_dims):
   return tf.reduce_sum(value, axis=list(range(outer_dims, value.shape.rank)))
 
 
+def _without_specs(parameters):
+  """Leaves out specs of actions, which TF-Agents takes for tensors."""
+  return {
+    name: _without_specs(value) if isinstance(value, dict) else value
+    for name, value in parameters.items()
+    if not isinstance(value, tf.TypeSpec)
+  }
+
+
 def _without_batch(
   distribution: tfd.Distribution, tensor: types.Tensor
 ) -> tf.TensorSpec:
@@ -327,54 +380,3 @@ def _without_batch(
       ' axis of the observations.'
     )
   return tf.TensorSpec(tensor.shape[1:], tensor.dtype)
-
-
-def _noise_spec(distribution: tfd.Distribution) -> NoiseSpec:
-  """Returns the noise for one distribution of batch shape [1, ...].
-
-  Raises:
-    ValueError: If a distribution of this family cannot be sampled from noise.
-  """
-  if isinstance(distribution, (tfd.Normal, tfd.MultivariateNormalDiag)):
-    shape = (*distribution.batch_shape[1:], *distribution.event_shape)
-    return NoiseSpec('normal', tuple(shape))
-  if isinstance(distribution, tfd.Categorical):
-    return NoiseSpec('gumbel', tuple(distribution.logits_parameter().shape[1:]))
-  if isinstance(distribution, (tfd.TransformedDistribution, tfd.Independent)):
-    base = getattr(distribution, 'input_distribution', None)
-    return _noise_spec(distribution.distribution if base is None else base)
-  raise ValueError(
-    'Actions can be drawn from Normal, MultivariateNormalDiag, Categorical and'
-    f' transformations of them, not from {type(distribution).__name__}: use'
-    ' another projection network.'
-  )
-
-
-def _stateless_noise(
-  spec: NoiseSpec, num: types.Int, seed: types.Tensor
-) -> types.Tensor:
-  """Draws float32 noise [num, *shape]."""
-  shape = [num, *spec.shape]
-  if spec.kind == 'normal':
-    return tf.random.stateless_normal(shape, seed)
-  tiny = np.finfo(np.float32).tiny
-  uniform = tf.random.stateless_uniform(shape, seed, minval=tiny)
-  return -tf.math.log(-tf.math.log(uniform))
-
-
-def _sample(
-  distribution: tfd.Distribution, noise: types.Tensor
-) -> types.Tensor:
-  if isinstance(distribution, tfd.Categorical):
-    return discrete_actions.sample(distribution, noise)
-  if isinstance(distribution, tfd.MultivariateNormalDiag):
-    scale = distribution.stddev()
-    return distribution.loc + scale * tf.cast(noise, scale.dtype)
-  if isinstance(distribution, tfd.Normal):
-    scale = distribution.scale
-    return distribution.loc + scale * tf.cast(noise, scale.dtype)
-  if isinstance(distribution, tfd.Independent):
-    return _sample(distribution.distribution, noise)
-  return distribution.bijector.forward(
-    _sample(distribution.distribution, noise)
-  )

@@ -62,6 +62,9 @@ class Stage(NamedTuple):
     baseline_error: A tensor [B]: mean squared error of the baseline.
     mask: A tensor [B, T] of the advantage's dtype: 1 on valid frames, 0 on
       boundaries.
+    policy_gradient_weight: A tensor [B, T]: gamma^t times the advantage before
+      standardisation, where t counts the steps of the episode. Only surrogates
+      with `exact` read it.
   """
 
   observation: types.NestedTensor
@@ -75,6 +78,7 @@ class Stage(NamedTuple):
   episode_return: types.Tensor
   baseline_error: types.Tensor
   mask: types.Tensor
+  policy_gradient_weight: types.Tensor | tuple[()] = ()
 
 
 class PreparedBatch(NamedTuple):

@@ -1,6 +1,7 @@
 """A network evaluated with given parameter tensors instead of its variables."""
 
 import contextlib
+import threading
 from typing import Any
 
 import tensorflow as tf
@@ -9,6 +10,10 @@ from tf_agents.typing import types
 
 # One task's parameters, or of B tasks with a leading B: a policy state.
 Parameters = tuple[types.Tensor, ...]
+
+# Held while tensors stand in the layers. It is one for all networks, because
+# two of them may share layers. A compiled function takes it only when traced.
+_SWAP_LOCK = threading.RLock()
 
 
 class ParameterizedNetwork(tf.Module):
@@ -19,8 +24,8 @@ class ParameterizedNetwork(tf.Module):
   identified by object identity, never by name or order. A shared variable is
   replaced in every place.
 
-  The replacement is not visible outside the call. But one network must not be
-  called from several threads at once.
+  The replacement is not visible outside the call. Calls from several threads
+  wait for each other, also those of networks that share layers.
   """
 
   def __init__(
@@ -113,7 +118,7 @@ class ParameterizedNetwork(tf.Module):
         f'{self._network.name} has {len(self._slots)} parameters, got '
         f'{len(parameters)}.'
       )
-    with self._swapped(parameters):
+    with _SWAP_LOCK, self._swapped(parameters):
       return network(*args, **kwargs)
 
   @contextlib.contextmanager

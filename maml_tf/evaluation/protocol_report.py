@@ -85,12 +85,25 @@ def _statistics(result, policy):
       for i, name in enumerate(result.classes)
     ]
   for name, tasks in slices:
-    success = evaluation_statistics.over_tasks(
-      policy.successes[:, tasks].astype(np.float64)
-    )
+    success = [
+      _as_rate(statistics)
+      for statistics in evaluation_statistics.over_tasks(
+        policy.successes[:, tasks].astype(np.float64)
+      )
+    ]
     returns = evaluation_statistics.over_tasks(policy.returns[:, tasks])
     phases = ('none',) if policy.name == 'random' else _PHASES
     yield from ((name, *step) for step in zip(phases, success, returns))
+
+
+def _as_rate(statistics):
+  """Cuts intervals of a rate where it must end, at 0 and 1."""
+  ends = {
+    name: float(np.clip(value, 0, 1))
+    for name, value in statistics._asdict().items()
+    if name.endswith(('_low', '_high'))
+  }
+  return statistics._replace(**ends)
 
 
 def _count(number, noun, plural='s'):

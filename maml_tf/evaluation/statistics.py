@@ -1,9 +1,14 @@
-"""Statistics of returns over tasks, with bootstrap confidence intervals.
+"""Statistics of returns over tasks, with confidence intervals.
 
-The interquartile means and percentile bootstrap intervals follow "Deep RL at
-the Edge of the Statistical Precipice" (arXiv:2108.13264).
+Interquartile means follow "Deep RL at the Edge of the Statistical Precipice"
+(arXiv:2108.13264). Its percentile bootstrap covers too rarely with few tasks:
+80 to 86% of the draws at 5 tasks, in place of 95%. So a mean has Student's
+interval, an interquartile mean the expanded percentile interval of "What
+Teachers Should Know About the Bootstrap" (arXiv:1411.5279).
+`results/intervals/` has the simulated coverage of each.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +21,11 @@ _SEED = 0
 _NUM_RESAMPLES = 9999
 # The number of resamples in memory at once.
 _BATCH = 500
+# A resample does not leave the range of the data, in which the truth lies too
+# rarely when there are fewer tasks.
+_ENOUGH_TO_RESAMPLE = 6
+# The share of tasks that an interquartile mean leaves out at either end.
+_TRIM = 0.25
 
 
 class StepStatistics(NamedTuple):
@@ -79,8 +89,13 @@ def over_tasks(
   before = task_returns[0]
   return tuple(
     StepStatistics(
-      *_with_interval(after, np.mean, with_intervals),
-      *_with_interval(after, _interquartile_mean, with_intervals),
+      *_with_interval(after, np.mean, _interval_of_mean, with_intervals),
+      *_with_interval(
+        after,
+        _interquartile_mean,
+        _interval_of_interquartile_mean,
+        with_intervals,
+      ),
       adaptation_delta=float(np.mean(after) - np.mean(before)),
       # A return that has become NaN counts as worse.
       worse=float(np.mean(~(after >= before) & ~np.isnan(before))),
@@ -116,23 +131,63 @@ def group_copies(values: np.ndarray, num_tasks: int) -> np.ndarray:
 
 
 def _interquartile_mean(values, axis=-1):
-  return scipy.stats.trim_mean(values, 0.25, axis=axis)
+  return scipy.stats.trim_mean(values, _TRIM, axis=axis)
 
 
-def _with_interval(values, statistic, with_interval):
+def _with_interval(values, statistic, interval, with_interval):
   """Returns a statistic of values [B] and the ends of its interval."""
   # Sorting would put NaN at the top.
   if not np.isfinite(values).all():
     return np.nan, np.nan, np.nan
   if len(values) == 1 or not with_interval:
     return float(statistic(values)), np.nan, np.nan
+  low, high = interval(values)
+  return float(statistic(values)), float(low), float(high)
+
+
+def _interval_of_mean(values):
+  """Returns Student's interval."""
+  return _student(np.mean(values), scipy.stats.sem(values), len(values) - 1)
+
+
+def _interval_of_interquartile_mean(values):
+  """Returns the expanded percentile interval, wider with very few tasks."""
+  count = len(values)
+  # The percentiles are those of Student's distribution, not of the normal one,
+  # and make up for the bootstrap's deviation, which is that of n, not of n - 1.
+  quantile = math.sqrt(count / (count - 1)) * _student_quantile(count - 1)
   interval = scipy.stats.bootstrap(
     (values,),
-    statistic,
+    _interquartile_mean,
     n_resamples=_NUM_RESAMPLES,
     batch=_BATCH,
-    confidence_level=CONFIDENCE_LEVEL,
+    confidence_level=1 - 2 * scipy.stats.norm.sf(quantile),
     method='percentile',
     random_state=np.random.default_rng(_SEED),
   ).confidence_interval
-  return float(statistic(values)), float(interval.low), float(interval.high)
+  if count >= _ENOUGH_TO_RESAMPLE:
+    return interval
+  low, high = _interval_of_trimmed_mean(values)
+  return min(low, interval.low), max(high, interval.high)
+
+
+def _interval_of_trimmed_mean(values):
+  """Returns Tukey and McLaughlin's interval, from the winsorised deviation."""
+  count, trimmed = len(values), int(_TRIM * len(values))
+  ordered = np.sort(values)
+  winsorised = np.clip(ordered, ordered[trimmed], ordered[-1 - trimmed])
+  kept = 1 - 2 * trimmed / count
+  return _student(
+    _interquartile_mean(values),
+    scipy.stats.sem(winsorised) / kept,
+    count - 2 * trimmed - 1,
+  )
+
+
+def _student(centre, standard_error, degrees_of_freedom):
+  half_width = _student_quantile(degrees_of_freedom) * standard_error
+  return centre - half_width, centre + half_width
+
+
+def _student_quantile(degrees_of_freedom):
+  return scipy.stats.t.ppf((1 + CONFIDENCE_LEVEL) / 2, degrees_of_freedom)

@@ -113,6 +113,7 @@ class Estimate(NamedTuple):
     value_target: A tensor [B, T]: value plus advantage before standardisation.
     episode_return: A tensor [B]: mean undiscounted return of the episodes.
     baseline_error: A tensor [B]: the baseline's mean squared error.
+    policy_gradient_weight: A tensor [B, T]: see `Stage`.
   """
 
   advantage: types.Tensor
@@ -120,6 +121,7 @@ class Estimate(NamedTuple):
   value_target: types.Tensor
   episode_return: types.Tensor
   baseline_error: types.Tensor
+  policy_gradient_weight: types.Tensor
 
 
 def estimate(
@@ -159,6 +161,7 @@ def estimate(
     values + advantages,
     _ratio_of_sums(rewards * mask, starts),
     _ratio_of_sums(mask * (values - returns) ** 2, mask),
+    advantages * discount ** tf.cast(position, advantages.dtype),
   )
 
 

@@ -14,7 +14,6 @@ from tf_agents.typing import types
 
 from maml_tf.collection import adapted_policy
 from maml_tf.collection import regrouping
-from maml_tf.core import action_distributions
 from maml_tf.core import checks
 from maml_tf.core import meta_batch as meta_batch_lib
 from maml_tf.core import observation_normalizer
@@ -28,6 +27,7 @@ from maml_tf.learning import loss_info
 from maml_tf.learning import meta_objectives
 from maml_tf.learning import meta_problem as meta_problem_lib
 from maml_tf.learning import meta_updates
+from maml_tf.learning import network_checks
 from maml_tf.learning import one_task
 from maml_tf.learning import policy_parameters
 from maml_tf.learning import task_functions
@@ -108,12 +108,12 @@ class MamlAgent(tf_agent.TFAgent):
     self._network = parameters_lib.ParameterizedNetwork(
       actor_network, value_network
     )
+    self._distributions = network_checks.check_networks(
+      actor_network, value_network, time_step_spec, action_spec
+    )
     self._inner_loop.build(self._network.variables_tuple)
     self._create_update(meta_update, meta_objective_class)
     self._create_normalizer(time_step_spec, normalize_observations)
-    self._distributions = action_distributions.of_network(
-      actor_network, time_step_spec
-    )
     self._functions = task_functions.TaskFunctions(
       self._one_task(value_network, value_loss),
       baseline or baselines.LinearFeatureBaseline(),
@@ -285,9 +285,11 @@ class MamlAgent(tf_agent.TFAgent):
   ) -> adapted_policy.AdaptedPolicy:
     """Returns a policy that acts with one task's parameters, without a B axis.
 
-    A deterministic policy acts by the mode of the distribution.
+    A deterministic policy acts by the mode. TF-Agents' wrappers keep it adapted.
     """
-    return self._create_policy(parameters, deterministic=deterministic)
+    return self._create_policy(
+      parameters, deterministic=deterministic, for_wrappers=True
+    )
 
   def meta_problem(
     self, batch: meta_batch_lib.MetaBatch

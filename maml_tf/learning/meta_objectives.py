@@ -201,6 +201,7 @@ class PolicyGradientObjective(MetaObjective):
     num_adaptation_steps: int,
     entropy_coefficient: float = 0.0,
     name: str | None = None,
+    exact: bool = False,
   ):
     """Stores the settings.
 
@@ -208,14 +209,18 @@ class PolicyGradientObjective(MetaObjective):
       num_adaptation_steps: X.
       entropy_coefficient: Weight of the entropy bonus.
       name: The name of the module.
+      exact: Whether the gradient is that of the expected discounted return; see
+        `surrogates.policy_gradient_mean`.
 
     Raises:
-      ValueError: A number is out of range.
+      ValueError: A number is out of range, or exact is no truth value.
     """
     super().__init__(num_adaptation_steps, 0.0, None, entropy_coefficient, name)
+    self._exact = checks.boolean('exact', exact)
 
   def _surrogate(self, support, query, return_score):
-    return surrogates.likelihood_ratio(_log_prob(query), query.stage)
+    ratio = surrogates.ratio(_log_prob(query), query.stage)
+    return surrogates.policy_gradient_mean(ratio, query.stage, self._exact)
 
 
 @gin.configurable(denylist=['num_adaptation_steps'])

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import contextlib
 import importlib
 import re
+import sys
 import traceback
 import types
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import gin
 
 from maml_tf.core import errors
+from maml_tf.run import config_arguments
 
 _IMPORT = re.compile(r'^\s*import\s+([\w.]+)', re.MULTILINE)
 _FROM_IMPORT = re.compile(r'^\s*from\s+([\w.]+)\s+import\s+(\w+)', re.MULTILINE)
@@ -87,6 +89,9 @@ def _import(name: str, path: str) -> types.ModuleType:
   Raises:
     errors.UsageError: It does not exist, or its code raises.
   """
+  if name == config_arguments.script():
+    # The program itself, which must not run a second time.
+    sys.modules.setdefault(name, sys.modules['__main__'])
   try:
     return importlib.import_module(name)
   except Exception as error:
@@ -123,5 +128,7 @@ def _register_from(modules: dict[str, types.ModuleType], selector: str) -> None:
   for module in candidates:
     found: Any = getattr(module, name, None)
     if callable(found) and not isinstance(found, types.ModuleType):
-      gin.external_configurable(found, name, module=module.__name__)
+      gin.external_configurable(
+        found, name, module='.'.join(module_name) or module.__name__
+      )
       return

@@ -1,5 +1,6 @@
 """The whole run: builds the parts that a config asks for and trains them."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
 import functools
@@ -14,32 +15,29 @@ from maml_tf import evaluation
 from maml_tf.collection import meta_collector
 from maml_tf.core import checks
 from maml_tf.core import errors
+from maml_tf.core import terminal
 from maml_tf.environments import observed_task
 from maml_tf.environments import task_environment
 from maml_tf.learning import actor_networks
 from maml_tf.learning import maml_agent
 from maml_tf.learning import meta_learner
 from maml_tf.run import checkpoints as run_checkpoints
-from maml_tf.run import config as run_config
+from maml_tf.run import config_arguments
+from maml_tf.run import config_record
 from maml_tf.run import interruption
+from maml_tf.run import keras_optimizers  # noqa: F401  Configs name them.
 from maml_tf.run import loggers as loggers_lib
+from maml_tf.run import run_folder
 from maml_tf.run import settings as settings_lib
 from maml_tf.run import training_loop
 from maml_tf.run import workers as worker_group
 
-gin.external_configurable(
-  tf.keras.optimizers.Adam, module='tf.keras.optimizers'
-)
-gin.external_configurable(
-  tf.keras.optimizers.schedules.PiecewiseConstantDecay,
-  module='tf.keras.optimizers.schedules',
-)
+_NOT_SETTINGS = ['root_dir', 'strategy', 'allow_config_change']
 
 
 # Gin files may select it by the module that it had.
-@gin.configurable(
-  module='maml_tf.experiment', denylist=['root_dir', 'strategy']
-)
+@config_arguments.recorded(*_NOT_SETTINGS)
+@gin.configurable(module='maml_tf.experiment', denylist=_NOT_SETTINGS)
 def train_eval(
   root_dir: str,
   environment_class: settings_lib.EnvironmentFactory | None = None,
@@ -60,15 +58,19 @@ def train_eval(
   export_saved_model: bool = True,
   loggers: Sequence[loggers_lib.LoggerFactory] = (),
   observe_task: bool = False,
+  allow_config_change: bool = False,
 ) -> np.ndarray:
   """Trains an agent, from the beginning or from the last checkpoint.
 
-  The arguments that are not described here are those of `Settings`.
+  The arguments that are not described here are those of `Settings`; the run
+  records them, whether gin supplies them or the caller does.
 
   Args:
     root_dir: The folder that records the run; a run there is resumed.
     strategy: Divides the tasks over replicas and workers. None: the default
       strategy.
+    allow_config_change: Whether a run in root_dir may go on with other settings
+      than it began with, which it then records.
 
   Returns:
     The returns on held-out tasks after training, float64 [X + 1, B, E]: after
@@ -102,12 +104,14 @@ def train_eval(
   with errors.usage_errors():
     settings_lib.check(settings)
     workers = worker_group.WorkerGroup(strategy or tf.distribute.get_strategy())
-    loop = _build(root_dir, settings, workers)
-  with (
-    contextlib.closing(loop),
-    workers.translate_errors(),
-    interruption.handle_signals() as interrupt,
-  ):
+  with contextlib.ExitStack() as stack:
+    if workers.is_chief:
+      stack.enter_context(run_folder.hold(root_dir, export_saved_model))
+    with errors.usage_errors():
+      loop = _build(root_dir, settings, workers, allow_config_change)
+    stack.enter_context(contextlib.closing(loop))
+    stack.enter_context(workers.translate_errors())
+    interrupt = stack.enter_context(interruption.handle_signals())
     loop.run(interrupt)
     return loop.finish(interrupt)
 
@@ -116,6 +120,7 @@ def _build(
   root_dir: str,
   settings: settings_lib.Settings,
   workers: worker_group.WorkerGroup,
+  allow_config_change: bool,
 ) -> training_loop.TrainingLoop:
   """Builds a run's parts; the last step records a new run's config."""
   # Keras draws initial weights from Python's random numbers.
@@ -147,9 +152,9 @@ def _build(
   if settings.evaluation_interval:
     evaluator = evaluation.Evaluator(agent, new_environment, settings.seed)
   with workers.translate_errors():
-    run_config.check_workers(workers.exchange)
+    config_record.check_workers(workers.exchange)
   if workers.is_chief:
-    run_config.check(root_dir)
+    config_record.check(root_dir, allow_config_change)
   collector = meta_collector.MetaCollector(
     environment,
     agent.collect_policy,
@@ -161,17 +166,15 @@ def _build(
     prepare=agent.prepare,
   )
   # Parts that do not fit together fail here, before anything is written.
-  learner.trace(collector.blank_meta_batch())
+  with terminal.passing_line('compiling ...'):
+    learner.trace(collector.blank_meta_batch())
   checkpoints = run_checkpoints.RunCheckpoints(
     root_dir,
     agent=agent,
     train_step=agent.train_step_counter,
     progress=progress,
   )
-  if workers.is_chief:
-    training_loop.check_resumable(root_dir, checkpoints)
-    run_config.write_or_check(root_dir)
-  return training_loop.TrainingLoop(
+  loop = training_loop.TrainingLoop(
     root_dir,
     settings,
     collector,
@@ -180,7 +183,37 @@ def _build(
     workers,
     checkpoints,
     progress,
+    allow_config_change,
   )
+  if workers.is_chief:
+    _begin(root_dir, checkpoints, loop.columns(), allow_config_change)
+  return loop
+
+
+def _begin(
+  root_dir: str,
+  checkpoints: run_checkpoints.RunCheckpoints,
+  columns: Mapping[str, Sequence[str]],
+  allow_config_change: bool,
+) -> None:
+  """Restores the run in a folder, or records the config of a new one.
+
+  Raises:
+    errors.UsageError: The run there does not fit. Nothing has changed.
+  """
+  checkpoint = checkpoints.find()
+  if checkpoint is None:
+    config_record.keep_other(root_dir)
+    config_record.write_or_check(root_dir)
+    return
+  config_record.compare(root_dir, allow_config_change)
+  lines = run_folder.check_rows(
+    root_dir, run_checkpoints.iteration_of(checkpoint), columns
+  )
+  config_record.tell_version(root_dir, checkpoint)
+  checkpoints.restore()
+  for line in lines:
+    terminal.log(line)
 
 
 def create_environment(

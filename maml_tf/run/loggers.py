@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
-import csv
 import os
 import re
-import sys
 from typing import Protocol
 from typing import runtime_checkable
 
@@ -20,13 +18,14 @@ import tensorflow as tf
 import tqdm
 
 from maml_tf.core import errors
-from maml_tf.core import files
 from maml_tf.core import terminal
+from maml_tf.run import csv_file
 
 METRICS_FILE = 'metrics.csv'
 EVALUATIONS_FILE = 'evaluations.csv'
 # Begins the names of the scalars of an evaluation.
 EVALUATION = 'evaluation/'
+_COMPILING = 'compiling ...'
 
 
 @runtime_checkable
@@ -62,6 +61,7 @@ class RunLoggers:
     first_iteration: int,
     num_iterations: int,
     factories: Sequence[LoggerFactory] = (),
+    columns: Mapping[str, Sequence[str]] | None = None,
   ):
     """Creates the loggers.
 
@@ -74,6 +74,7 @@ class RunLoggers:
       num_iterations: The number of iterations of the whole run.
       factories: Each makes one more logger, given root_dir and first_iteration
         by name.
+      columns: See `CsvLogger`.
 
     Raises:
       errors.RunError: A file cannot be written.
@@ -82,7 +83,7 @@ class RunLoggers:
     """
     with contextlib.ExitStack() as stack:
       with errors.disk_errors('the log'):
-        self._csv = CsvLogger(root_dir, first_iteration)
+        self._csv = CsvLogger(root_dir, first_iteration, columns)
         stack.callback(self._csv.close)
         self._loggers = [self._csv, TensorBoardLogger(root_dir)]
         stack.callback(self._loggers[-1].close)
@@ -142,10 +143,25 @@ class CsvLogger:
   iterations that it repeats.
   """
 
-  def __init__(self, root_dir: str, first_iteration: int):
-    """Drops the rows from first_iteration on; see `RunLoggers`."""
+  def __init__(
+    self,
+    root_dir: str,
+    first_iteration: int,
+    columns: Mapping[str, Sequence[str]] | None = None,
+  ):
+    """Drops the rows from first_iteration on; see `RunLoggers`.
+
+    Args:
+      root_dir: As for `RunLoggers`.
+      first_iteration: As for `RunLoggers`.
+      columns: The columns that will be written, by the name of the file; see
+        `csv_file.plan`. None: those that the files have.
+    """
+    columns = columns or {}
     self._metrics, self._evaluations = (
-      _CsvFile(os.path.join(root_dir, name), first_iteration)
+      csv_file.CsvFile(
+        os.path.join(root_dir, name), first_iteration, columns.get(name, ())
+      )
       for name in (METRICS_FILE, EVALUATIONS_FILE)
     )
 
@@ -198,18 +214,25 @@ class TerminalLogger:
     resumed = f', resumed after iteration {done}' if done else ''
     terminal.log(f'The run is in {root_dir}{resumed}')
     self._bar = None
-    if sys.stderr.isatty():
+    # A first iteration takes longer: TensorFlow compiles what it calls.
+    compiles = done < num_iterations
+    self._stream = terminal.stderr()
+    if self._stream.isatty():
       self._bar = tqdm.tqdm(
         total=num_iterations,
         initial=done,
-        dynamic_ncols=True,
         unit='iteration',
         smoothing=0.1,
+        **terminal.bar_settings(self._stream),
       )
+      if compiles:
+        self._bar.set_postfix_str(_COMPILING)
+    elif compiles:
+      terminal.log(_COMPILING)
 
   def log(self, line: str) -> None:
     """Shows a line, above the bar if there is one."""
-    tqdm.tqdm.write(line, file=sys.stderr)
+    tqdm.tqdm.write(line, file=self._stream)
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
     """Shows returns, success rates, speed and time left.
@@ -238,64 +261,6 @@ class TerminalLogger:
     """Ends the bar."""
     if self._bar is not None:
       self._bar.close()
-
-
-class _CsvFile:
-  """A file of rows; a resumed run keeps those before its first iteration.
-
-  Attributes:
-    last_iteration: The iteration of the last row; None if there is no row.
-  """
-
-  def __init__(self, path: str, first_iteration: int):
-    self._path = path
-    self._columns, self.last_iteration = _keep_rows(path, first_iteration)
-    self._file = None
-
-  def write(self, step: int, rows: Sequence[Mapping[str, float]]) -> None:
-    if self._file is None:
-      self._file = open(self._path, 'a', newline='', encoding='utf-8')
-    if not self._columns:
-      self._columns = list(rows[0])
-      self._file.write(','.join(self._columns) + '\n')
-    for row in rows:
-      # repr of a float reads back as the same float.
-      self._file.write(','.join(repr(row[c]) for c in self._columns) + '\n')
-    self._file.flush()
-    self.last_iteration = step
-
-  def close(self) -> None:
-    if self._file is not None:
-      self._file.close()
-
-
-def _keep_rows(path, first_iteration):
-  """Drops rows from an iteration on; returns the columns and the last one kept.
-
-  For a new file it returns no columns, and None.
-  """
-  if not os.path.exists(path):
-    return [], None
-  try:
-    with open(path, newline='', encoding='utf-8') as file:
-      header, *rows = list(csv.reader(file)) or [[]]
-    kept = [
-      row
-      for row in rows
-      if len(row) == len(header) and int(row[0]) < first_iteration
-    ]
-  except (ValueError, csv.Error) as error:
-    raise errors.UsageError(
-      f'{path} does not hold the rows of a run ({error}): bring them back, or'
-      ' move it away'
-    ) from error
-  if not kept:
-    os.remove(path)
-    return [], None
-  with files.replace_file(path) as scratch:
-    with open(scratch, 'w', newline='', encoding='utf-8') as file:
-      csv.writer(file, lineterminator='\n').writerows([header, *kept])
-  return header, int(kept[-1][0])
 
 
 def _close(logger):
@@ -332,6 +297,11 @@ def _create(factory, root_dir, first_iteration):
 
 def _is_evaluation(scalars):
   return any(name.startswith(EVALUATION) for name in scalars)
+
+
+def evaluation_columns(statistics: Sequence[str]) -> tuple[str, ...]:
+  """Returns the columns of evaluations.csv, given the names of statistics."""
+  return ('iteration', 'env_steps', 'step', *statistics)
 
 
 def _evaluation_rows(step, scalars):

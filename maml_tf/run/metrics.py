@@ -6,12 +6,14 @@ is at hand is a line in `of_iteration`. CONTRIBUTING.md has an example of each.
 """
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 from tf_agents.agents import tf_agent
 from tf_agents.typing import types
 
 from maml_tf import evaluation
+from maml_tf.evaluation import statistics as evaluation_statistics
 from maml_tf.run import loggers
 from maml_tf.run import shared_collection
 
@@ -20,6 +22,8 @@ _NOT_REPORTED = ('finite_tasks', 'is_taken')
 
 # The beginning of the names of counts of successful episodes.
 _SUCCESSES = 'successes_step_'
+# The name of their share of all episodes.
+_SUCCESS = 'success'
 
 
 def of_iteration(
@@ -71,6 +75,25 @@ def of_iteration(
   )
 
 
+def columns(
+  collection: shared_collection.Collection, loss_info: tf_agent.LossInfo
+) -> dict[str, Sequence[str]]:
+  """Returns the columns that a run writes to its files, by the file's name.
+
+  Args:
+    collection: A `Collection` with the run's counts and number of stages.
+    loss_info: As for `of_iteration`, of any values.
+  """
+  scalars = of_iteration(0, 0, 0.0, collection, loss_info, True, 1.0, 1.0)
+  statistics = evaluation_statistics.StepStatistics._fields
+  if any(name.startswith(_SUCCESSES) for name in collection.counts):
+    statistics = (*statistics, _SUCCESS)
+  return {
+    loggers.METRICS_FILE: tuple(scalars),
+    loggers.EVALUATIONS_FILE: loggers.evaluation_columns(statistics),
+  }
+
+
 def _success_rates(successes, returns):
   """Success rates by stage if the environment has successes."""
   if not successes:
@@ -79,7 +102,7 @@ def _success_rates(successes, returns):
   rates = np.array(successes) / (num_tasks * num_episodes)
   # Without a collection there were no episodes.
   rates[np.isnan(returns).any(axis=(1, 2))] = np.nan
-  return {'success': rates}
+  return {_SUCCESS: rates}
 
 
 def of_evaluation(
@@ -99,7 +122,7 @@ def of_evaluation(
     for name in trained.statistics[0]._fields
   }
   if trained.success_rates is not None:
-    statistics[f'{loggers.EVALUATION}success'] = trained.success_rates
+    statistics[f'{loggers.EVALUATION}{_SUCCESS}'] = trained.success_rates
   return flatten({'env_steps': env_steps, **statistics})
 
 

@@ -11,10 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf.core import errors
+from maml_tf.core import paths
 from maml_tf.environments import task_environment
 from maml_tf.learning import maml_agent
 from maml_tf.run import checkpoints as run_checkpoints
 from maml_tf.run import config as run_config
+from maml_tf.run import config_record
 from maml_tf.run import experiment
 
 
@@ -53,22 +55,18 @@ def load(root_dir: str) -> TrainedRun:
 
   Raises:
     errors.UsageError: The folder holds no run or no checkpoint, or its config
-      is not valid.
+      is not valid or does not fit the checkpoint.
   """
+  with errors.usage_errors():
+    paths.check_folder('--root_dir', root_dir)
   config = os.path.join(root_dir, run_config.CONFIG_FILE)
   if not os.path.isfile(config):
     raise errors.UsageError(
       f'{root_dir} holds no run ({run_config.CONFIG_FILE} is missing): give'
       ' the --root_dir of a training run'
     )
-  checkpoint = run_checkpoints.newest_intact(
-    os.path.join(root_dir, run_checkpoints.CHECKPOINT_DIR)
-  )
-  if checkpoint is None:
-    raise errors.UsageError(
-      f'{root_dir} has no checkpoint yet: wait for the first one, or train'
-      ' with a smaller train_eval.checkpoint_interval'
-    )
+  checkpoint = _newest(root_dir)
+  config_record.tell_version(root_dir, checkpoint)
   gin.clear_config()
   run_config.parse([config], [])
   with errors.usage_errors():
@@ -96,8 +94,7 @@ def load(root_dir: str) -> TrainedRun:
   initial_parameters = tuple(
     p.numpy() for p in agent.policy.get_initial_state(None)
   )
-  status = tf.train.Checkpoint(agent=agent).read(checkpoint)
-  status.assert_existing_objects_matched().expect_partial()
+  _restore(agent, root_dir, checkpoint)
   return TrainedRun(
     agent,
     initial_parameters,
@@ -109,8 +106,47 @@ def load(root_dir: str) -> TrainedRun:
   )
 
 
+def _newest(root_dir: str) -> str:
+  """Returns the path of a run's newest intact checkpoint.
+
+  Raises:
+    errors.UsageError: There is none.
+  """
+  checkpoint = run_checkpoints.newest_intact(
+    os.path.join(root_dir, run_checkpoints.CHECKPOINT_DIR)
+  )
+  if checkpoint is None:
+    raise errors.UsageError(
+      f'{root_dir} has no checkpoint yet: wait for the first one, or train'
+      ' with a smaller train_eval.checkpoint_interval'
+    )
+  return checkpoint
+
+
+def _restore(
+  agent: maml_agent.MamlAgent, root_dir: str, checkpoint: str
+) -> None:
+  """Restores an agent; if its trainer removes the checkpoint, from a newer one.
+
+  Raises:
+    errors.UsageError: The run's config makes another agent than was trained.
+  """
+  advice = (
+    f'bring back the {run_config.CONFIG_FILE} that {root_dir} was trained with'
+  )
+  while True:
+    try:
+      run_checkpoints.read(tf.train.Checkpoint(agent=agent), checkpoint, advice)
+      return
+    except tf.errors.NotFoundError:
+      newest = _newest(root_dir)
+      if newest == checkpoint:
+        raise
+      checkpoint = newest
+
+
 def _settings() -> dict[str, Any]:
   """Returns the arguments of `train_eval` by name, as the config sets them."""
   signature = inspect.signature(experiment.train_eval)
   defaults = {n: p.default for n, p in signature.parameters.items()}
-  return {**defaults, **gin.get_bindings(experiment.train_eval)}
+  return {**defaults, **gin.get_bindings('train_eval')}

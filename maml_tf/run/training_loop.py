@@ -1,7 +1,9 @@
 """The loop of a run: collect, learn, record. It can be stopped and resumed."""
 
+from collections.abc import Sequence
 import contextlib
 import os
+import shlex
 import time
 
 import numpy as np
@@ -9,20 +11,21 @@ import tensorflow as tf
 from tf_agents.agents import tf_agent
 
 from maml_tf import evaluation
-from maml_tf import serving
 from maml_tf.collection import meta_collector
 from maml_tf.core import errors
 from maml_tf.core import finite_checks
 from maml_tf.core import random_streams
 from maml_tf.learning import meta_learner
 from maml_tf.run import checkpoints as run_checkpoints
-from maml_tf.run import config as run_config
+from maml_tf.run import config_record
 from maml_tf.run import interruption
 from maml_tf.run import loggers
 from maml_tf.run import metrics
+from maml_tf.run import run_folder
 from maml_tf.run import settings as settings_lib
 from maml_tf.run import shared_collection
 from maml_tf.run import workers as worker_group
+import maml_tf.serving as serving
 
 # An update cannot be cut. If it takes longer than this, every iteration is
 # saved before the next one begins, so that a stop need not wait for it.
@@ -43,26 +46,6 @@ class Progress(tf.Module):
     self.wall_seconds.assign_add(seconds)
 
 
-def check_resumable(
-  root_dir: str, checkpoints: run_checkpoints.RunCheckpoints
-) -> None:
-  """Checks that a folder holds a complete run or none. Writes nothing.
-
-  Args:
-    root_dir: The run's folder, which need not exist.
-    checkpoints: The checkpoints of the folder.
-
-  Raises:
-    errors.UsageError: It has metrics without a checkpoint, or no intact one.
-  """
-  metrics_file = os.path.join(root_dir, loggers.METRICS_FILE)
-  if checkpoints.find() is None and os.path.exists(metrics_file):
-    raise errors.UsageError(
-      f'{root_dir} has a {loggers.METRICS_FILE} but no checkpoint: bring its'
-      ' checkpoints back, or give another --root_dir'
-    )
-
-
 class TrainingLoop:
   """Trains a run from the iteration that its folder has reached to the last.
 
@@ -80,6 +63,7 @@ class TrainingLoop:
     workers: worker_group.WorkerGroup,
     checkpoints: run_checkpoints.RunCheckpoints,
     progress: Progress,
+    allow_config_change: bool = False,
   ):
     """Stores the parts of a run.
 
@@ -90,8 +74,10 @@ class TrainingLoop:
       learner: Trains the agent; its graph has been made by `trace`.
       evaluator: None if settings.evaluation_interval is 0.
       workers: The processes that share the run.
-      checkpoints: Save the agent, its step counter and the progress.
+      checkpoints: Save the agent, its step counter and the progress. Those of
+        a run that goes on have been restored.
       progress: The steps and seconds of the run so far.
+      allow_config_change: As in `train_eval`.
     """
     self._root_dir = root_dir
     self._settings = settings
@@ -102,6 +88,7 @@ class TrainingLoop:
     self._workers = workers
     self._checkpoints = checkpoints
     self._progress = progress
+    self._allow_config_change = allow_config_change
     self._skips_non_finite = settings.when_not_finite == 'skip'
     self._loggers = None
 
@@ -123,11 +110,10 @@ class TrainingLoop:
             done + 1,
             self._settings.num_iterations,
             self._settings.loggers,
+            self.columns(),
           )
         )
-        with errors.disk_errors('the config'):
-          # Now it holds the loggers' own settings, too.
-          run_config.write_or_check(self._root_dir)
+        self._record_config(done)
         if done and not self._loggers.has_evaluation(done):
           self._evaluate(done, interrupt)
       for iteration in range(done + 1, self._settings.num_iterations + 1):
@@ -146,6 +132,14 @@ class TrainingLoop:
           # Before the checkpoint: a resumed run repeats nothing before it.
           self._evaluate(iteration, interrupt)
           self._save_if_due(iteration, seconds - collect_seconds)
+
+  def columns(self) -> dict[str, Sequence[str]]:
+    """Returns the columns of the run's rows; see `metrics.columns`."""
+    names = shared_collection.COUNTS + self._collector.other_count_names
+    return metrics.columns(
+      shared_collection.nothing(self._collector.returns_shape, names),
+      self._learner.skipped_loss_info(),
+    )
 
   def finish(self, interrupt: interruption.Interrupt) -> np.ndarray:
     """Exports the policy, unless that is left out, and plays held-out tasks.
@@ -166,9 +160,8 @@ class TrainingLoop:
     try:
       with interrupt.interruptible():
         if self._workers.is_chief and self._settings.export_saved_model:
-          directory = os.path.join(self._root_dir, 'saved_model')
+          directory = os.path.join(self._root_dir, run_folder.MODEL_DIR)
           with errors.disk_errors(directory):
-            serving.remove_leftovers(directory)
             serving.save_adaptive(self._agent, directory)
         held_out = self._collector.collect(random_streams.HELD_OUT).returns
     except interruption.Stop:
@@ -190,12 +183,12 @@ class TrainingLoop:
       self._evaluator.close()
 
   def _resume(self) -> int:
-    """Restores the last checkpoint or writes the first one.
+    """Writes the first checkpoint, or sends the restored one to all workers.
 
     Returns:
       The number of completed iterations.
     """
-    if self._workers.is_chief and not self._checkpoints.restore():
+    if self._workers.is_chief and self._checkpoints.last_iteration is None:
       self._checkpoints.save(0)
     self._workers.broadcast_from_chief(
       (
@@ -205,6 +198,23 @@ class TrainingLoop:
       )
     )
     return int(self._agent.train_step_counter.numpy())
+
+  def _record_config(self, done: int) -> None:
+    """Records the settings of what will be trained, if anything will be."""
+    if done >= self._settings.num_iterations:
+      self._loggers.log(
+        f'nothing is left to train: {done} iterations are done; to train on,'
+        f' give a train_eval.num_iterations of more than {done}'
+      )
+      return
+    with errors.disk_errors('the config'):
+      # Now it holds the loggers' own settings, too.
+      config_record.write_or_check(
+        self._root_dir,
+        self._allow_config_change,
+        done,
+        self._settings.num_iterations,
+      )
 
   def _collect(
     self, iteration: int, interrupt: interruption.Interrupt
@@ -257,13 +267,29 @@ class TrainingLoop:
       self._agent.train_step_counter.assign(iteration - 1)
       self._save_last_good(iteration - 1)
       raise errors.RunError(
-        f'{line}; the run is saved after iteration {iteration - 1}: try smaller'
-        " step sizes, or train_eval.when_not_finite = 'skip'"
+        f'{line}; the run is saved after iteration {iteration - 1}:'
+        f' {self._how_to_go_on()}'
       )
     self._agent.train_step_counter.assign(iteration)
     if self._loggers:
       self._loggers.log(f'{line}; this meta-batch is skipped')
     return None
+
+  def _how_to_go_on(self) -> str:
+    """Says what to add to the command after numbers that are not finite."""
+    root_dir = shlex.quote(self._root_dir)
+    line = (
+      f'add --root_dir={root_dir}'
+      ' --gin_bindings="train_eval.when_not_finite = \'skip\'" to the command'
+      ' to learn nothing from such meta-batches'
+    )
+    binding = config_record.smaller_step_size()
+    if binding:
+      line += (
+        f', or --root_dir={root_dir} --allow_config_change'
+        f" --gin_bindings='{binding}' to take smaller steps"
+      )
+    return line
 
   def _record(
     self,
@@ -313,8 +339,10 @@ class TrainingLoop:
         return
       self._save_last_good(iteration)
       raise errors.RunError(
-        f'{line}; the run is saved, and trains on with'
-        ' train_eval.evaluation_interval = 0'
+        f'{line}; the run is saved: add'
+        f' --root_dir={shlex.quote(self._root_dir)}'
+        " --gin_bindings='train_eval.evaluation_interval = 0' to the command to"
+        ' train on without evaluations'
       ) from error
     except errors.RunError:  # The environment has failed.
       self._save_last_good(iteration)

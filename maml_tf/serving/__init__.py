@@ -1,6 +1,6 @@
 """Exports a trained agent as a SavedModel that acts and adapts."""
 
+from maml_tf.serving.saved_model import check_directory
 from maml_tf.serving.saved_model import load_parameters
-from maml_tf.serving.saved_model import remove_leftovers
 from maml_tf.serving.saved_model import save_adaptive
 from maml_tf.serving.saved_model import save_fixed_task

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 import contextlib
-import glob
 import os
-import shutil
 import warnings
 
 from absl import logging
@@ -13,6 +11,8 @@ import tensorflow as tf
 from tf_agents.policies import policy_saver
 
 from maml_tf.core import files
+from maml_tf.core import paths
+from maml_tf.core import version
 from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import maml_agent
 from maml_tf.serving import served_policy
@@ -23,11 +23,12 @@ def save_adaptive(agent: maml_agent.MamlAgent, directory: str) -> None:
   """Writes a SavedModel that acts for many tasks and adapts to them.
 
   Clients with TF-Agents find the functions of `PolicySaver`. `action` samples
-  actions; its info is part of the frames that `adapt` takes. Further functions
-  are `adapt(experience, policy_state, step)` and, if the distributions have a
-  mode, `deterministic_action(time_step, policy_state)`. Other clients find
-  signatures of named tensors: `initial_state`, `serving_default`, `act_adapted`
-  and `adapt`.
+  actions; its info is part of the frames that `adapt` takes. `get_metadata`
+  returns the version of maml_tf that wrote the model. Further functions are
+  `adapt(experience, policy_state, step)` and, if the distributions have a mode,
+  `deterministic_action(time_step, policy_state)`. Other clients find signatures
+  of named tensors: `initial_state`, `serving_default`, `act_adapted` and
+  `adapt`.
 
   Args:
     agent: The agent, with all options of its inner loop.
@@ -39,7 +40,7 @@ def save_adaptive(agent: maml_agent.MamlAgent, directory: str) -> None:
       observation or action have the same name.
     OSError: The directory cannot be written.
   """
-  _check_directory(directory)
+  check_directory(directory)
   with _quiet():
     policy = served_policy.ServedPolicy(agent.collect_policy)
     saver = _saver(agent, policy)
@@ -70,7 +71,7 @@ def save_fixed_task(
     ValueError: As for `save_adaptive`, or the distributions have no mode.
     OSError: The directory cannot be written.
   """
-  _check_directory(directory)
+  check_directory(directory)
   with _quiet():
     adapted = agent.adapted_policy(tuple(tf.Variable(p) for p in parameters))
     policy = served_policy.ServedPolicy(
@@ -86,15 +87,28 @@ def save_fixed_task(
     _write(saver, signatures, directory)
 
 
-def remove_leftovers(directory: str) -> None:
-  """Removes the files of processes that ended while they wrote a SavedModel.
+def check_directory(directory: str) -> None:
+  """Checks that a SavedModel can be written to a directory, and read there.
 
   Args:
-    directory: As for `save_adaptive`. No other process may be writing to it.
+    directory: It need not exist.
+
+  Raises:
+    ValueError: The path is neither free nor a SavedModel, or TensorFlow cannot
+      read from it.
   """
-  parent, name = os.path.split(os.path.abspath(directory))
-  for leftover in glob.glob(os.path.join(glob.escape(parent), f'.{name}-*')):
-    shutil.rmtree(leftover, ignore_errors=True)
+  paths.check_folder('the directory of the SavedModel', directory)
+  paths.check_writable(os.path.dirname(os.path.abspath(directory)))
+  if os.path.lexists(directory) and not (
+    os.path.isdir(directory)
+    and (
+      not os.listdir(directory)
+      or tf.saved_model.contains_saved_model(directory)
+    )
+  ):
+    raise ValueError(
+      f'{directory} exists and is not a SavedModel: give another directory'
+    )
 
 
 def load_parameters(
@@ -153,8 +167,13 @@ def _load_arrays(path):
 
 
 def _saver(agent, policy):
+  with tf.device('CPU'):
+    recorded = tf.Variable(version.VERSION, trainable=False)
   return policy_saver.PolicySaver(
-    policy, batch_size=None, train_step=agent.train_step_counter
+    policy,
+    batch_size=None,
+    train_step=agent.train_step_counter,
+    metadata={'maml_tf_version': recorded},
   )
 
 
@@ -200,20 +219,6 @@ def _register_deterministic_action(policy, saver):
   except NotImplementedError:
     return
   saver.register_concrete_function('deterministic_action', action)
-
-
-def _check_directory(directory):
-  """Raises ValueError if the path is neither free nor a SavedModel."""
-  if os.path.lexists(directory) and not (
-    os.path.isdir(directory)
-    and (
-      not os.listdir(directory)
-      or tf.saved_model.contains_saved_model(directory)
-    )
-  ):
-    raise ValueError(
-      f'{directory} exists and is not a SavedModel: give another directory'
-    )
 
 
 def _write(saver, signatures, directory):

@@ -9,6 +9,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
 from maml_tf.collection import adapted_policy
+from maml_tf.core import action_distributions
 
 
 class ServedStep(NamedTuple):
@@ -136,12 +137,12 @@ def _evaluate_fn(policy, policy_state_spec):
   )
   def evaluate(time_step, policy_state, seed):
     policy_state = policy_state or policy.get_initial_state(1)
-    step = policy.distribution(time_step, policy_state)
+    step = policy.distribution_step(time_step, policy_state)
     noise = policy.distributions.random_noise(
       tf.shape(time_step.step_type)[0], None, seed
     )
     try:
-      mode = tf.nest.map_structure(lambda d: d.mode(), step.action)
+      mode = action_distributions.mode(step.action)
     except NotImplementedError:
       mode = None
     return ServedStep(

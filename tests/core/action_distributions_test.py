@@ -4,9 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tf_agents.networks import actor_distribution_network
-from tf_agents.networks import normal_projection_network
-from tf_agents.specs import tensor_spec
 
 from maml_tf.core import action_distributions
 
@@ -430,24 +427,6 @@ def test_the_error_about_an_unsupported_distribution_names_it():
     action_distributions.ActionDistributions(
       (_gaussian(), tfd.Uniform(LOC, LOC + 1))
     )
-
-
-def test_squashed_projection_is_refused():
-  """Covers TF-Agents' `scale_distribution`, whose result has no entropy."""
-  action_spec = tensor_spec.BoundedTensorSpec((2,), tf.float32, -1, 1)
-  network = actor_distribution_network.ActorDistributionNetwork(
-    tf.TensorSpec((3,), tf.float32),
-    action_spec,
-    fc_layer_params=(4,),
-    continuous_projection_net=lambda spec: (
-      normal_projection_network.NormalProjectionNetwork(
-        spec, scale_distribution=True
-      )
-    ),
-  )
-  distribution, _ = network(tf.zeros([1, 3]), step_type=(), network_state=())
-  with pytest.raises(ValueError, match=type(distribution).__name__):
-    action_distributions.ActionDistributions(distribution)
 
 
 def test_a_scale_that_all_time_steps_share():

@@ -132,12 +132,16 @@ def test_table_shows_the_statistics():
   assert header.split() == (
     'policy step mean 95% interval IQM 95% interval delta worse'.split()
   )
-  # Of two tasks drawn again, both are the worse one in a quarter of the draws.
+  # The standard errors are 10 and 16; Student's quantile for one degree of
+  # freedom is 12.706. Of two tasks the interquartile mean leaves none out.
   assert before.split() == (
-    'trained 0 20.00 [10.00, 30.00] 20.00 [10.00, 30.00]'.split()
+    'trained 0 20.00 [-107.06, 147.06] 20.00 [-107.06, 147.06]'.split()
   )
-  assert after.split() == (
-    'trained 1 25.00 [9.00, 41.00] 25.00 [9.00, 41.00] +5.00 50.0%'.split()
+  assert (
+    after.split()
+    == (
+      'trained 1 25.00 [-178.30, 228.30] 25.00 [-178.30, 228.30] +5.00 50.0%'
+    ).split()
   )
   assert at_random.split() == (
     'random 0 0.50 [0.50, 0.50] 0.50 [0.50, 0.50]'.split()

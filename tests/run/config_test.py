@@ -9,6 +9,7 @@ import pytest
 from maml_tf.core import errors
 from maml_tf.environments import point_navigation
 from maml_tf.run import config as run_config
+from maml_tf.run import config_record
 from maml_tf.run import experiment
 
 LONG = tuple(range(100000, 100040))
@@ -158,7 +159,7 @@ def test_a_bad_line_is_an_error_of_one_line_that_names_it(
 def test_a_new_run_records_what_is_used(tmp_path):
   root_dir = tmp_path / 'runs' / 'new'
   _configure('settings.a = 10')
-  run_config.write_or_check(str(root_dir))
+  config_record.write_or_check(str(root_dir))
   text = _text(root_dir)
   # What the user set, and defaults that another version may change.
   assert 'settings.a = 10\n' in text
@@ -175,14 +176,14 @@ def test_the_record_can_be_parsed_and_is_the_same_config(tmp_path):
   )
   _configure(*bindings)
   expected = settings()
-  run_config.write_or_check(str(tmp_path))
+  config_record.write_or_check(str(tmp_path))
   before = _text(tmp_path)
 
   gin.clear_config()
   run_config.parse([str(tmp_path / 'config.gin')], [])
   assert settings()[:4] == expected[:4]
   zettings()
-  run_config.write_or_check(str(tmp_path))
+  config_record.write_or_check(str(tmp_path))
   assert _text(tmp_path).count('settings.a = 0.1\n') == 1
   assert before.count('settings.a = 0.1\n') == 1
 
@@ -219,11 +220,11 @@ def test_another_config_is_an_error_that_names_the_difference(
   there, here, name, values, tmp_path
 ):
   _configure(there)
-  run_config.write_or_check(str(tmp_path))
+  config_record.write_or_check(str(tmp_path))
   before = _text(tmp_path)
   _configure(here)
   with pytest.raises(errors.UsageError) as error:
-    run_config.write_or_check(str(tmp_path))
+    config_record.write_or_check(str(tmp_path))
   message = str(error.value)
   assert '\n' not in message
   assert f'{tmp_path} holds a run with {name} = ' in message
@@ -234,14 +235,14 @@ def test_another_config_is_an_error_that_names_the_difference(
   assert message.count(' = ') == 1 + here.count("'a = b'")
   assert _text(tmp_path) == before
   _configure(there)
-  run_config.write_or_check(str(tmp_path))
+  config_record.write_or_check(str(tmp_path))
 
 
 def test_the_same_config_may_be_written_in_another_way(tmp_path):
   _configure('settings.a = 1', f'settings.widths = {LONG}')
-  run_config.write_or_check(str(tmp_path))
+  config_record.write_or_check(str(tmp_path))
   _configure(f'settings.widths = {list(LONG)}'.replace('[', '(', 1)[:-1] + ')')
-  run_config.write_or_check(str(tmp_path))
+  config_record.write_or_check(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -258,27 +259,27 @@ def test_a_resumed_run_may_go_on_longer_be_saved_and_evaluated_otherwise(
   changed, tmp_path
 ):
   _configure_run()
-  run_config.write_or_check(str(tmp_path))
+  config_record.write_or_check(str(tmp_path))
   _configure_run(changed)
-  run_config.write_or_check(str(tmp_path))
+  config_record.write_or_check(str(tmp_path))
   # The record follows.
   assert f'{changed}\n' in _text(tmp_path)
 
 
 def test_a_run_recorded_before_the_setting_existed_may_set_it(tmp_path):
   _configure_run()
-  run_config.write_or_check(str(tmp_path))
+  config_record.write_or_check(str(tmp_path))
   line = 'train_eval.export_saved_model = True\n'
   before = _text(tmp_path).replace(line, '')
   (tmp_path / 'config.gin').write_text(before, encoding='utf-8')
   _configure_run('train_eval.export_saved_model = False')
-  run_config.write_or_check(str(tmp_path))
+  config_record.write_or_check(str(tmp_path))
   assert line.replace('True', 'False') in _text(tmp_path)
 
 
 def test_a_parameter_that_the_record_lacks_may_have_its_default(tmp_path):
   _configure_run()
-  run_config.write_or_check(str(tmp_path))
+  config_record.write_or_check(str(tmp_path))
   line = 'train_eval.observe_task = False\n'
   before = _text(tmp_path)
   assert before.count(line) == 1
@@ -286,10 +287,10 @@ def test_a_parameter_that_the_record_lacks_may_have_its_default(tmp_path):
   (tmp_path / 'config.gin').write_text(old_record, encoding='utf-8')
   _configure_run('train_eval.observe_task = True')
   with pytest.raises(errors.UsageError, match='observe_task = None, not True'):
-    run_config.write_or_check(str(tmp_path))
+    config_record.write_or_check(str(tmp_path))
   assert _text(tmp_path) == old_record
   _configure_run()
-  run_config.write_or_check(str(tmp_path))
+  config_record.write_or_check(str(tmp_path))
   # The record follows.
   assert _text(tmp_path) == before
 
@@ -304,10 +305,10 @@ def test_a_parameter_that_the_record_lacks_may_have_its_default(tmp_path):
 )
 def test_a_resumed_run_may_not_change_the_rest(name, old, new, tmp_path):
   _configure_run()
-  run_config.write_or_check(str(tmp_path))
+  config_record.write_or_check(str(tmp_path))
   _configure_run(f'{name} = {new}')
   with pytest.raises(errors.UsageError) as error:
-    run_config.write_or_check(str(tmp_path))
+    config_record.write_or_check(str(tmp_path))
   assert f'{name} = {old}, not {new}:' in str(error.value)
 
 
@@ -325,14 +326,14 @@ train_eval.num_tasks = 6
 """,
     encoding='utf-8',
   )
-  assert run_config.environment_bindings(str(tmp_path)) == {
+  assert config_record.environment_bindings(str(tmp_path)) == {
     'MyEnv.size': '3',
     'families.MyTasks.make_environment': '@scope/my.MyEnv',
     'families.MyTasks.num_processes': '2',
     'train_eval.environment_class': '@families.MyTasks',
     'train_eval.horizon': '5',
   }
-  assert run_config.environment_bindings(str(tmp_path / 'nowhere')) == {}
+  assert config_record.environment_bindings(str(tmp_path / 'nowhere')) == {}
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
@@ -340,5 +341,5 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
   file.write_text('', encoding='utf-8')
   _configure()
   with pytest.raises(OSError):
-    run_config.write_or_check(os.path.join(file, 'run'))
+    config_record.write_or_check(os.path.join(file, 'run'))
   assert file.read_text(encoding='utf-8') == ''

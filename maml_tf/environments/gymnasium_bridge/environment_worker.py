@@ -25,8 +25,10 @@ def main() -> None:
   """Plays until a 'close' request, the end of the pipe, or an exception."""
   descriptor, parent = (int(argument) for argument in sys.argv[1:])
   _die_with(parent)
-  # Ctrl-C is meant for the parent, which decides when to end this process.
-  signal.signal(signal.SIGINT, signal.SIG_IGN)
+  # Ctrl-C and the end of the terminal are meant for the parent, which decides
+  # when to end this process.
+  for number in (signal.SIGINT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN)
   mujoco.set_mju_user_warning(_log_warning)
   pipe = connection.Connection(descriptor)
   try:

@@ -1,0 +1,96 @@
+"""Folders for what is not whole yet, known from those of processes that died.
+
+Each holds a file that its process keeps locked as long as it lives.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import fcntl
+import glob
+import os
+import shutil
+import tempfile
+import time
+
+_LOCK_FILE = 'lock'
+# A folder of a version that locked nothing is taken for abandoned after this
+# time, in which it would have been written.
+_OLD_SECONDS = 3600.0
+
+# Locks are a process's: device and inode of the folders that this one writes.
+_own: set[tuple[int, int]] = set()
+
+
+@contextlib.contextmanager
+def create(parent: str, prefix: str) -> Iterator[str]:
+  """Creates a folder with a name of its own, and removes it after the block.
+
+  Args:
+    parent: The folder that it is in.
+    prefix: The beginning of its name.
+
+  Yields:
+    Its path.
+  """
+  path = tempfile.mkdtemp(prefix=prefix, dir=parent)
+  identity = _identity(path)
+  _own.add(identity)
+  descriptor = None
+  try:
+    descriptor = os.open(
+      os.path.join(path, _LOCK_FILE), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    )
+    # Where there are no locks, one process at a time writes.
+    with contextlib.suppress(OSError):
+      fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    yield path
+  finally:
+    remove(path)
+    if descriptor is not None:
+      os.close(descriptor)
+    _own.discard(identity)
+
+
+def abandoned(parent: str, prefix: str) -> list[str]:
+  """Returns the folders of processes that have died.
+
+  Args:
+    parent: As for `create`.
+    prefix: As for `create`.
+  """
+  pattern = os.path.join(glob.escape(parent), f'{glob.escape(prefix)}*')
+  return [path for path in glob.glob(pattern) if _is_abandoned(path)]
+
+
+def remove(path: str) -> None:
+  """Removes a folder; if it is cut, the next process can go on."""
+  with contextlib.suppress(OSError):
+    for name in os.listdir(path):
+      if name != _LOCK_FILE:
+        shutil.rmtree(os.path.join(path, name), ignore_errors=True)
+  shutil.rmtree(path, ignore_errors=True)
+
+
+def _identity(path):
+  status = os.stat(path)
+  return status.st_dev, status.st_ino
+
+
+def _is_abandoned(path):
+  try:
+    if not os.path.isdir(path) or _identity(path) in _own:
+      return False
+    descriptor = os.open(os.path.join(path, _LOCK_FILE), os.O_RDWR)
+  except FileNotFoundError:
+    with contextlib.suppress(OSError):
+      return time.time() - os.stat(path).st_mtime > _OLD_SECONDS
+    return False
+  except OSError:
+    return False
+  try:
+    fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except OSError:
+    return False
+  finally:
+    os.close(descriptor)
+  return True
