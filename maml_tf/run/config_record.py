@@ -317,8 +317,8 @@ def _refuse(
       now = f'not {change.new}' if is_used else 'which nothing uses now'
       raise errors.UsageError(
         f'{root_dir} holds a run with {change.name} = {change.old}, {now}:'
-        ' give another --root_dir or that config, or --allow_config_change to go'
-        ' on with the new value'
+        ' give another --root_dir or that config, or --allow_config_change to'
+        ' go on with the new value'
       )
 
 
