@@ -38,8 +38,9 @@ class MetaObjective(tf.Module):
 
   The inner KL keeps the pre-update distributions near those that collected the
   data. ProMP and RLlib take the mean of the X inner KLs in place of their sum:
-  their coefficient divided by X is c_s. Each support stage has one coefficient c_s, which all tasks share. It
-  follows the KL measured after the update. Subclasses define the surrogate.
+  their coefficient divided by X is c_s. Each support stage has one coefficient
+  c_s, which all tasks share. It follows the KL measured after the update.
+  Subclasses define the surrogate.
   """
 
   def __init__(
