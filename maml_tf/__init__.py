@@ -1,12 +1,9 @@
-"""Meta-reinforcement learning (MAML) on TensorFlow 2 and TF-Agents.
-
-Names are imported when they are first used: `import maml_tf` alone takes no
-time, and it silences TensorFlow's messages for later.
-"""
+"""Meta-reinforcement learning (MAML) on TensorFlow 2 and TF-Agents."""
 
 from maml_tf.core import quiet_imports  # isort: skip  Before TensorFlow.
 
 import importlib
+import itertools
 import sys
 from typing import TYPE_CHECKING
 
@@ -66,18 +63,18 @@ _ROOMS = (
 
 def _load() -> None:
   """Imports all public names, and with them most modules of the rooms."""
-  for room in ('testing', *_MODULES.values()):
-    importlib.import_module(f'{__name__}.{room}')
+  for module in ('testing', *_MODULES.values()):
+    importlib.import_module(f'{__name__}.{module}')
   for name, module in _MODULES.items():
     globals()[name] = getattr(sys.modules[f'{__name__}.{module}'], name)
 
 
 def __getattr__(name: str):
   """Gives a public name, a room, or a module by its former name."""
-  if name in _MODULES or name in _ROOMS:
+  if name in _MODULES:
     _load()
     return globals()[name]
-  if name not in moved_modules.MOVED:
+  if name not in (*_ROOMS, *moved_modules.MOVED):
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
   return importlib.import_module(f'{__name__}.{name}')
 
@@ -86,7 +83,15 @@ def __dir__() -> list[str]:
   return sorted({*globals(), *_MODULES, *_ROOMS})
 
 
-# A program that has imported gin before may parse files at once, and they may
-# bind what importing the package registers.
-if 'gin' in sys.modules:
+def _runs_a_command() -> bool:
+  """Returns whether this process is `python -m maml_tf...`."""
+  return any(
+    flag == '-m' and module.partition('.')[0] == __name__
+    for flag, module in itertools.pairwise(sys.orig_argv)
+  )
+
+
+# A command reads its flags first: --help must not wait for TensorFlow. Programs
+# get everything at once: they may parse gin files that bind what it registers.
+if not _runs_a_command():
   _load()

@@ -2,7 +2,6 @@
 
 import functools
 
-from absl import app
 from absl import flags
 
 from maml_tf.commands import command_line
@@ -46,8 +45,17 @@ flags.DEFINE_integer('seed', None, "Default: the run's.")
 flags.DEFINE_string('out', None, 'Where to write. Default: root_dir.')
 flags.DEFINE_bool('debug', False, 'Whether errors show where they were raised.')
 
+COMMAND = command_line.Command(
+  'evaluate',
+  (
+    '--root_dir=runs/point',
+    '--root_dir=runs/point --num_tasks=100 --num_adaptation_steps=5',
+    '--root_dir=runs/point --references --out=results/point',
+  ),
+)
+
 main = functools.partial(command_line.run, 'evaluate')
 
 
 if __name__ == '__main__':
-  app.run(main)
+  command_line.start(COMMAND)

@@ -2,7 +2,6 @@
 
 import functools
 
-from absl import app
 from absl import flags
 
 from maml_tf.commands import command_line
@@ -22,8 +21,16 @@ flags.DEFINE_bool(
 )
 flags.DEFINE_bool('debug', False, 'Whether errors show where they were raised.')
 
+COMMAND = command_line.Command(
+  'export',
+  (
+    '--root_dir=runs/point --export_dir=models/point',
+    '--root_dir=runs/point --export_dir=models/goal --state=goal.npz',
+  ),
+)
+
 main = functools.partial(command_line.run, 'export')
 
 
 if __name__ == '__main__':
-  app.run(main)
+  command_line.start(COMMAND)

@@ -2,7 +2,6 @@
 
 import functools
 
-from absl import app
 from absl import flags
 
 from maml_tf.commands import command_line
@@ -33,8 +32,17 @@ flags.DEFINE_bool(
 )
 flags.DEFINE_bool('debug', False, 'Whether errors show where they were raised.')
 
+COMMAND = command_line.Command(
+  'render',
+  (
+    '--root_dir=runs/point',
+    '--root_dir=runs/point --task=0.3,-0.2 --out=point.mp4',
+    '--root_dir=runs/cheetah --task=-1 --width=480 --height=360',
+  ),
+)
+
 main = functools.partial(command_line.run, 'render')
 
 
 if __name__ == '__main__':
-  app.run(main)
+  command_line.start(COMMAND)

@@ -2,7 +2,6 @@
 
 import functools
 
-from absl import app
 from absl import flags
 
 from maml_tf.commands import command_line
@@ -36,8 +35,19 @@ flags.DEFINE_bool(
 )
 flags.DEFINE_bool('debug', False, 'Whether errors show where they were raised.')
 
+COMMAND = command_line.Command(
+  'train',
+  (
+    '--gin_file=point.gin',
+    '--gin_file=cheetah.gin --gin_file=maml_trpo.gin --root_dir=runs/trpo',
+    "--gin_file=point.gin --gin_bindings='train_eval.seed = 1'",
+    '--gin_file=point.gin --root_dir=runs/point  # Again: resumes.',
+  ),
+  takes_configs=True,
+)
+
 main = functools.partial(command_line.run, 'train')
 
 
 if __name__ == '__main__':
-  app.run(main)
+  command_line.start(COMMAND)

@@ -7,6 +7,16 @@ from absl import flags
 from absl.testing import flagsaver
 
 
+def import_anew(name):
+  """Imports a command line, which defines its flags in place of others'."""
+  for flag in list(flags.FLAGS):
+    module = flags.FLAGS.find_module_defining_flag(flag)
+    if module.startswith('maml_tf.'):
+      delattr(flags.FLAGS, flag)
+  sys.modules.pop(f'maml_tf.{name}', None)
+  return importlib.import_module(f'maml_tf.{name}')
+
+
 def call(name, argv=(), **values):
   """Calls a command line with flags; returns the exit code.
 
@@ -15,13 +25,9 @@ def call(name, argv=(), **values):
     argv: The arguments of the command line other than flags.
     **values: The flags.
   """
-  for flag in list(flags.FLAGS):
-    module = flags.FLAGS.find_module_defining_flag(flag)
-    if module.startswith('maml_tf.'):
-      delattr(flags.FLAGS, flag)
-  sys.modules.pop(f'maml_tf.{name}', None)
-  importlib.import_module(f'maml_tf.{name}')
+  command_line = import_anew(name)
   command = importlib.import_module(f'maml_tf.commands.{name}')
   flags.FLAGS.mark_as_parsed()
   with flagsaver.flagsaver(**values):
-    return command.main([name, *argv])
+    # It refuses arguments other than flags before it imports the command.
+    return (command_line if argv else command).main([name, *argv])

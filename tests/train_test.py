@@ -29,6 +29,7 @@ TINY = (
 # The lines that training prints without a terminal.
 LINES = (
   r'The run is in .+',
+  r'compiling \.\.\.',
   r'iteration \d+/\d+  return \S+ -> \S+  [\d,]+ env steps/s  \S+ left',
   r'train: .+',
 )
@@ -128,7 +129,7 @@ def test_an_argument_that_is_not_a_flag(capfd):
     ('GradientUpdate.num_steps = 0', 'num_steps is 0'),
     # Impossible numbers; gin reads 1e999 as infinity.
     ('tf.keras.optimizers.Adam.learning_rate = -1e-3', 'learning_rate is -0.0'),
-    ('tf.keras.optimizers.Adam.learning_rate = 0', 'learning_rate is 0.0'),
+    ('tf.keras.optimizers.Adam.learning_rate = 0', 'learning_rate is 0'),
     ('tf.keras.optimizers.Adam.learning_rate = 1e999', 'learning_rate is inf'),
     ('InnerLoop.step_size = -0.1', 'step_size is -0.1'),
     ('InnerLoop.step_size = 1e999', 'step_size is inf'),
@@ -306,7 +307,7 @@ def test_process_stopped_by_ctrl_c_goes_on_by_the_command_it_prints():
   assert out == ''
   lines = err.splitlines()
   _assert_ours(lines)
-  assert lines[1].startswith(f'iteration {last + 1}/100')
+  assert lines[2].startswith(f'iteration {last + 1}/100')
   assert lines[-2].startswith('iteration 100/100')
   metrics = pathlib.Path(root_dir, 'metrics.csv').read_text(encoding='utf-8')
   iterations = [line.split(',')[0] for line in metrics.splitlines()[1:]]

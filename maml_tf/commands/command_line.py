@@ -1,14 +1,232 @@
 """A command line: its flags are read before anything heavy is imported."""
 
 from collections.abc import Sequence
+import difflib
+import functools
 import importlib
+import itertools
+import os
+import re
+import shlex
+import shutil
+import sys
+import textwrap
+from typing import Any
+from typing import NamedTuple
+from typing import NoReturn
+
+from absl import app
+from absl import flags
+
+from maml_tf.core import shipped_configs
+from maml_tf.core import terminal
+
+# What each one does.
+SUMMARIES = {
+  'train': 'Trains a policy that adapts, or resumes a run.',
+  'evaluate': "Tests a run's policy on held-out tasks.",
+  'export': "Writes a run's policy as a SavedModel.",
+  'render': 'Films a task before and after adaptation.',
+}
+_HELP = ('--help', '-help', '-h', '--h', '-?', '--helpshort', '-helpshort')
+# They print absl's help and leave with exit code 1.
+_ABSL_HELP = ('--helpfull', '-helpfull', '--helpxml', '-helpxml')
+_VALUES = {'int': 'an integer', 'float': 'a number', 'bool': 'true or false'}
+_WIDTH = 80
+
+
+class Command(NamedTuple):
+  """A command line.
+
+  Attributes:
+    name: The module in maml_tf, such as 'train'.
+    examples: Arguments that work, one command each.
+    takes_configs: Whether it takes gin files, which its help then lists.
+  """
+
+  name: str
+  examples: Sequence[str]
+  takes_configs: bool = False
+
+
+def start(command: Command) -> NoReturn:
+  """Reads the flags, then runs the command and exits with its code."""
+  terminal.protect()
+  app.run(
+    functools.partial(run, command.name),
+    flags_parser=functools.partial(parse, command),
+  )
 
 
 def run(name: str, argv: Sequence[str]) -> int:
   """Imports a command's module and runs it; returns the exit code.
 
   Args:
-    name: The command, such as 'train'.
-    argv: Its name and the arguments that are not flags.
+    name: The command's name.
+    argv: The same and the arguments that are not flags.
   """
-  return importlib.import_module(f'{__package__}.{name}').main(argv)
+  if len(argv) > 1:
+    return terminal.print_error(name, f'{argv[1]} is not a flag: see --help')
+  try:
+    module = importlib.import_module(f'{__package__}.{name}')
+  except KeyboardInterrupt:
+    return terminal.print_error(name, 'stopped before it began', 130)
+  return module.main(argv)
+
+
+def parse(command: Command, argv: Sequence[str]) -> list[str]:
+  """Parses flags; returns the name and the arguments that are not flags.
+
+  With --help it prints help and exits; with flags that do not parse it prints
+  one line and exits with code 2.
+
+  Args:
+    command: The command.
+    argv: The name and the arguments.
+  """
+  given = argv[1 : argv.index('--')] if '--' in argv else argv[1:]
+  if any(argument in _HELP for argument in given):
+    terminal.show(_help(command))
+    sys.exit(0)
+  try:
+    others = flags.FLAGS(argv)
+  except flags.Error as error:
+    sys.exit(terminal.print_error(command.name, _fault(command, error)))
+  except SystemExit:
+    sys.exit(0 if any(argument in _ABSL_HELP for argument in given) else 2)
+  for flag in _own_flags(command.name):
+    # As from a shell's variable that is not set.
+    if _is_empty(flag):
+      fault = f'--{flag.name} is empty: give a value, or leave it out'
+      sys.exit(terminal.print_error(command.name, fault))
+  if len(others) > 1:
+    sys.exit(run(command.name, others))
+  return others
+
+
+def given_again(
+  command_name: str, left_out: Sequence[str] = (), **replaced: str
+) -> str:
+  """Returns the command that was given, ready for a shell.
+
+  Args:
+    command_name: The command's name.
+    left_out: The names of flags that it does not repeat.
+    **replaced: The values of flags that it has instead, by name.
+  """
+  words = [
+    word
+    for flag in _own_flags(command_name)
+    if flag.name not in {*left_out, *replaced} and not flag.using_default_value
+    for word in _words(flag.name, flag.value)
+  ]
+  words += [word for item in replaced.items() for word in _words(*item)]
+  python = shlex.join(interpreter())
+  return ' '.join([python, f'-m maml_tf.{command_name}', *words])
+
+
+def _own_flags(command_name: str) -> list[flags.Flag]:
+  """Returns the flags that a command's module defines."""
+  by_module = flags.FLAGS.flags_by_module_dict()
+  # absl knows the module that Python has started by its path.
+  modules = (f'maml_tf.{command_name}', sys.argv[0])
+  return [flag for module in modules for flag in by_module.get(module, ())]
+
+
+def interpreter() -> list[str]:
+  """Returns Python and its options, as they were typed if possible."""
+  typed, *arguments = sys.orig_argv
+  found = shutil.which(typed)
+  if found is None or os.path.abspath(found) != sys.executable:
+    typed = sys.executable
+  # Options such as -u stand before the module.
+  options = list(itertools.takewhile(lambda word: word != '-m', arguments))
+  is_ours = arguments[len(options) + 1 :][:1] == [f'maml_tf.{_module()}']
+  return [typed, *options] if is_ours else [typed]
+
+
+def _module() -> str:
+  """Returns the name of the module that Python has started."""
+  return os.path.splitext(os.path.basename(sys.argv[0]))[0]
+
+
+def _words(name: str, value: Any) -> list[str]:
+  """Returns the words of a command line that give a flag a value."""
+  if value is None:
+    return []
+  if isinstance(value, bool):
+    return [f'--{name}' if value else f'--no{name}']
+  values = value if isinstance(value, list) else [value]
+  return [f'--{name}={shlex.quote(str(value))}' for value in values]
+
+
+def _is_empty(flag: flags.Flag) -> bool:
+  """Returns whether a flag has an empty text that means nothing."""
+  # No setting is a possible list of settings.
+  if flag.name == 'gin_bindings':
+    return False
+  values = flag.value if isinstance(flag.value, list) else [flag.value]
+  return '' in values
+
+
+def _fault(command: Command, error: flags.Error) -> str:
+  """Describes in one line why the flags do not parse."""
+  if isinstance(error, flags.UnrecognizedFlagError):
+    names = [flag.name for flag in _own_flags(command.name)]
+    close = difflib.get_close_matches(error.flagname, names, 1)
+    remedy = f'did you mean --{close[0]}?' if close else 'see --help'
+    return f'--{error.flagname} is not a flag: {remedy}'
+  message = ' '.join(str(error).split())
+  match = re.match(r'flag --(\w+)=(.*?): ', message)
+  if match is None:
+    return f'{message}: see --help'
+  flag = flags.FLAGS[match[1]]
+  wanted = _VALUES.get(flag.flag_type(), '')
+  if isinstance(flag, flags.EnumFlag):
+    wanted = ' or '.join(flag.parser.enum_values)
+  return f'--{match[1]} is {match[2]!r}: give {wanted or "another value"}'
+
+
+def _help(command: Command) -> str:
+  """Returns the text of --help."""
+  start = f'python -m maml_tf.{command.name}'
+  lines = [SUMMARIES[command.name], '', f'usage: {start} FLAGS', '']
+  lines += ['examples:', *(f'  {start} {words}' for words in command.examples)]
+  lines += ['', 'flags:']
+  for flag in _own_flags(command.name):
+    is_switch = flag.flag_type() == 'bool'
+    lines.append(
+      f'  --{"[no]" * is_switch}{flag.name}{"=..." * (not is_switch)}'
+    )
+    lines += _wrap(_described(flag), '      ')
+  if command.takes_configs:
+    groups = shipped_configs.groups()
+    for title, names in (
+      ('experiments, which run alone', groups.experiments),
+      ('algorithms, after an experiment', groups.algorithms),
+      ("references, after a run's config.gin", groups.references),
+    ):
+      lines += ['', f'{title}:', *_wrap(', '.join(names), '  ')]
+  lines += ['', 'Flags of the libraries: --helpfull. All commands:']
+  return '\n'.join([*lines, '  python -m maml_tf'])
+
+
+def _described(flag: flags.Flag) -> str:
+  """Returns a flag's help, and its default unless the help has it."""
+  text, *repeated = re.split(r';\s+repeat this option', flag.help)
+  if repeated:
+    text = f'{text} May be repeated.'
+  if flag.default in (None, []) or 'Default:' in text:
+    return text
+  return f'{text} Default: {str(flag.default).lower()}.'
+
+
+def _wrap(text: str, indent: str) -> list[str]:
+  return textwrap.wrap(
+    text,
+    _WIDTH,
+    initial_indent=indent,
+    subsequent_indent=indent,
+    break_long_words=False,
+    break_on_hyphens=False,
+  )

@@ -7,13 +7,13 @@ import os
 from absl import flags
 from absl import logging
 
+from maml_tf import evaluation
 from maml_tf.core import checks
 from maml_tf.core import cpu
 from maml_tf.core import errors
 from maml_tf.core import finite_checks
 from maml_tf.core import paths
 from maml_tf.core import terminal
-import maml_tf.evaluation as evaluation
 from maml_tf.evaluation import protocol_report
 from maml_tf.evaluation import protocols
 from maml_tf.evaluation import report as evaluation_report
@@ -33,10 +33,7 @@ def main(argv):
 
   0: done. 1: a task fails. 2: bad input. 130: stopped.
   """
-  if len(argv) > 1:
-    return terminal.print_error(
-      'evaluate', f'{argv[1]} is not a flag: see --help'
-    )
+  del argv  # Its flags are parsed.
   if not _FLAGS.root_dir:
     return terminal.print_error(
       'evaluate', '--root_dir is missing: give the folder of a training run'
@@ -60,8 +57,10 @@ def main(argv):
     report = evaluation_report
     if isinstance(result, protocols.ProtocolResult):
       report = protocol_report
-    print('\n'.join([report.table(result), *missing]), flush=True)
-    report.write(result, directory)
+    try:
+      report.write(result, directory)
+    finally:
+      terminal.show('\n'.join([report.table(result), *missing]))
   except (errors.UsageError, OSError) as error:
     return terminal.print_error('evaluate', error, debug=_FLAGS.debug)
   except (errors.RunError, finite_checks.NonFiniteError) as error:

@@ -16,9 +16,10 @@ _FLAGS = flags.FLAGS
 
 def main(argv):
   """Exports, and returns the exit code: 0, or 2 for bad input."""
+  del argv  # Its flags are parsed.
   logging.set_verbosity(logging.WARNING)
   try:
-    _check(argv)
+    _check()
     run = trained_run.load(_FLAGS.root_dir)
     with errors.usage_errors():
       if _FLAGS.state is None:
@@ -38,10 +39,8 @@ def main(argv):
   return 0
 
 
-def _check(argv: list[str]) -> None:
+def _check() -> None:
   """Raises UsageError if flags are missing or do not fit together."""
-  if len(argv) > 1:
-    raise errors.UsageError(f'{argv[1]} is not a flag: see --help')
   for name in ('root_dir', 'export_dir'):
     if not _FLAGS[name].value:
       raise errors.UsageError(f'give --{name}: see --help')

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import sys
 from typing import Any
 
 from absl import flags
@@ -33,10 +32,7 @@ def main(argv):
 
   0: done. 1: the task fails. 2: bad input. 130: stopped.
   """
-  if len(argv) > 1:
-    return terminal.print_error(
-      'render', f'{argv[1]} is not a flag: see --help'
-    )
+  del argv  # Its flags are parsed.
   if not _FLAGS.root_dir:
     return terminal.print_error(
       'render', '--root_dir is missing: give the folder of a training run'
@@ -87,8 +83,8 @@ def _render(run: trained_run.TrainedRun, path: str) -> None:
         adaptation_video.frames(renderer, episodes, titles, name),
         total=max(len(episode.returns) for episode in episodes),
         unit='frame',
-        dynamic_ncols=True,
-        disable=not sys.stderr.isatty(),
+        disable=not terminal.stderr().isatty(),
+        **terminal.bar_settings(terminal.stderr()),
       )
       video_file.write(path, frames, _FLAGS.fps)
   terminal.log(f'render: wrote {frames.total} frames to {path}')

@@ -2,12 +2,12 @@
 
 import datetime
 import os
-import shlex
 
 from absl import flags
 from absl import logging
 import gin
 
+from maml_tf.commands import command_line
 from maml_tf.core import cpu
 from maml_tf.core import errors
 from maml_tf.core import terminal
@@ -17,16 +17,17 @@ from maml_tf.run import interruption
 from maml_tf.run import strategies
 
 _FLAGS = flags.FLAGS
+# What these allow is done when a run is saved.
+_ONCE = ('allow_config_change',)
 
 
 def main(argv):
   """Trains, and returns the exit code.
 
-  0: done. 1: the run cannot continue. 2: bad input. 130, 143: stopped by Ctrl-C
-  or SIGTERM.
+  0: done. 1: the run cannot continue. 2: bad input. 129, 130, 143: stopped by
+  SIGHUP, Ctrl-C or SIGTERM.
   """
-  if len(argv) > 1:
-    return terminal.print_error('train', f'{argv[1]} is not a flag: see --help')
+  del argv  # Its flags are parsed.
   logging.set_verbosity(logging.WARNING)
   cpu.one_thread_an_operation()
   root_dir = _FLAGS.root_dir
@@ -71,13 +72,4 @@ def _new_root_dir() -> str:
 
 def _resume_command(root_dir: str) -> str:
   """Returns the command that was given, with its root_dir."""
-  arguments = [f'--gin_file={shlex.quote(name)}' for name in _FLAGS.gin_file]
-  arguments += [
-    f'--gin_bindings={shlex.quote(line)}' for line in _FLAGS.gin_bindings
-  ]
-  if _FLAGS.strategy != 'default':
-    arguments.append(f'--strategy={_FLAGS.strategy}')
-  if _FLAGS.num_virtual_cpus is not None:
-    arguments.append(f'--num_virtual_cpus={_FLAGS.num_virtual_cpus}')
-  arguments.append(f'--root_dir={shlex.quote(root_dir)}')
-  return ' '.join(['python -m maml_tf.train', *arguments])
+  return command_line.given_again('train', _ONCE, root_dir=root_dir)

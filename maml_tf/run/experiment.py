@@ -11,13 +11,13 @@ import tensorflow as tf
 from tf_agents.specs import tensor_spec
 from tf_agents.train.utils import train_utils
 
+from maml_tf import evaluation
 from maml_tf.collection import meta_collector
 from maml_tf.core import checks
 from maml_tf.core import errors
 from maml_tf.core import terminal
 from maml_tf.environments import observed_task
 from maml_tf.environments import task_environment
-import maml_tf.evaluation as evaluation
 from maml_tf.learning import actor_networks
 from maml_tf.learning import maml_agent
 from maml_tf.learning import meta_learner
@@ -166,7 +166,8 @@ def _build(
     prepare=agent.prepare,
   )
   # Parts that do not fit together fail here, before anything is written.
-  learner.trace(collector.blank_meta_batch())
+  with terminal.passing_line('compiling ...'):
+    learner.trace(collector.blank_meta_batch())
   checkpoints = run_checkpoints.RunCheckpoints(
     root_dir,
     agent=agent,

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: where they cut a run, and how soon it must end."""
+"""Ctrl-C, SIGTERM, SIGHUP: where they cut a run, and how soon it must end."""
 
 from collections.abc import Iterator
 import contextlib
@@ -14,7 +14,7 @@ from maml_tf.core import terminal
 _DEADLINE_SECONDS = 8.0
 # After a second signal the user does not want to wait.
 _IMPATIENT_SECONDS = 1.0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(Exception):
@@ -27,7 +27,7 @@ class Interrupted(Exception):
 
   @property
   def exit_code(self) -> int:
-    """128 plus the signal's number, as in shells: 130 or 143."""
+    """128 plus the signal's number, as in shells: 129, 130 or 143."""
     return 128 + self.signal_number
 
 
@@ -39,7 +39,8 @@ class Interrupt:
   """A request to stop, and the blocks of code in which it may take effect.
 
   Attributes:
-    signal_number: The first signal, SIGINT or SIGTERM; None if none came.
+    signal_number: The first signal, one of SIGINT, SIGTERM and SIGHUP; None if
+      none came.
   """
 
   def __init__(self):
@@ -82,6 +83,10 @@ def handle_signals(
   A process that still runs at the deadline, because one update takes longer,
   ends then; files on disk stay.
 
+  A SIGHUP, which comes when a terminal closes, never acts as usual: shell and
+  system may both send one. Where it is ignored, as `nohup` asks, it stays
+  ignored.
+
   Python handles signals in the main thread only: elsewhere this does nothing.
 
   Args:
@@ -92,6 +97,8 @@ def handle_signals(
     yield interrupt
     return
   previous = {number: signal.getsignal(number) for number in _SIGNALS}
+  if previous[signal.SIGHUP] == signal.SIG_IGN:
+    del previous[signal.SIGHUP]
 
   def restore():
     for number, handler in previous.items():
@@ -100,12 +107,14 @@ def handle_signals(
   def handle(number, frame):
     del frame
     restore()
+    if signal.SIGHUP in previous:
+      signal.signal(signal.SIGHUP, signal.SIG_IGN)
     terminal.log('\nStopping, and saving. Once more to stop at once.')
     interrupt.request(number)
 
   with _ending_at_deadline(deadline_seconds):
     try:
-      for number in _SIGNALS:
+      for number in previous:
         signal.signal(number, handle)
       yield interrupt
     finally:
@@ -152,7 +161,7 @@ def _watch(pipe: int, seconds: float) -> None:
       continue
     if deadline is None:
       deadline, exit_code = time.monotonic() + seconds, 128 + number[0]
-    else:
+    elif number[0] != signal.SIGHUP:
       deadline = min(deadline, time.monotonic() + _IMPATIENT_SECONDS)
 
 

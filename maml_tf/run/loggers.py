@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import contextlib
 import os
 import re
-import sys
 from typing import Protocol
 from typing import runtime_checkable
 
@@ -26,6 +25,7 @@ METRICS_FILE = 'metrics.csv'
 EVALUATIONS_FILE = 'evaluations.csv'
 # Begins the names of the scalars of an evaluation.
 EVALUATION = 'evaluation/'
+_COMPILING = 'compiling ...'
 
 
 @runtime_checkable
@@ -214,18 +214,25 @@ class TerminalLogger:
     resumed = f', resumed after iteration {done}' if done else ''
     terminal.log(f'The run is in {root_dir}{resumed}')
     self._bar = None
-    if sys.stderr.isatty():
+    # A first iteration takes longer: TensorFlow compiles what it calls.
+    compiles = done < num_iterations
+    self._stream = terminal.stderr()
+    if self._stream.isatty():
       self._bar = tqdm.tqdm(
         total=num_iterations,
         initial=done,
-        dynamic_ncols=True,
         unit='iteration',
         smoothing=0.1,
+        **terminal.bar_settings(self._stream),
       )
+      if compiles:
+        self._bar.set_postfix_str(_COMPILING)
+    elif compiles:
+      terminal.log(_COMPILING)
 
   def log(self, line: str) -> None:
     """Shows a line, above the bar if there is one."""
-    tqdm.tqdm.write(line, file=sys.stderr)
+    tqdm.tqdm.write(line, file=self._stream)
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
     """Shows returns, success rates, speed and time left.

@@ -12,7 +12,7 @@ import numpy as np
 from tf_agents.agents import tf_agent
 from tf_agents.typing import types
 
-import maml_tf.evaluation as evaluation
+from maml_tf import evaluation
 from maml_tf.evaluation import statistics as evaluation_statistics
 from maml_tf.run import loggers
 from maml_tf.run import shared_collection

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from maml_tf import evaluation
 from maml_tf.core import errors
 from maml_tf.environments import observed_task
-import maml_tf.evaluation as evaluation
 from maml_tf.learning import maml_agent
 from maml_tf.run import config as run_config
 from maml_tf.run import config_record

@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 
+from maml_tf import evaluation
 from maml_tf.collection import meta_collector
 from maml_tf.core import errors
 from maml_tf.core import finite_checks
 from maml_tf.core import random_streams
-import maml_tf.evaluation as evaluation
 from maml_tf.learning import meta_learner
 from maml_tf.run import checkpoints as run_checkpoints
 from maml_tf.run import config_record

@@ -21,7 +21,7 @@ def _send(number):
 @pytest.fixture
 def handlers():
   """The handlers before the test; they must be the same after it."""
-  numbers = (signal.SIGINT, signal.SIGTERM)
+  numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
   before = [signal.getsignal(number) for number in numbers]
   yield before
   after = [signal.getsignal(number) for number in numbers]
@@ -30,7 +30,9 @@ def handlers():
   assert after == before
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+  'number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+)
 def test_the_first_signal_is_a_request(number, handlers, capsys):
   with interruption.handle_signals() as interrupt:
     assert interrupt.signal_number is None
@@ -62,6 +64,28 @@ def test_the_second_signal_meets_the_callers_handler(handlers):
     assert received == [signal.SIGTERM]
   assert signal.getsignal(signal.SIGTERM) is handler
   signal.signal(signal.SIGTERM, handlers[1])
+
+
+@pytest.mark.parametrize('first', [signal.SIGTERM, signal.SIGHUP])
+def test_closing_the_terminal_does_not_cut_what_is_saved(first, handlers):
+  with interruption.handle_signals(deadline_seconds=3) as interrupt:
+    _send(first)
+    # Shell and system may both send one.
+    _send(signal.SIGHUP)
+    time.sleep(1.2)  # Longer than for a second Ctrl-C.
+  assert interrupt.signal_number == first
+
+
+def test_nohup_goes_on(handlers):
+  previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+  with interruption.handle_signals() as interrupt:
+    _send(signal.SIGHUP)
+    assert interrupt.signal_number is None
+    _send(signal.SIGTERM)
+    _send(signal.SIGHUP)
+    assert interrupt.signal_number == signal.SIGTERM
+  assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+  signal.signal(signal.SIGHUP, previous)
 
 
 def test_handlers_are_restored_without_a_signal(handlers):
@@ -96,6 +120,7 @@ def test_interrupted_says_after_which_iteration_and_by_what():
   assert error.iteration == 7
   assert str(error) == 'stopped after iteration 7'
   assert error.exit_code == 143
+  assert interruption.Interrupted(7, signal.SIGHUP).exit_code == 129
 
 
 def test_an_interruptible_block_stops_at_once(handlers):

@@ -235,6 +235,7 @@ def test_without_a_terminal_each_iteration_is_a_line(tmp_path, capsys):
   assert str(tmp_path) in lines[0]
   # Nine iterations of 0.75 seconds are left after the first.
   assert lines[1:] == [
+    'compiling ...',
     'iteration 1/10  return -0.3 -> 0.1  1,333 env steps/s  0:00:07 left',
     'iteration 10/10  return -3.3 -> 1.4  1,333 env steps/s  0:00:00 left',
   ]
@@ -243,14 +244,14 @@ def test_without_a_terminal_each_iteration_is_a_line(tmp_path, capsys):
 def test_success_rates_stand_beside_the_returns(tmp_path, capsys):
   rates = {'success_step_0': 0.104, 'success_step_1': 1.0}
   _write(tmp_path, [1], **rates)
-  assert capsys.readouterr().err.splitlines()[1] == (
+  assert capsys.readouterr().err.splitlines()[2] == (
     'iteration 1/10  return -0.3 -> 0.1  success 10% -> 100%  1,333 env steps/s'
     '  0:00:07 left'
   )
   evaluated = {f'evaluation/{name}': rate for name, rate in rates.items()}
   with _open(tmp_path, done=1) as log:
     log.write(1, _evaluation(1) | evaluated)
-  assert capsys.readouterr().err.splitlines()[1] == (
+  assert capsys.readouterr().err.splitlines()[2] == (
     'held out at iteration 1  return 1.0 -> 1.3  success 10% -> 100%'
   )
   with open(tmp_path / 'evaluations.csv', encoding='utf-8') as file:

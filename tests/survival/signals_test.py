@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM sent to a run of real physics."""
+"""Ctrl-C, SIGTERM and SIGHUP sent to a run of real physics."""
 
 import os
 import pathlib
@@ -16,7 +16,8 @@ NUM_ITERATIONS = 12
 
 
 @pytest.mark.parametrize(
-  ('number', 'exit_code'), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
+  ('number', 'exit_code'),
+  [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)],
 )
 def test_a_signal_saves_the_last_iteration_in_time(number, exit_code, tmp_path):
   # An iteration takes 80,000 env steps. No checkpoint is due.

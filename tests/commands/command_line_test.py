@@ -1,0 +1,159 @@
+"""Flags are read, explained and repeated, without TensorFlow."""
+
+import importlib
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+
+from absl import flags
+import pytest
+
+import maml_tf
+from maml_tf.commands import command_line
+from maml_tf.core import shipped_configs
+from maml_tf.run import strategies
+from tests import command_lines
+
+_ROOT = str(pathlib.Path(maml_tf.__file__).parents[1])
+COMMANDS = ('train', 'evaluate', 'export', 'render')
+# Prints what a module that runs as the program has imported.
+_RUN = """
+import atexit, json, runpy, sys
+atexit.register(
+  lambda: print(json.dumps('tensorflow' in sys.modules), file=sys.stdout)
+)
+sys.argv = [sys.argv[1], *sys.argv[2:]]
+runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)
+"""
+
+
+def _process(*words, **settings):
+  return subprocess.run(
+    [sys.executable, *words],
+    env=os.environ | {'PYTHONPATH': _ROOT},
+    capture_output=True,
+    text=True,
+    timeout=60,
+    **settings,
+  )
+
+
+def _parse(name, *arguments):
+  """Parses as a process would; returns the exit code, None if it goes on."""
+  command_lines.import_anew(name)
+  command = importlib.import_module(f'maml_tf.{name}').COMMAND
+  try:
+    command_line.parse(command, [name, *arguments])
+  except SystemExit as error:
+    return error.code
+  return None
+
+
+@pytest.mark.parametrize('name', [f'maml_tf.{name}' for name in COMMANDS])
+def test_help_imports_no_tensorflow(name):
+  process = _process('-c', _RUN, name, '--help')
+  assert process.returncode == 0, process.stderr
+  assert process.stderr == ''
+  *lines, has_tensorflow = process.stdout.splitlines()
+  assert not json.loads(has_tensorflow)
+  assert f'usage: python -m {name} FLAGS' in lines
+  assert len([line for line in lines if f'  python -m {name} --' in line]) >= 2
+  # Those of absl are elsewhere.
+  assert '--pdb' not in process.stdout
+
+
+def test_help_of_training_lists_the_configs_in_groups(capsys):
+  assert _parse('train', '--help') == 0
+  out = capsys.readouterr().out
+  groups = shipped_configs.groups()
+  assert sorted(sum(groups, [])) == shipped_configs.names()
+  for title, names in zip(('experiments', 'algorithms', 'references'), groups):
+    text = out.partition(f'\n{title}')[2].partition('\n\n')[0]
+    for name in names:
+      assert name in text
+  assert {'point.gin', 'ml45.gin'} <= {*groups.experiments}
+  assert {'promp.gin', 'dice.gin'} <= {*groups.algorithms}
+  assert groups.references == ['oracle.gin', 'pretrained.gin']
+
+
+def test_the_package_lists_the_commands():
+  process = _process('-m', 'maml_tf')
+  assert (process.returncode, process.stderr) == (0, '')
+  for name in command_line.SUMMARIES:
+    assert f'python -m maml_tf.{name} ' in process.stdout
+  process = _process('-m', 'maml_tf', 'render')
+  assert (process.returncode, process.stdout) == (2, '')
+  assert process.stderr.endswith('a module: python -m maml_tf.render\n')
+
+
+@pytest.mark.parametrize(
+  ('name', 'argument', 'line'),
+  [
+    ('train', '--gin_fil=x', '--gin_fil is not a flag: did you mean --gin_fil'),
+    ('train', '--gin-file=x', 'did you mean --gin_file?'),
+    ('evaluate', '--zzz', '--zzz is not a flag: see --help'),
+    ('train', 'point.gin', 'point.gin is not a flag: see --help'),
+    ('train', '--strategy=all', "--strategy is 'all': give default or mirror"),
+    ('evaluate', '--num_tasks=x', "--num_tasks is 'x': give an integer"),
+    ('render', '--fps=fast', "--fps is 'fast': give a number"),
+    ('export', '--debug=maybe', "--debug is 'maybe': give true or false"),
+    # As from shell variables that are not set.
+    ('train', '--root_dir=', '--root_dir is empty'),
+    ('train', '--gin_file=', '--gin_file is empty'),
+    ('evaluate', '--out=', '--out is empty'),
+    ('export', '--root_dir', 'Missing value for flag --root_dir'),
+  ],
+)
+def test_a_bad_flag_is_one_line_and_code_2(name, argument, line, capsys):
+  assert _parse(name, argument) == 2
+  out, err = capsys.readouterr()
+  assert out == ''
+  assert err.startswith(f'{name}: ') and line in err
+  assert err.count('\n') == 1
+
+
+def test_no_setting_is_a_list_of_settings(capsys):
+  assert _parse('train', '--gin_bindings=') is None
+  assert capsys.readouterr() == ('', '')
+
+
+def test_the_strategies_of_the_flag_exist():
+  command_lines.import_anew('train')
+  assert tuple(flags.FLAGS['strategy'].parser.enum_values) == strategies.NAMES
+
+
+def test_a_command_is_repeated_with_all_its_flags():
+  words = [
+    "--gin_file=my file's.gin",
+    '--gin_file=dice.gin',
+    '--gin_bindings=train_eval.num_iterations = 2',
+    '--strategy=mirrored',
+    '--num_virtual_cpus=2',
+    '--debug',
+  ]
+  assert _parse('train', *words, '--root_dir=old') is None
+  command = command_line.given_again('train', root_dir='a run')
+  python, *repeated = shlex.split(command)
+  assert repeated == ['-m', 'maml_tf.train', *words, '--root_dir=a run']
+  assert os.path.samefile(python, sys.executable)
+  command = command_line.given_again('train', ['debug'], root_dir='a run')
+  assert '--debug' not in command
+
+
+def test_python_is_repeated_as_it_was_typed(monkeypatch, tmp_path):
+  monkeypatch.chdir(tmp_path)
+  python = tmp_path / '.venv' / 'bin' / 'python'
+  python.parent.mkdir(parents=True)
+  python.symlink_to(sys.executable)
+  monkeypatch.setattr(sys, 'executable', str(python))
+  monkeypatch.setattr(sys, 'argv', ['/somewhere/maml_tf/train.py'])
+  monkeypatch.setattr(
+    sys, 'orig_argv', ['.venv/bin/python', '-u', '-m', 'maml_tf.train', '-m']
+  )
+  assert command_line.interpreter() == ['.venv/bin/python', '-u']
+  # The one that would be found is another one.
+  monkeypatch.setattr(sys, 'orig_argv', ['python3', '-c', 'x'])
+  assert command_line.interpreter() == [str(python)]
