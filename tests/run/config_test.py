@@ -29,6 +29,12 @@ def zettings(aa=1):
   return aa
 
 
+@gin.configurable(module='run_config_test')
+def stepping(step_size=0.5):
+  """Something with a step size."""
+  return step_size
+
+
 def _configure(*bindings):
   """Parses bindings and uses them all, which makes them operative."""
   gin.clear_config()
@@ -479,10 +485,5 @@ def test_another_version_is_told(tmp_path, capfd, monkeypatch):
 def test_a_smaller_step_size_is_named_if_one_is_a_number():
   _configure()
   assert config_record.smaller_step_size() == ''
-
-  @gin.configurable(module='run_config_test')
-  def stepping(step_size=0.5):
-    return step_size
-
   stepping()
   assert config_record.smaller_step_size() == 'stepping.step_size = 0.25'

@@ -88,7 +88,7 @@ def test_a_checkpoint_that_is_removed_before_it_is_read(
   def find_and_remove(directory):
     # A trainer has written newer ones since, and removed this one.
     monkeypatch.setattr(run_checkpoints, 'newest_intact', newest)
-    return f'{directory}/ckpt-1'
+    return f'{directory}/ckpt-7'
 
   monkeypatch.setattr(run_checkpoints, 'newest_intact', find_and_remove)
   assert trained_run.load(str(copy)).iteration == 2
@@ -99,7 +99,7 @@ def test_a_checkpoint_that_is_removed_before_it_is_read(
   [
     ('fc_layer_params = (8,)', 'fc_layer_params = (9,)'),
     ('@PointNavigation', '@PendulumMass'),
-    ('value_network_fn = None', 'value_network_fn = @create_value_network'),
+    ('normalize_observations = False', 'normalize_observations = True'),
   ],
 )
 def test_a_config_that_does_not_fit_its_checkpoint(
