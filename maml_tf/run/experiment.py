@@ -15,6 +15,7 @@ from maml_tf import evaluation
 from maml_tf.collection import meta_collector
 from maml_tf.core import checks
 from maml_tf.core import errors
+from maml_tf.core import paths
 from maml_tf.core import terminal
 from maml_tf.environments import observed_task
 from maml_tf.environments import task_environment
@@ -102,6 +103,7 @@ def train_eval(
     observe_task=observe_task,
   )
   with errors.usage_errors():
+    root_dir = paths.check_folder('--root_dir', root_dir)
     settings_lib.check(settings)
     workers = worker_group.WorkerGroup(strategy or tf.distribute.get_strategy())
   with contextlib.ExitStack() as stack:

@@ -119,6 +119,15 @@ class RunLoggers:
     """Returns whether that iteration was evaluated, in this run or before."""
     return self._csv.last_evaluation == iteration
 
+  def sync(self) -> None:
+    """Writes the rows through to the disk, before a checkpoint claims them.
+
+    Raises:
+      errors.RunError: The disk is full, or fails.
+    """
+    with errors.disk_errors('the log'):
+      self._csv.sync()
+
   def close(self) -> None:
     """Closes all loggers, even if one of them fails."""
     self._close.close()
@@ -176,6 +185,11 @@ class CsvLogger:
       self._evaluations.write(step, _evaluation_rows(step, scalars))
     else:
       self._metrics.write(step, [scalars])
+
+  def sync(self) -> None:
+    """Writes the rows so far through to the disk."""
+    self._metrics.sync()
+    self._evaluations.sync()
 
   def close(self) -> None:
     """Closes both files, even if one of them fails."""

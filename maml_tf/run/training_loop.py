@@ -357,9 +357,14 @@ class TrainingLoop:
       or iteration == self._settings.num_iterations
       or update_seconds > _LONG_UPDATE_SECONDS
     ):
-      self._checkpoints.save(iteration)
+      self._save(iteration)
 
   def _save_last_good(self, iteration: int) -> None:
     """Saves, unless that iteration is saved already."""
     if self._workers.is_chief and self._checkpoints.last_iteration != iteration:
-      self._checkpoints.save(iteration)
+      self._save(iteration)
+
+  def _save(self, iteration: int) -> None:
+    """Saves a checkpoint after the rows of its iterations."""
+    self._loggers.sync()
+    self._checkpoints.save(iteration)

@@ -6,7 +6,9 @@ import pathlib
 import gin
 import pytest
 
+import maml_tf
 from maml_tf.core import errors
+from maml_tf.core import version
 from maml_tf.environments import point_navigation
 from maml_tf.run import config as run_config
 from maml_tf.run import config_record
@@ -25,6 +27,12 @@ def settings(a=1, b=2, widths=(8,), text='', cls=None, zz=0):
 def zettings(aa=1):
   """Something whose name comes after."""
   return aa
+
+
+@gin.configurable(module='run_config_test')
+def stepping(step_size=0.5):
+  """Something with a step size."""
+  return step_size
 
 
 def _configure(*bindings):
@@ -343,3 +351,139 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
   with pytest.raises(OSError):
     config_record.write_or_check(os.path.join(file, 'run'))
   assert file.read_text(encoding='utf-8') == ''
+
+
+def _edit(directory, old, new):
+  path = directory / 'config.gin'
+  text = path.read_text(encoding='utf-8')
+  assert old in text
+  path.write_text(text.replace(old, new), encoding='utf-8')
+
+
+def test_a_parameter_that_a_release_removed_matters_only_if_it_was_bound(
+  tmp_path,
+):
+  _configure('settings.a = 10')
+  config_record.write_or_check(str(tmp_path))
+  _edit(tmp_path, 'settings.b = 2\n', 'settings.b = 2\nsettings.gone = 3\n')
+  config_record.compare(str(tmp_path))
+  bound = '# Bound, not a default: settings.'
+  _edit(tmp_path, f'{bound}a\n', f'{bound}a\n{bound}gone\n')
+  with pytest.raises(errors.UsageError) as error:
+    config_record.compare(str(tmp_path))
+  assert 'settings.gone = 3, which nothing uses now: give' in str(error.value)
+
+
+def test_a_new_parameter_may_be_bound_to_its_default(tmp_path):
+  _configure('settings.a = 10')
+  config_record.write_or_check(str(tmp_path))
+  _edit(tmp_path, 'settings.zz = 0\n', '')
+  _configure('settings.a = 10', 'settings.zz = 0')
+  assert not config_record.compare(str(tmp_path))
+  _configure('settings.a = 10', 'settings.zz = 1')
+  with pytest.raises(errors.UsageError, match='zz = None, not 1: give'):
+    config_record.compare(str(tmp_path))
+
+
+def test_a_default_that_a_release_changed_is_an_error(tmp_path):
+  _configure()
+  config_record.write_or_check(str(tmp_path))
+  _edit(tmp_path, 'settings.b = 2\n', 'settings.b = 3\n')
+  with pytest.raises(errors.UsageError, match='settings.b = 3, not 2:'):
+    config_record.compare(str(tmp_path))
+  _configure('settings.b = 3')
+  assert not config_record.compare(str(tmp_path))
+
+
+def test_allowed_changes_are_recorded_and_printed(tmp_path, capfd):
+  _configure('settings.a = 10')
+  config_record.write_or_check(str(tmp_path))
+  _configure('settings.a = 11', "settings.text = 'new'")
+  with pytest.raises(errors.UsageError, match='or --allow_config_change to go'):
+    config_record.write_or_check(str(tmp_path))
+  config_record.check(str(tmp_path), allow_changes=True)
+  config_record.write_or_check(str(tmp_path), allow_changes=True, iteration=7)
+  lines = [
+    'after iteration 7: settings.a = 11, was 10',
+    "after iteration 7: settings.text = 'new', was ''",
+  ]
+  assert capfd.readouterr().err.splitlines() == lines
+  changes = (tmp_path / 'config_changes.txt').read_text(encoding='utf-8')
+  assert [line[20:] for line in changes.splitlines()] == lines
+  # From now on, that is the run's config.
+  config_record.write_or_check(str(tmp_path))
+  assert 'settings.a = 11\n' in _text(tmp_path)
+  assert (tmp_path / 'config_changes.txt').read_text('utf-8') == changes
+
+
+def test_what_follows_numbers_that_are_not_finite_may_change(tmp_path):
+  _configure_run()
+  config_record.write_or_check(str(tmp_path))
+  _configure_run("train_eval.when_not_finite = 'skip'")
+  config_record.write_or_check(str(tmp_path), iteration=3)
+  changes = (tmp_path / 'config_changes.txt').read_text(encoding='utf-8')
+  assert changes.endswith(
+    "after iteration 3: train_eval.when_not_finite = 'skip', was 'stop'\n"
+  )
+
+
+@pytest.mark.parametrize('num_iterations', [3, 5, 6])
+def test_the_record_of_a_run_that_ends_sooner_stays(num_iterations, tmp_path):
+  _configure_run()
+  config_record.write_or_check(str(tmp_path))
+  path = tmp_path / 'config.gin'
+  os.utime(path, (0, 0))
+  before = path.read_bytes()
+  _configure_run(f'train_eval.num_iterations = {num_iterations}')
+  config_record.write_or_check(str(tmp_path), num_iterations=num_iterations)
+  assert (path.read_bytes() == before) == (num_iterations <= 5)
+  assert (path.stat().st_mtime == 0) == (num_iterations <= 5)
+
+
+def test_a_config_that_no_run_wrote_is_kept_beside(tmp_path, capfd):
+  path = tmp_path / 'config.gin'
+  for number in (1, 2):
+    path.write_text(f'# Mine, {number}.\n', encoding='utf-8')
+    config_record.keep_other(str(tmp_path))
+    assert not path.exists()
+    kept = tmp_path / f'config.gin.{number}'
+    assert kept.read_text(encoding='utf-8') == f'# Mine, {number}.\n'
+    assert f'it is kept as {kept}\n' in capfd.readouterr().err
+  _configure()
+  config_record.write_or_check(str(tmp_path))
+  config_record.keep_other(str(tmp_path))
+  assert path.exists()
+
+
+def test_a_config_that_is_no_text_is_an_error_of_one_line(tmp_path):
+  (tmp_path / 'config.gin').write_bytes(b'settings.a = "\xe9"\n')
+  _configure()
+  with pytest.raises(
+    errors.UsageError, match='config.gin is not text in UTF-8'
+  ):
+    config_record.check(str(tmp_path))
+
+
+def test_another_version_is_told(tmp_path, capfd, monkeypatch):
+  checkpoint = str(tmp_path / 'nothing')
+  _configure()
+  config_record.write_or_check(str(tmp_path))
+  config_record.tell_version(str(tmp_path), checkpoint)
+  assert capfd.readouterr().err == ''
+  monkeypatch.setattr(version, 'VERSION', '9.9')
+  config_record.tell_version(str(tmp_path), checkpoint)
+  old = maml_tf.__version__
+  assert capfd.readouterr().err == (
+    f'{tmp_path} was trained by maml_tf {old}; this is 9.9\n'
+  )
+  # Versions before 0.1.1 did not record theirs.
+  _edit(tmp_path, f'# Written by maml_tf {old}\n', '')
+  config_record.tell_version(str(tmp_path), checkpoint)
+  assert capfd.readouterr().err == ''
+
+
+def test_a_smaller_step_size_is_named_if_one_is_a_number():
+  _configure()
+  assert config_record.smaller_step_size() == ''
+  stepping()
+  assert config_record.smaller_step_size() == 'stepping.step_size = 0.25'
