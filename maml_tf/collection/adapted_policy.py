@@ -19,9 +19,8 @@ Noise = tuple[types.TensorOrArray, ...]
 
 _STATE_IS_LOST = (
   "the policy state is zeros, as TF-Agents' wrappers make it at FIRST steps,"
-  ' which drops adapted parameters: wrap agent.adapted_policy(parameters) of'
-  ' one task instead of agent.policy, or give no state to act with the'
-  ' meta-parameters'
+  ' which drops adapted parameters: wrap agent.adapted_policy(parameters), with'
+  ' those of one task or agent.meta_parameters, instead of agent.policy'
 )
 
 

@@ -25,7 +25,7 @@ class Environment(Protocol):
   """What a rollout needs of an environment, e.g. of a batched `PyEnvironment`.
 
   Both methods return a `TimeStep` of arrays [N, ...], which the next step may
-  overwrite. An action is a nest of arrays [N, ...].
+  overwrite. An action is a nest of arrays [N, ...], which `step` may overwrite.
   """
 
   def reset(self) -> Any:
@@ -88,7 +88,9 @@ def play_episodes(
     start = time.perf_counter()
     action_step = actor(time_step, t)
     acted = time.perf_counter()
-    next_time_step = _copy(environment.step(action_step.action))
+    # A copy, since frames hold the action as it was sampled.
+    action = _copy_nest(action_step.action)
+    next_time_step = _copy(environment.step(action))
     environment_seconds += time.perf_counter() - acted
     actor_seconds += acted - start
     _observe(observers, time_step, action_step, next_time_step, finished)
@@ -103,17 +105,18 @@ def play_episodes(
 
 def _copy(time_step):
   """Copies a time step: its frame is shown after the next step, and kept."""
-  observation = time_step.observation
-  if isinstance(observation, np.ndarray):
-    observation = observation.copy()  # `tf.nest` takes longer.
-  else:
-    observation = tf.nest.map_structure(np.array, observation)
   return ts.TimeStep(
     np.array(time_step.step_type),
     np.array(time_step.reward),
     np.array(time_step.discount),
-    observation,
+    _copy_nest(time_step.observation),
   )
+
+
+def _copy_nest(nest):
+  if isinstance(nest, np.ndarray):
+    return nest.copy()  # `tf.nest` takes longer.
+  return tf.nest.map_structure(np.array, nest)
 
 
 def _observe(observers, time_step, action_step, next_time_step, finished):

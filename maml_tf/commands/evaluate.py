@@ -12,6 +12,7 @@ from maml_tf.core import checks
 from maml_tf.core import cpu
 from maml_tf.core import errors
 from maml_tf.core import finite_checks
+from maml_tf.core import paths
 from maml_tf.core import terminal
 from maml_tf.evaluation import protocol_report
 from maml_tf.evaluation import protocols
@@ -43,8 +44,11 @@ def main(argv):
     )
   logging.set_verbosity(logging.WARNING)
   cpu.one_thread_an_operation()
-  directory = _FLAGS.out or _FLAGS.root_dir
+  directory = _FLAGS.root_dir if _FLAGS.out is None else _FLAGS.out
   try:
+    with errors.usage_errors():
+      if _FLAGS.out is not None:
+        paths.check('--out', directory)
     run = trained_run.load(_FLAGS.root_dir)
     with errors.usage_errors():
       evaluate = _evaluation(run)

@@ -6,6 +6,7 @@ from absl import flags
 from absl import logging
 
 from maml_tf.core import errors
+from maml_tf.core import paths
 from maml_tf.core import terminal
 from maml_tf.run import trained_run
 import maml_tf.serving as serving
@@ -43,6 +44,11 @@ def _check() -> None:
   for name in ('root_dir', 'export_dir'):
     if not _FLAGS[name].value:
       raise errors.UsageError(f'give --{name}: see --help')
+  with errors.usage_errors():
+    # Before the run is loaded, which takes seconds.
+    serving.check_directory(_FLAGS.export_dir, '--export_dir')
+    if _FLAGS.state is not None:
+      paths.check('--state', _FLAGS.state)
   if _FLAGS.deterministic and _FLAGS.state is None:
     raise errors.UsageError(
       '--deterministic needs a --state: a model that adapts offers'

@@ -15,6 +15,7 @@ from maml_tf.core import checks
 from maml_tf.core import cpu
 from maml_tf.core import errors
 from maml_tf.core import finite_checks
+from maml_tf.core import paths
 from maml_tf.core import random_streams
 from maml_tf.core import terminal
 from maml_tf.environments import task_environment
@@ -38,8 +39,13 @@ def main(argv):
     )
   logging.set_verbosity(logging.WARNING)
   cpu.one_thread_an_operation()
-  path = _FLAGS.out or os.path.join(_FLAGS.root_dir, 'adaptation.gif')
+  path = _FLAGS.out
+  if path is None:
+    path = os.path.join(_FLAGS.root_dir, 'adaptation.gif')
   try:
+    with errors.usage_errors():
+      if _FLAGS.out is not None:
+        paths.check('--out', path)
     run = trained_run.load(_FLAGS.root_dir)
     with errors.usage_errors():
       _render(run, path)

@@ -256,8 +256,8 @@ class TaskEnvironment(
       observation: A float32 array [N, O], or a nest.
       reward: A float32 array [N].
       terminated: A bool array [N]: True where the episode has terminated.
-      Observation and reward are new arrays at every call: the caller writes to
-      them.
+      Observation and reward should be new arrays at every call. Rollouts copy
+      them, but stock TF-Agents drivers do not.
     """
 
   def _truncated_rows(self) -> np.ndarray:
@@ -309,13 +309,10 @@ class TaskEnvironment(
     step_type = np.where(ended, ts.StepType.LAST, ts.StepType.MID)
     discount = np.where(terminated, np.float32(0), np.float32(1))
     if starting.size:
-      # `_advance` gave new arrays, so they can be written to.
-      tf.nest.map_structure(
-        lambda array, start: array.__setitem__(starting, start),
-        observation,
-        self._start(starting),
-      )
-      reward[starting] = 0
+      # Copies: the arrays of `_advance` may be part of its state.
+      starts = self._start(starting)
+      observation = _with_rows(observation, starting, starts)
+      reward = _with_rows(reward, starting, 0)
       discount[starting] = 1
       step_type[starting] = ts.StepType.FIRST
       self._elapsed[starting] = 0

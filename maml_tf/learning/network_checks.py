@@ -26,7 +26,7 @@ tfd = tfp.distributions
 _TRAINING_LAYERS = (
   (
     tf.keras.layers.BatchNormalization,
-    'it normalises nothing: use LayerNormalization, or'
+    'normalises nothing: use LayerNormalization, or'
     ' MamlAgent.normalize_observations = True',
   ),
   (
@@ -36,11 +36,11 @@ _TRAINING_LAYERS = (
       tf.keras.layers.GaussianDropout,
       tf.keras.layers.GaussianNoise,
     ),
-    'it has no effect: leave it out',
+    'has no effect: leave it out',
   ),
   (
     tf.keras.layers.SpectralNormalization,
-    'it normalises nothing: use UnitNormalization or LayerNormalization',
+    'normalises nothing: use LayerNormalization',
   ),
 )
 
@@ -76,14 +76,20 @@ def check_networks(
     networks['value_network'] = value_network
   for name, network in networks.items():
     _check_observations(name, network, time_step_spec.observation)
-    layers = [m for m in network.submodules if hasattr(m, 'dtype_policy')]
+    # TF-Agents keeps layers that were given beside the copies that it builds.
+    layers = [
+      module
+      for module in network.submodules
+      if isinstance(module, tf.keras.layers.Layer) and module.built
+    ]
     _check_precision(name, layers)
     _warn_of_training_layers(name, layers)
     if network.losses:
       warnings.warn(
         f'{name} has regularizers, which have no effect: leave them out',
-        stacklevel=4,
+        stacklevel=3,
       )
+  _check_types(networks)
   if value_network is not None:
     _check_values(value_network, time_step_spec)
   return _check_actions(actor_network, time_step_spec, action_spec)
@@ -162,9 +168,10 @@ def _check_precision(name: str, layers: Iterable[tf.keras.layers.Layer]):
   """Raises ValueError for layers that cast their variables."""
   for layer in layers:
     policy = layer.dtype_policy
-    if layer.trainable_variables and (
-      policy.compute_dtype != policy.variable_dtype
-    ):
+    has_variables = any(
+      isinstance(v, tf.Variable) for v in vars(layer).values()
+    )
+    if has_variables and policy.compute_dtype != policy.variable_dtype:
       raise ValueError(
         f'{name}: layer {layer.name} has the policy {policy.name}, which is not'
         " supported: call tf.keras.mixed_precision.set_global_policy('float32')"
@@ -172,15 +179,32 @@ def _check_precision(name: str, layers: Iterable[tf.keras.layers.Layer]):
       )
 
 
+def _check_types(networks):
+  """Raises ValueError unless all trainable variables have one type."""
+  types_of = {
+    v.dtype.name: f'{v.name} of {name}'
+    for name, network in networks.items()
+    for v in network.trainable_variables
+  }
+  if len(types_of) > 1:
+    examples = ' and '.join(f'{n} ({v})' for n, v in sorted(types_of.items()))
+    raise ValueError(
+      f'networks have variables of {examples}: give all layers one dtype, or'
+      " leave tf.keras.backend.floatx() at 'float32'"
+    )
+
+
 def _warn_of_training_layers(name, layers):
-  for layer in layers:
-    for kinds, consequence in _TRAINING_LAYERS:
-      if isinstance(layer, kinds):
-        warnings.warn(
-          f'{name} has the {type(layer).__name__} layer {layer.name}, but'
-          f' networks are always called with training=False, so {consequence}',
-          stacklevel=5,
-        )
+  """Warns of layers that differ in training, unless they are frozen."""
+  for kinds, consequence in _TRAINING_LAYERS:
+    found = [x for x in layers if isinstance(x, kinds) and x.trainable]
+    if found:
+      described = ', '.join(f'{type(x).__name__} {x.name}' for x in found)
+      warnings.warn(
+        f'{name} has {described}: networks are always called with'
+        f' training=False, where this {consequence}',
+        stacklevel=4,
+      )
 
 
 def _check_action(distribution, action, spec):
@@ -202,7 +226,7 @@ def _check_action(distribution, action, spec):
       raise ValueError(
         f'actor_network gives actions from {_list(first)} to {_list(last)}, the'
         f' spec of {name} has {_list(spec.minimum)} to {_list(spec.maximum)}:'
-        f' {_ADVICE}'
+        ' give a network of these actions, such as create_actor_network makes'
       )
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 
+import numpy as np
 import tensorflow as tf
 
 from maml_tf.core import errors
@@ -98,9 +99,11 @@ class RunCheckpoints:
     self._directory = os.path.join(root_dir, CHECKPOINT_DIR)
     self._max_to_keep = max_to_keep
     self._checkpoint = tf.train.Checkpoint(**trackables)
-    with tf.device('CPU'):
-      recorded = tf.Variable(version.VERSION, trainable=False)
-    # Reading does without it: older checkpoints have none.
+    # A number, like all others. Reading does without it: older checkpoints
+    # have none.
+    recorded = tf.Variable(
+      np.frombuffer(version.VERSION.encode(), np.uint8), trainable=False
+    )
     self._written = tf.train.Checkpoint(version=recorded, **trackables)
     self._last_iteration = None
     # The result of `find`: a path, and lines about damaged checkpoints.
@@ -217,6 +220,7 @@ def read(checkpoint: tf.train.Checkpoint, path: str, advice: str) -> None:
   except tf.errors.NotFoundError:
     raise
   except (AssertionError, ValueError, tf.errors.OpError) as error:
+    tf.get_logger().addFilter(_is_not_about_the_rest)
     reason = str(error).partition('\n')[0].partition(', likely')[0]
     raise errors.UsageError(
       f'{path} holds other variables than this config makes ({reason}):'
@@ -224,11 +228,21 @@ def read(checkpoint: tf.train.Checkpoint, path: str, advice: str) -> None:
     ) from error
 
 
+def _is_not_about_the_rest(record):
+  """Hides TensorFlow's lines on what else is in a checkpoint that did not fit.
+
+  They come much later, when the objects are deleted.
+  """
+  return not record.getMessage().startswith(
+    ('Detecting that an object or model', 'Value in checkpoint could not be')
+  )
+
+
 def recorded_version(path: str) -> str | None:
   """Returns the version that wrote a checkpoint; None if it did not say so."""
   try:
     reader = tf.train.load_checkpoint(path)
-    return reader.get_tensor(f'version/{_VALUE}').decode()
+    return reader.get_tensor(f'version/{_VALUE}').tobytes().decode()
   # Without that variable, or because it has been removed.
   except (tf.errors.OpError, ValueError, RuntimeError):
     return None

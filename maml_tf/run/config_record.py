@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import datetime
 import hashlib
-import inspect
 import os
 import re
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from maml_tf.core import version
 from maml_tf.run import checkpoints as run_checkpoints
 from maml_tf.run import config as run_config
 from maml_tf.run import config_arguments
+from maml_tf.run import config_values
 
 # A resumed run may change how long it trains, how often it is saved, how it is
 # evaluated, whether it is exported, where its numbers go and which processes
@@ -75,7 +75,7 @@ def check(root_dir: str, allow_changes: bool = False) -> None:
       difference.
     OSError: The config cannot be read.
   """
-  there, here = recorded(root_dir), _bindings(_text())
+  there, here = recorded(root_dir), config_values.of_text(_text())
   if there is not None:
     changes = _differences(there, here, here.keys() & there.keys())
     _refuse(root_dir, changes, allow_changes)
@@ -98,7 +98,7 @@ def compare(root_dir: str, allow_changes: bool = False) -> list[Change]:
     errors.UsageError: As for `check`.
     OSError: As for `check`.
   """
-  there, here = recorded(root_dir), _bindings(_text())
+  there, here = recorded(root_dir), config_values.of_text(_text())
   if there is None:
     return []
   bound_here, bound_there = _bound_now(), _bound_there(root_dir)
@@ -171,7 +171,7 @@ def keep_other(root_dir: str) -> None:
 def recorded(root_dir: str) -> dict[str, str] | None:
   """Returns the bindings of the run in a folder; None if there is no run."""
   text = _read(os.path.join(root_dir, run_config.CONFIG_FILE))
-  return None if text is None else _bindings(text)
+  return None if text is None else config_values.of_text(text)
 
 
 def tell_version(root_dir: str, checkpoint: str) -> None:
@@ -194,7 +194,9 @@ def tell_version(root_dir: str, checkpoint: str) -> None:
 
 def smaller_step_size() -> str:
   """Returns a binding of half a step size; '' if none is a number."""
-  for name, value in sorted(_bindings(_text()).items(), reverse=True):
+  for name, value in sorted(
+    config_values.of_text(_text()).items(), reverse=True
+  ):
     if re.search(r'(step_size|learning_rate)$', name):
       try:
         return f'{name} = {float(value) / 2}'
@@ -235,7 +237,7 @@ def check_workers(
   Raises:
     ValueError: Two workers have different configs.
   """
-  bindings = _bindings(_text())
+  bindings = config_values.of_text(_text())
   may_change = _may_change(bindings)
   config = sorted(
     b for b in bindings.items() if not b[0].startswith(may_change)
@@ -267,7 +269,7 @@ def _text() -> str:
 
 def _bound_now() -> set[str]:
   """Returns the names of what files, command lines and programs have bound."""
-  return {*_bindings(gin.config_str()), *config_arguments.given()}
+  return {*config_values.of_text(gin.config_str()), *config_arguments.given()}
 
 
 def _bound_there(root_dir: str) -> set[str] | None:
@@ -301,7 +303,7 @@ def _differences(
     Change(name, there.get(name), here.get(name))
     for name in sorted(names)
     if not name.startswith(may_change)
-    and not _is_same(name, there.get(name), here.get(name))
+    and not config_values.is_same(name, there.get(name), here.get(name))
   ]
 
 
@@ -311,10 +313,12 @@ def _refuse(
   """Raises UsageError for the first change that is not allowed."""
   for change in changes:
     if not allow_changes and change.name not in _MAY_CHANGE_IF_RECORDED:
+      is_used = change.new is not None
+      now = f'not {change.new}' if is_used else 'which nothing uses now'
       raise errors.UsageError(
-        f'{root_dir} holds a run with {change.name} = {change.old}, not'
-        f' {change.new}: give another --root_dir or that config, or'
-        ' --allow_config_change to go on with the new value'
+        f'{root_dir} holds a run with {change.name} = {change.old}, {now}:'
+        ' give another --root_dir or that config, or --allow_config_change to'
+        ' go on with the new value'
       )
 
 
@@ -331,38 +335,6 @@ def _record_changes(
       terminal.log(line)
 
 
-def _is_same(name: str, there: str | None, here: str | None) -> bool:
-  """Returns whether two values of a setting are the same."""
-  if there is None:
-    return here == _default(name)
-  if here is None or there == here:
-    return there == here
-  # Files and programs may name the same function in different ways.
-  found = [re.fullmatch(r'@([\w.]+)', value) for value in (there, here)]
-  if not all(found):
-    return False
-  try:
-    one, other = (gin.get_configurable(match[1]) for match in found if match)
-  except ValueError:
-    return False
-  return one is other
-
-
-def _default(name: str) -> str | None:
-  """Returns a parameter's default as the record has it; None without one."""
-  selector, _, parameter = name.rpartition('.')
-  if '/' in selector:  # Other scopes may have another value.
-    return None
-  try:
-    parameters = inspect.signature(gin.get_configurable(selector)).parameters
-  except (ValueError, TypeError):
-    return None
-  if parameter not in parameters:
-    return None
-  default = parameters[parameter].default
-  return None if default is inspect.Parameter.empty else repr(default)
-
-
 def _ends_sooner(root_dir: str, num_iterations: int) -> bool:
   """Returns whether a run is to have fewer iterations than its record says."""
   there = (recorded(root_dir) or {}).get('train_eval.num_iterations', '')
@@ -372,15 +344,6 @@ def _ends_sooner(root_dir: str, num_iterations: int) -> bool:
 def _leaf(selector: str) -> str:
   """Returns a configurable's name without its scopes and modules."""
   return re.split('[./]', selector)[-1]
-
-
-def _bindings(config: str) -> dict[str, str]:
-  """Returns the bindings of a config, by name."""
-  # Gin wraps long values after a backslash or inside brackets.
-  lines = [line for line in config.splitlines() if not line.startswith('#')]
-  text = re.sub(r'\\?\n[ \t]+', ' ', '\n'.join(lines))
-  bindings = (line for line in text.splitlines() if ' =' in line)
-  return dict(re.split(r' =\s+', line, maxsplit=1) for line in bindings)
 
 
 def _may_change(*configs: Mapping[str, str]) -> tuple[str, ...]:

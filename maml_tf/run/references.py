@@ -22,6 +22,7 @@ from maml_tf.environments import observed_task
 from maml_tf.learning import maml_agent
 from maml_tf.run import config as run_config
 from maml_tf.run import config_record
+from maml_tf.run import config_values
 from maml_tf.run import trained_run
 
 NAMES = ('oracle', 'pretrained')
@@ -174,7 +175,7 @@ def _load_reference(root_dir, name, references):
   )
   # An older version may not have recorded all of them.
   for setting in sorted(ours.keys() & theirs.keys()):
-    if ours[setting] != theirs[setting]:
+    if not config_values.is_same(setting, theirs[setting], ours[setting]):
       raise errors.UsageError(
         f'{directory} holds a run with {setting} = {theirs[setting]}, not'
         f' {ours[setting]}: {_advice(root_dir, name)}'

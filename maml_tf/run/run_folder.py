@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import contextlib
 import os
 
-from maml_tf import serving
 from maml_tf.core import errors
 from maml_tf.core import files
 from maml_tf.core import paths
@@ -16,6 +15,7 @@ from maml_tf.run import config_record
 from maml_tf.run import csv_file
 from maml_tf.run import loggers
 from maml_tf.run import run_lock
+import maml_tf.serving as serving
 
 MODEL_DIR = 'saved_model'
 
@@ -66,11 +66,7 @@ def _check(root_dir: str, exports: bool) -> None:
       ' or give another --root_dir'
     )
   for folder in (root_dir, checkpoints):
-    if os.path.exists(folder) and not os.access(folder, os.W_OK | os.X_OK):
-      raise ValueError(
-        f'{folder} cannot be written: give another --root_dir, or make it'
-        ' writable'
-      )
+    paths.check_writable(folder)
   if exports:
     serving.check_directory(model)
   if run_checkpoints.is_in(checkpoints):

@@ -80,7 +80,7 @@ def play(
   states, played, successes = [], [], []
 
   def see_and_act(time_step, t):
-    states.append(environment.render_state())
+    states.append(np.array(environment.render_state()))
     return actor(time_step, t)
 
   def note_success(frame):
@@ -94,7 +94,7 @@ def play(
     [played.append, note_success],
     environment.horizon,
   )
-  states.append(environment.render_state())
+  states.append(np.array(environment.render_state()))
   return _episodes(states, played, successes)
 
 

@@ -225,3 +225,37 @@ def test_a_compiled_actor_traces_its_policy_once():
       ),
     )
   assert len(traces) == 1
+
+
+class _Scribbler(_Rows):
+  """Writes to the actions that it gets and to what it returned before."""
+
+  def reset(self):
+    self._returned = super().reset()
+    return self._returned
+
+  def step(self, action):
+    new = super().step(action)
+    for array, value in zip(self._returned, new):
+      array[...] = value
+    action[...] = -1
+    return self._returned
+
+
+def test_frames_do_not_share_memory_with_the_environment():
+  plain, scribbled = _play(_Rows(1, 3, 2)), _play(_Scribbler(1, 3, 2))
+  for field in plain[0]._fields:
+    assert _stack(scribbled, field) == _stack(plain, field), field
+
+
+def test_parts_of_an_action_do_not_share_memory_with_the_environment():
+  class Parts(_Scribbler):
+    def step(self, action):
+      return super().step(action['force'])
+
+  def act(time_step, t):
+    return policy_step.PolicyStep({'force': _act(time_step, t).action}, (), ())
+
+  frames = _play(Parts(1, 3, 2), actor=act)
+  action = np.stack([frame.action['force'] for frame in frames], 1).tolist()
+  assert action == _stack(_play(_Rows(1, 3, 2)), 'action')

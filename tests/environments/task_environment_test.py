@@ -590,3 +590,27 @@ def test_by_default_there_are_no_successes_and_nothing_is_discarded(make):
   assert environment.success is None
   assert not environment.may_discard
   np.testing.assert_array_equal(environment.discarded, [False] * 6)
+
+
+class _LeasedArrays(countdown_environment.CountdownEnvironment):
+  """Returns rewards that cannot be written to."""
+
+  def _advance(self, action):
+    observation, reward, terminated = super()._advance(action)
+    for array in (observation, reward):
+      array.flags.writeable = False
+    return observation, reward, terminated
+
+
+def test_what_advance_returns_is_not_written_to():
+  environments = (
+    cls(num_tasks=2, environments_per_task=2, horizon=9)
+    for cls in (countdown_environment.CountdownEnvironment, _LeasedArrays)
+  )
+  played = []
+  for environment in environments:
+    environment.set_tasks([1, 3])
+    environment.seed(0)
+    environment.reset()
+    played.append([environment.step(a) for a in _actions(environment, 6)])
+  tf.nest.map_structure(np.testing.assert_array_equal, *played)

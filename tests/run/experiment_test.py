@@ -116,7 +116,12 @@ def _variables(root_dir):
     # The number of saves depends on where the run was interrupted.
     if not any(
       part in name
-      for part in ('seconds', 'save_counter', '_CHECKPOINTABLE_OBJECT_GRAPH')
+      for part in (
+        'seconds',
+        'version',
+        'save_counter',
+        '_CHECKPOINTABLE_OBJECT_GRAPH',
+      )
     )
   }
 

@@ -1,0 +1,47 @@
+"""The settings of a config as texts by name, and which of them are the same."""
+
+import inspect
+import re
+
+import gin
+
+
+def of_text(config: str) -> dict[str, str]:
+  """Returns the bindings of a config, by name."""
+  # Gin wraps long values after a backslash or inside brackets.
+  lines = [line for line in config.splitlines() if not line.startswith('#')]
+  text = re.sub(r'\\?\n[ \t]+', ' ', '\n'.join(lines))
+  bindings = (line for line in text.splitlines() if ' =' in line)
+  return dict(re.split(r' =\s+', line, maxsplit=1) for line in bindings)
+
+
+def is_same(name: str, there: str | None, here: str | None) -> bool:
+  """Returns whether two values of a setting are the same."""
+  if there is None:
+    return here == _default(name)
+  if here is None or there == here:
+    return there == here
+  # Files and programs may name the same function in different ways.
+  found = [re.fullmatch(r'@([\w.]+)', value) for value in (there, here)]
+  if not all(found):
+    return False
+  try:
+    one, other = (gin.get_configurable(match[1]) for match in found if match)
+  except ValueError:
+    return False
+  return one is other
+
+
+def _default(name: str) -> str | None:
+  """Returns a parameter's default as the record has it; None without one."""
+  selector, _, parameter = name.rpartition('.')
+  if '/' in selector:  # Other scopes may have another value.
+    return None
+  try:
+    parameters = inspect.signature(gin.get_configurable(selector)).parameters
+  except (ValueError, TypeError):
+    return None
+  if parameter not in parameters:
+    return None
+  default = parameters[parameter].default
+  return None if default is inspect.Parameter.empty else repr(default)
