@@ -104,7 +104,9 @@ def _find(name: str) -> str:
       return path
   if os.path.isdir(name):
     raise errors.UsageError(f'{name} is a folder: give a gin file')
-  close = difflib.get_close_matches(name, shipped.names(), 1)
+  close = difflib.get_close_matches(
+    os.path.basename(name), shipped.names(), 1, 0.75
+  )
   meant = f' (did you mean {close[0]}?)' if close else ''
   raise errors.UsageError(
     f'{name} does not exist{meant}: give a path or {choices()}'

@@ -38,6 +38,9 @@ def describe(
     error: What parsing raised.
     texts: All texts that are parsed, the bindings at the end.
   """
+  unset = re.match(r"No bindings specified for '(.+)/gin\.macro'", str(error))
+  if unset:
+    return _unset(unset[1], texts)
   reason, path, line = _split(error)
   reason = _explain(' '.join(reason.split()))
   bindings = [text for text in texts if not text.path]
@@ -60,6 +63,16 @@ def describe(
   else:
     return errors.UsageError(reason)
   return config_texts.fault(text, line, reason)
+
+
+def _unset(macro: str, texts: Sequence[config_texts.Text]) -> errors.UsageError:
+  """Returns the error about a macro that is read but not set."""
+  reason = f"%{macro} has no value: set it, as by '{macro} = 1'"
+  for text in texts:
+    for line, content in enumerate(text.content.splitlines(), 1):
+      if re.search(rf'%{re.escape(macro)}\b', content):
+        return errors.UsageError(f'{text.where(line)}: {reason}')
+  return errors.UsageError(reason)
 
 
 def _split(error: Exception) -> tuple[str, str, int]:
