@@ -27,6 +27,7 @@ SUMMARIES = {
   'evaluate': "Tests a run's policy on held-out tasks.",
   'export': "Writes a run's policy as a SavedModel.",
   'render': 'Films a task before and after adaptation.',
+  'settings': 'Lists all settings with their defaults.',
 }
 _HELP = ('--help', '-help', '-h', '--h', '-?', '--helpshort', '-helpshort')
 # They print absl's help and leave with exit code 1.
@@ -71,6 +72,16 @@ def run(name: str, argv: Sequence[str]) -> int:
     module = importlib.import_module(f'{__package__}.{name}')
   except KeyboardInterrupt:
     return terminal.print_error(name, 'stopped before it began', 130)
+  except ImportError as error:
+    # A library is missing, or does not fit to others.
+    remedy = '--debug shows where'
+    if os.environ.get('TF_USE_LEGACY_KERAS'):
+      remedy = 'unset TF_USE_LEGACY_KERAS, or install tf_keras'
+    reason = ' '.join(str(error).split())
+    fault = ImportError(f'a library cannot be imported ({reason}): {remedy}')
+    fault.__cause__ = error
+    debug = flags.FLAGS['debug'].value
+    return terminal.print_error(name, fault, debug=debug)
   return module.main(argv)
 
 

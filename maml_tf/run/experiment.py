@@ -31,6 +31,7 @@ from maml_tf.run import loggers as loggers_lib
 from maml_tf.run import run_folder
 from maml_tf.run import settings as settings_lib
 from maml_tf.run import training_loop
+from maml_tf.run import unused_settings
 from maml_tf.run import workers as worker_group
 
 _NOT_SETTINGS = ['root_dir', 'strategy', 'allow_config_change']
@@ -170,6 +171,8 @@ def _build(
   # Parts that do not fit together fail here, before anything is written.
   with terminal.passing_line('compiling ...'):
     learner.trace(collector.blank_meta_batch())
+  # All that reads settings has been called, or a setting refers to it.
+  unused_settings.check()
   checkpoints = run_checkpoints.RunCheckpoints(
     root_dir,
     agent=agent,
@@ -189,6 +192,8 @@ def _build(
   )
   if workers.is_chief:
     _begin(root_dir, checkpoints, loop.columns(), allow_config_change)
+    for line in unused_settings.lines():
+      terminal.log(line)
   return loop
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import maml_tf
 from maml_tf.core import errors
+from maml_tf.core import shipped_configs
 from maml_tf.core import version
 from maml_tf.environments import point_navigation
 from maml_tf.run import config as run_config
@@ -116,13 +117,16 @@ def test_a_missing_file_is_an_error_that_lists_what_ships():
   with pytest.raises(errors.UsageError) as error:
     run_config.parse(['point.gin', 'nowhere/cheeta.gin'], [])
   assert str(error.value) == (
-    'nowhere/cheeta.gin does not exist: give a path, or one of '
-    + ', '.join(run_config.shipped_configs())
+    'nowhere/cheeta.gin does not exist (did you mean cheetah.gin?): give a path'
+    f' or {run_config.choices()}'
   )
+  groups = shipped_configs.groups()
+  for name in (*groups.experiments, *groups.algorithms):
+    assert name in run_config.choices()
 
 
 def test_a_folder_is_not_a_file(tmp_path):
-  with pytest.raises(errors.UsageError, match='does not exist'):
+  with pytest.raises(errors.UsageError, match='is a folder: give a gin'):
     run_config.parse([str(tmp_path)], [])
 
 
@@ -140,11 +144,15 @@ def test_a_trust_region_takes_no_optimizer():
     ('train_eval.root_dir = "x"', 'root_dir'),
     ('import maml_tf.nowhere', 'maml_tf.nowhere'),
     ("include 'nowhere.gin'", 'nowhere.gin'),
-    # Not Python literals: the error gives only the position.
-    ('InnerLoop.step_size = ', 'line 2'),
-    ('InnerLoop.step_size = nan', 'line 2'),
-    ('InnerLoop.step_size = "a', 'line 2'),
-    ('InnerLoop.step_size', 'line 2'),
+    # Not Python literals.
+    ('InnerLoop.step_size = ', 'no value that gin reads'),
+    ('InnerLoop.step_size = nan', "'nan' is not a value"),
+    ('InnerLoop.step_size = 10**2', 'more follows than a value'),
+    ('InnerLoop.step_size = "a', 'no value that gin reads'),
+    ('InnerLoop.step_size', 'it is no setting'),
+    ('InnerLoop.step_size = [1,\n  2', "this '[' is not closed: add its ']'"),
+    ('InnerLoop.step_size = [\nMamlAgent.discount = 0.5', "this '['"),
+    ('  InnerLoop.step_size = 1\n MamlAgent.discount = 1', 'unindent'),
   ],
 )
 @pytest.mark.parametrize('in_file', [False, True])
@@ -159,9 +167,67 @@ def test_a_bad_line_is_an_error_of_one_line_that_names_it(
   message = str(error.value)
   assert '\n' not in message
   assert named in message
-  assert not in_file or 'bad.gin' in message
+  if 'import' not in line:
+    first = line.strip().partition('\n')[0]
+    assert first in message or 'discount = 1' in message
+    where = 'bad.gin, line ' if in_file else '--gin_bindings='
+    assert message.startswith((str(path.parent), where))
+    assert not in_file or 'bad.gin, line ' in message
   assert not caplog.records
   assert capfd.readouterr() == ('', '')
+
+
+@pytest.mark.parametrize(
+  ('content', 'message'),
+  [
+    (b"include 'bad.gin'\n", r'bad.gin includes itself (bad.gin -> bad.gin)'),
+    (
+      b"include 'b.gin'\n",
+      'bad.gin includes itself (bad.gin -> b.gin -> bad.gin): remove one',
+    ),
+    (b'a = 1\n# caf\xe9\n', 'bad.gin, line 2: byte 0xe9 is not UTF-8'),
+    (b'\xef\xbb\xbfa = 1\n', 'bad.gin, line 1: it begins with a byte order'),
+  ],
+)
+def test_files_that_gin_would_not_survive(
+  content, message, tmp_path, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  pathlib.Path('bad.gin').write_bytes(content)
+  pathlib.Path('b.gin').write_text("include 'bad.gin'\n", encoding='utf-8')
+  with pytest.raises(errors.UsageError) as error:
+    run_config.parse(['bad.gin'], [])
+  assert message in str(error.value)
+
+
+def test_a_file_may_be_included_twice(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  pathlib.Path('a.gin').write_text('settings.a = 7\n', encoding='utf-8')
+  pathlib.Path('b.gin').write_text("include 'a.gin'\n" * 2, encoding='utf-8')
+  run_config.parse(['b.gin', 'a.gin'], [])
+  assert settings()[0] == 7
+
+
+def test_a_binding_may_go_on_in_the_next_one():
+  run_config.parse([], ['settings.a = [', '1,', '2]'])
+  assert settings()[0] == [1, 2]
+
+
+@pytest.mark.parametrize(
+  ('line', 'said'),
+  [
+    ('MamlAgent.discont = 1', 'did you mean discount?'),
+    ('InnerLop.step_size = 1', 'did you mean InnerLoop'),
+    ('MamlAgent.meta_update = @GradientUpdat()', 'did you mean GradientUpdate'),
+    ('train_eval.root_dir = "x"', 'root_dir is not a setting: give --root_dir'),
+    ('train_eval.strategy = "x"', 'strategy is not a setting: give --strategy'),
+    ('MamlAgent.action_spec = 1', 'action_spec from the run: it is not a set'),
+  ],
+)
+def test_names_that_are_nearly_right(line, said):
+  with pytest.raises(errors.UsageError) as error:
+    run_config.parse([], [line])
+  assert said in str(error.value)
 
 
 def test_a_new_run_records_what_is_used(tmp_path):
