@@ -205,6 +205,16 @@ def test_layers_of_training_in_a_value_network():
   assert len(caught) == 1
 
 
+def test_dropout_that_is_permanent():
+  value = value_network.ValueNetwork(
+    OBSERVATION,
+    fc_layer_params=(4,),
+    dropout_layer_params=[{'rate': 0.5, 'permanent': True}],
+  )
+  with pytest.warns(UserWarning, match='random too'):
+    _check(_actor(), value=value)
+
+
 def test_regularizers():
   with pytest.warns(UserWarning, match='regularizers'):
     _check(
