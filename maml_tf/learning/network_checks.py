@@ -154,7 +154,7 @@ def _check_observations(name, network, observation_spec):
   if given is None:
     return
   try:
-    tf.nest.assert_same_structure(given, observation_spec)
+    tf.nest.assert_same_structure(given, observation_spec, check_types=False)
     fits = all(
       a.shape.is_compatible_with(b.shape)
       for a, b in zip(tf.nest.flatten(given), tf.nest.flatten(observation_spec))
