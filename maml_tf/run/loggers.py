@@ -19,6 +19,7 @@ import tqdm
 
 from maml_tf.core import errors
 from maml_tf.core import terminal
+from maml_tf.core import user_code
 from maml_tf.run import csv_file
 
 METRICS_FILE = 'metrics.csv'
@@ -294,7 +295,8 @@ def _failures(owner: Logger | LoggerFactory) -> Iterator[None]:
     name = getattr(owner, '__name__', type(owner).__name__)
     raise errors.RunError(
       f'{name} of train_eval.loggers failed ({reason}): fix it'
-      ' or leave it out; the same command resumes from the last checkpoint'
+      ' or leave it out; the same command resumes from the last checkpoint',
+      user_code.traceback_of(error),
     ) from error
 
 
