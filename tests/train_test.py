@@ -129,7 +129,7 @@ def test_an_argument_that_is_not_a_flag(capfd):
     ('GradientUpdate.num_steps = 0', 'num_steps is 0'),
     # Impossible numbers; gin reads 1e999 as infinity.
     ('tf.keras.optimizers.Adam.learning_rate = -1e-3', 'learning_rate is -0.0'),
-    ('tf.keras.optimizers.Adam.learning_rate = 0', 'learning_rate is 0.0'),
+    ('tf.keras.optimizers.Adam.learning_rate = 0', 'learning_rate is 0'),
     ('tf.keras.optimizers.Adam.learning_rate = 1e999', 'learning_rate is inf'),
     ('InnerLoop.step_size = -0.1', 'step_size is -0.1'),
     ('InnerLoop.step_size = 1e999', 'step_size is inf'),

@@ -89,6 +89,7 @@ def check_networks(
         f'{name} has regularizers, which have no effect: leave them out',
         stacklevel=3,
       )
+  _check_types(networks)
   if value_network is not None:
     _check_values(value_network, time_step_spec)
   return _check_actions(actor_network, time_step_spec, action_spec)
@@ -176,6 +177,21 @@ def _check_precision(name: str, layers: Iterable[tf.keras.layers.Layer]):
         " supported: call tf.keras.mixed_precision.set_global_policy('float32')"
         ' before you make the network'
       )
+
+
+def _check_types(networks):
+  """Raises ValueError unless all trainable variables have one type."""
+  types_of = {
+    v.dtype.name: f'{v.name} of {name}'
+    for name, network in networks.items()
+    for v in network.trainable_variables
+  }
+  if len(types_of) > 1:
+    examples = ' and '.join(f'{n} ({v})' for n, v in sorted(types_of.items()))
+    raise ValueError(
+      f'networks have variables of {examples}: give all layers one dtype, or'
+      " leave tf.keras.backend.floatx() at 'float32'"
+    )
 
 
 def _warn_of_training_layers(name, layers):

@@ -57,7 +57,7 @@ def plan(
       text = file.read()
     header, *rows = list(csv.reader(io.StringIO(text))) or [[]]
     if header and '\n' in text and header[0] != _KEY:
-      raise ValueError(f'its first column is {header[0]!r}, not {_KEY!r}')
+      raise ValueError(f'its first column is {header[0][:40]!r}, not {_KEY!r}')
     kept = [
       row
       for row in rows

@@ -228,6 +228,18 @@ def test_mixed_precision():
   try:
     network = _actor()
   finally:
-    tf.keras.mixed_precision.set_global_policy('float32')
+    # The default, which follows `floatx`.
+    tf.keras.mixed_precision.set_global_policy(None)
   with _refused('actor_network', 'mixed_bfloat16', 'set_global_policy'):
+    _check(network)
+
+
+def test_variables_of_two_types():
+  tf.keras.backend.set_floatx('float64')
+  try:
+    network = _actor()
+    network.create_variables()
+  finally:
+    tf.keras.backend.set_floatx('float32')
+  with _refused('float32 (', 'float64 (', 'NormalProjection', 'floatx'):
     _check(network)
