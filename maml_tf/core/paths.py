@@ -68,7 +68,7 @@ def check(name: str, path: str | os.PathLike) -> str:
   try:
     path = os.fspath(path)
   except TypeError:
-    path = None
+    pass
   if not isinstance(path, str):
     raise ValueError(f'{name} is not a path: give a string')
   if not path:
