@@ -44,6 +44,7 @@ _UNITS = (
   'learning/trust_region_test.py',
   'run/config_arguments_test.py',
   'run/config_test.py',
+  'run/unused_settings_test.py',
   'run/csv_file_test.py',
   'run/keras_optimizers_test.py',
   'run/loggers_test.py',
@@ -55,6 +56,7 @@ _UNITS = (
 _NO_UNITS = (
   # They start processes.
   'core/quiet_imports_test.py',
+  'core/terminal_test.py',
   'core/scratch_folders_test.py',
 )
 

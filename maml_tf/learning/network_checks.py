@@ -35,6 +35,11 @@ _TRAINING_LAYERS = (
       tf.keras.layers.AlphaDropout,
       tf.keras.layers.GaussianDropout,
       tf.keras.layers.GaussianNoise,
+      *(
+        getattr(tf.keras.layers, f'Random{name}')
+        for name in ('Brightness', 'Contrast', 'Flip', 'Rotation')
+        + ('Translation', 'Zoom')
+      ),
     ),
     'has no effect: leave it out',
   ),
@@ -149,7 +154,7 @@ def _check_observations(name, network, observation_spec):
   if given is None:
     return
   try:
-    tf.nest.assert_same_structure(given, observation_spec)
+    tf.nest.assert_same_structure(given, observation_spec, check_types=False)
     fits = all(
       a.shape.is_compatible_with(b.shape)
       for a, b in zip(tf.nest.flatten(given), tf.nest.flatten(observation_spec))
@@ -198,6 +203,12 @@ def _warn_of_training_layers(name, layers):
   """Warns of layers that differ in training, unless they are frozen."""
   for kinds, consequence in _TRAINING_LAYERS:
     found = [x for x in layers if isinstance(x, kinds) and x.trainable]
+    # TF-Agents' dropout may be permanent.
+    permanent = [x for x in found if getattr(x, '_permanent', False)]
+    if permanent:
+      consequence = (
+        'is random too, so that losses compare different networks: leave it out'
+      )
     if found:
       described = ', '.join(f'{type(x).__name__} {x.name}' for x in found)
       warnings.warn(

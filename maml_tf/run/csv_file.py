@@ -132,6 +132,11 @@ class CsvFile:
     self._file.flush()
     self.last_iteration = step
 
+  def sync(self) -> None:
+    """Writes the rows through to the disk."""
+    if self._file is not None:
+      os.fsync(self._file.fileno())
+
   def close(self) -> None:
     """Closes the file."""
     if self._file is not None:
