@@ -48,7 +48,7 @@ def main(argv):
   try:
     with errors.usage_errors():
       paths.check('--out', directory)
-    run = trained_run.load(_FLAGS.root_dir)
+    run = trained_run.load_for_process(_FLAGS.root_dir)
     with errors.usage_errors():
       evaluate = _evaluation(run)
       os.makedirs(directory, exist_ok=True)
