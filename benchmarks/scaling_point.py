@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   env_steps, seconds = [], []
   for iteration in range(_WARM_UP + flags.iterations):
     start = time.perf_counter()
-    collected = collector.collect(iteration)
+    collected = collector.collect(iteration + 1)
     collected_at = time.perf_counter()
     learner.run(collected.meta_batch)
     end = time.perf_counter()

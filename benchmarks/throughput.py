@@ -113,7 +113,7 @@ def measure_iterations(
   for iteration in range(warm_up + iterations):
     if iteration == warm_up:
       start = time.perf_counter()
-    collected = collector.collect(iteration)
+    collected = collector.collect(iteration + 1)
     update_start = time.perf_counter()
     learner.run(collected.meta_batch).loss.numpy()
     if iteration >= warm_up:

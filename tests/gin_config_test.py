@@ -37,7 +37,7 @@ def test_shipped_configs():
 @pytest.mark.parametrize('name', configs.ALGORITHMS)
 def test_builds_its_agent(name):
   run_config.parse(['point.gin', name], SMALL)
-  settings = gin.get_bindings(experiment.train_eval)
+  settings = gin.get_bindings('train_eval')
   agent = experiment.create_agent(
     maml_agent.MamlAgent,
     actor_networks.create_actor_network,

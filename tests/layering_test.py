@@ -24,7 +24,7 @@ ROWS = (
   ('commands',),
   # maml_tf/__init__.py, which exports names of the rooms.
   ('',),
-  ('train', 'evaluate', 'export', 'render', '__main__'),
+  ('train', 'evaluate', 'export', 'render', 'settings', '__main__'),
 )
 ROOMS = [room for row in ROWS[:-2] for room in row]
 

@@ -42,15 +42,22 @@ _UNITS = (
   'learning/tabular_proof_test.py',
   'learning/task_map_test.py',
   'learning/trust_region_test.py',
+  'run/config_arguments_test.py',
   'run/config_test.py',
+  'run/unused_settings_test.py',
+  'run/csv_file_test.py',
+  'run/keras_optimizers_test.py',
   'run/loggers_test.py',
   'run/metrics_test.py',
+  'run/run_folder_test.py',
   'testing/task_environment_check_test.py',
   'video/video_file_test.py',
 )
 _NO_UNITS = (
   # They start processes.
   'core/quiet_imports_test.py',
+  'core/terminal_test.py',
+  'core/scratch_folders_test.py',
 )
 
 # The files that take longest, the longest first, so that no worker begins one

@@ -12,7 +12,7 @@ import gin
 import pytest
 
 import maml_tf
-from maml_tf.run import config as run_config
+from maml_tf.core import shipped_configs
 from tests import command_lines
 from tests.environments import eventful_navigation
 
@@ -72,7 +72,8 @@ def test_a_gin_file_that_does_not_exist(capfd):
   assert _main(gin_file=['cheeta.gin']) == 2
   line = _one_line(capfd)
   assert 'cheeta.gin does not exist' in line
-  for name in run_config.shipped_configs():
+  groups = shipped_configs.groups()
+  for name in (*groups.experiments, *groups.algorithms):
     assert name in line
   assert not _files()
 
@@ -129,7 +130,7 @@ def test_an_argument_that_is_not_a_flag(capfd):
     ('GradientUpdate.num_steps = 0', 'num_steps is 0'),
     # Impossible numbers; gin reads 1e999 as infinity.
     ('tf.keras.optimizers.Adam.learning_rate = -1e-3', 'learning_rate is -0.0'),
-    ('tf.keras.optimizers.Adam.learning_rate = 0', 'learning_rate is 0.0'),
+    ('tf.keras.optimizers.Adam.learning_rate = 0', 'learning_rate is 0'),
     ('tf.keras.optimizers.Adam.learning_rate = 1e999', 'learning_rate is inf'),
     ('InnerLoop.step_size = -0.1', 'step_size is -0.1'),
     ('InnerLoop.step_size = 1e999', 'step_size is inf'),

@@ -6,6 +6,7 @@ import time
 from typing import Any
 from typing import NamedTuple
 from typing import cast
+import warnings
 
 import numpy as np
 from tf_agents.trajectories import trajectory
@@ -138,6 +139,8 @@ class MetaCollector:
       jit_compile=jit_compile,
     )
     self._adaptation_seconds = 0.0
+    # The iteration that `collect` collected last.
+    self._last_iteration = None
 
   @property
   def returns_shape(self) -> tuple[int, int, int]:
@@ -174,6 +177,9 @@ class MetaCollector:
   def collect(self, iteration: int) -> Collected:
     """Samples tasks and collects all stages.
 
+    Training counts from 1. Iteration 0, `random_streams.HELD_OUT`, plays the
+    held-out tasks: whoever trains on it has no tasks left to evaluate on.
+
     Args:
       iteration: The meta-iteration, which names the random streams.
 
@@ -183,6 +189,7 @@ class MetaCollector:
     Raises:
       finite_checks.NonFiniteError: See `stages`.
     """
+    self._warn_of_held_out(iteration)
     start = time.perf_counter()
     unstable_before = self._environment.num_unstable_episodes
     self._driver.environment_seconds = self._driver.policy_seconds = 0.0
@@ -216,7 +223,8 @@ class MetaCollector:
     """Samples tasks and yields stage after stage, of which it keeps the last.
 
     Args:
-      iteration: The meta-iteration, which names the random streams.
+      iteration: The meta-iteration, which names the random streams. 0 plays
+        the held-out tasks, see `collect`.
       policy_state: The parameters to begin with, leaves [B, ...]. None: the
         policy's initial state.
       first_task_index: From now on, the index of the first task in the whole
@@ -269,6 +277,16 @@ class MetaCollector:
   def close(self) -> None:
     """Closes the environment."""
     self._environment.close()
+
+  def _warn_of_held_out(self, iteration):
+    """Warns of a loop that counts from 0: it trains on the held-out tasks."""
+    if iteration == 1 and self._last_iteration == random_streams.HELD_OUT:
+      warnings.warn(
+        'iterations 0 and 1 are collected in turn, but the tasks of iteration 0'
+        ' are held out for evaluation: to train, count iterations from 1',
+        stacklevel=3,
+      )
+    self._last_iteration = iteration
 
   def _check_finite(self, finding, stage):
     if finding is not None:

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import sys
 import textwrap
+import traceback
 from typing import Any
 from typing import NamedTuple
 from typing import NoReturn
@@ -20,6 +21,7 @@ from absl import flags
 
 from maml_tf.core import shipped_configs
 from maml_tf.core import terminal
+from maml_tf.core import user_code
 
 # What each one does.
 SUMMARIES = {
@@ -27,6 +29,7 @@ SUMMARIES = {
   'evaluate': "Tests a run's policy on held-out tasks.",
   'export': "Writes a run's policy as a SavedModel.",
   'render': 'Films a task before and after adaptation.',
+  'settings': 'Lists all settings with their defaults.',
 }
 _HELP = ('--help', '-help', '-h', '--h', '-?', '--helpshort', '-helpshort')
 # They print absl's help and leave with exit code 1.
@@ -71,7 +74,48 @@ def run(name: str, argv: Sequence[str]) -> int:
     module = importlib.import_module(f'{__package__}.{name}')
   except KeyboardInterrupt:
     return terminal.print_error(name, 'stopped before it began', 130)
-  return module.main(argv)
+  except ImportError as error:
+    # A library is missing, or does not fit to others.
+    remedy = '--debug shows where'
+    if os.environ.get('TF_USE_LEGACY_KERAS'):
+      remedy = 'unset TF_USE_LEGACY_KERAS, or install tf_keras'
+    reason = ' '.join(str(error).split())
+    fault = ImportError(f'a library cannot be imported ({reason}): {remedy}')
+    fault.__cause__ = error
+    debug = flags.FLAGS['debug'].value
+    return terminal.print_error(name, fault, debug=debug)
+  try:
+    return module.main(argv)
+  except (Exception, SystemExit) as error:
+    return _print_unexpected(name, error)
+
+
+def _print_unexpected(name: str, error: BaseException) -> int:
+  """Prints an error that a command does not expect; returns the exit code.
+
+  Args:
+    name: The command's name.
+    error: What the user's own code raised, or a fault of the package.
+
+  Raises:
+    Exception: The fault of the package, which Python prints.
+    SystemExit: The package ends the program.
+  """
+  of_user = user_code.traceback_of(error)
+  if of_user:
+    terminal.log(f'{name}: {user_code.describe(error)}\n\n{of_user.rstrip()}')
+    if flags.FLAGS.debug:
+      lines = traceback.format_exception(error)
+      terminal.log('\n' + ''.join(lines).rstrip())
+    return 1
+  if isinstance(error, SystemExit):
+    raise error
+  if isinstance(error, ValueError) and user_code.is_ours(error):
+    return terminal.print_error(name, error, 1, flags.FLAGS.debug)
+  terminal.log(
+    f'{name}: this is a fault of maml_tf: please report it with what follows\n'
+  )
+  raise error
 
 
 def parse(command: Command, argv: Sequence[str]) -> list[str]:

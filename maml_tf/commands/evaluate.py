@@ -47,7 +47,8 @@ def main(argv):
   directory = _FLAGS.root_dir if _FLAGS.out is None else _FLAGS.out
   try:
     with errors.usage_errors():
-      paths.check('--out', directory)
+      if _FLAGS.out is not None:
+        paths.check('--out', directory)
     run = trained_run.load_for_process(_FLAGS.root_dir)
     with errors.usage_errors():
       evaluate = _evaluation(run)

@@ -46,7 +46,7 @@ def _check() -> None:
       raise errors.UsageError(f'give --{name}: see --help')
   with errors.usage_errors():
     # Before the run is loaded, which takes seconds.
-    serving.check_directory(_FLAGS.export_dir)
+    serving.check_directory(_FLAGS.export_dir, '--export_dir')
     if _FLAGS.state is not None:
       paths.check('--state', _FLAGS.state)
   if _FLAGS.deterministic and _FLAGS.state is None:

@@ -44,7 +44,8 @@ def main(argv):
     path = os.path.join(_FLAGS.root_dir, 'adaptation.gif')
   try:
     with errors.usage_errors():
-      paths.check('--out', path)
+      if _FLAGS.out is not None:
+        paths.check('--out', path)
     run = trained_run.load_for_process(_FLAGS.root_dir)
     with errors.usage_errors():
       _render(run, path)

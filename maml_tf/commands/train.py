@@ -15,6 +15,7 @@ from maml_tf.run import config as run_config
 from maml_tf.run import experiment
 from maml_tf.run import interruption
 from maml_tf.run import strategies
+from maml_tf.run import unused_settings
 
 _FLAGS = flags.FLAGS
 # What these allow is done when a run is saved.
@@ -34,16 +35,17 @@ def main(argv):
   if root_dir is None:
     root_dir = _new_root_dir()
   try:
-    run_config.parse(_FLAGS.gin_file, _FLAGS.gin_bindings)
+    parsed = run_config.parse(_FLAGS.gin_file, _FLAGS.gin_bindings)
     with errors.usage_errors():
       # Creates the objects that settings of the run refer to.
       gin.get_bindings('train_eval')
       strategy = strategies.create(_FLAGS.strategy, _FLAGS.num_virtual_cpus)
-    returns = experiment.train_eval(
-      root_dir,
-      strategy=strategy,
-      allow_config_change=_FLAGS.allow_config_change,
-    )
+    with unused_settings.watching(parsed):
+      returns = experiment.train_eval(
+        root_dir,
+        strategy=strategy,
+        allow_config_change=_FLAGS.allow_config_change,
+      )
   except errors.UsageError as error:
     return terminal.print_error('train', error, debug=_FLAGS.debug)
   except errors.RunError as error:

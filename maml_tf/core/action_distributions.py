@@ -294,9 +294,9 @@ def _log_prob(distribution, action, outer_dims):
 
 def _kl_divergence(p, q, outer_dims):
   """The divergence of one part of an action."""
-  squashed = [squashed_distributions.unwrap(d) for d in (p, q)]
-  if None not in squashed:
-    p, q = (s.base for s in squashed)
+  squashed_p, squashed_q = map(squashed_distributions.unwrap, (p, q))
+  if squashed_p is not None and squashed_q is not None:
+    p, q = squashed_p.base, squashed_q.base
   a, b = _gaussian(p), _gaussian(q)
   if a is None or b is None:
     return _sum(p.kl_divergence(q), outer_dims)

@@ -6,6 +6,8 @@ import re
 
 import tensorflow as tf
 
+from maml_tf.core import user_code
+
 
 class UsageError(Exception):
   """The user's input is wrong. The message is one line: fault and remedy.
@@ -16,7 +18,7 @@ class UsageError(Exception):
 
   def __init__(self, line: str, traceback: str = ''):
     super().__init__(line)
-    self.traceback = traceback
+    self.traceback = user_code.shorten(traceback)
 
 
 class RunError(Exception):
@@ -30,31 +32,68 @@ class RunError(Exception):
 
   def __init__(self, line: str, traceback: str = ''):
     super().__init__(line)
-    self.traceback = traceback
+    self.traceback = user_code.shorten(traceback)
+
+
+# Their messages say all: they are about an argument or its type.
+_ABOUT_ARGUMENTS = (
+  ValueError,
+  TypeError,
+  OSError,
+  SyntaxError,
+  ImportError,
+  # Misplaced parts and absurd sizes raise these.
+  AttributeError,
+  MemoryError,
+  OverflowError,
+  tf.errors.OpError,
+)
 
 
 @contextlib.contextmanager
 def usage_errors() -> Iterator[None]:
-  """Translates errors of parsing and building into one-line `UsageError`s."""
+  """Translates errors of parsing and building into one-line `UsageError`s.
+
+  Whatever the user's own code raises is translated, too, and has a traceback.
+  """
   try:
     yield
-  except (
-    ValueError,
-    TypeError,
-    OSError,
-    SyntaxError,
-    ImportError,
-    # Misplaced parts and absurd sizes raise these.
-    AttributeError,
-    MemoryError,
-    OverflowError,
-    tf.errors.OpError,
-  ) as error:
+  except (UsageError, RunError):
+    raise
+  except Exception as error:
+    of_user = user_code.traceback_of(error)
+    if of_user:
+      raise UsageError(of_user_code(error), of_user) from error
+    if isinstance(error, RecursionError):
+      raise UsageError(
+        'a setting refers to itself, such as InnerLoop.step_size = @InnerLoop()'
+      ) from error
+    if not isinstance(error, _ABOUT_ARGUMENTS):
+      raise
     raise UsageError(_in_one_line(error)) from error
-  except RecursionError as error:
-    raise UsageError(
-      'a setting refers to itself, such as InnerLoop.step_size = @InnerLoop()'
-    ) from error
+
+
+@contextlib.contextmanager
+def run_errors() -> Iterator[None]:
+  """Translates what the user's own code raises into one-line `RunError`s."""
+  try:
+    yield
+  except (UsageError, RunError):
+    raise
+  except Exception as error:
+    of_user = user_code.traceback_of(error)
+    if not of_user:
+      raise
+    raise RunError(of_user_code(error), of_user) from error
+
+
+def of_user_code(error: Exception) -> str:
+  """Returns one line about an error that the user's own code has raised."""
+  # Of these the message is enough, and its author has chosen it.
+  is_converted = hasattr(error, 'ag_error_metadata')
+  if isinstance(error, ValueError) and str(error) and not is_converted:
+    return _in_one_line(error)
+  return user_code.describe(error)
 
 
 def _in_one_line(error: Exception) -> str:

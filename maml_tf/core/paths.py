@@ -4,17 +4,15 @@ import errno
 import os
 import re
 
-# The names of the files inside a run's or a model's folder, and of scratch
-# folders beside it, are no longer than these.
+# The names of files inside the folder of a run or a model are shorter.
 _LONGEST_INSIDE = 160
-_LONGEST_BESIDE = len('.-12345678')
 
 _URL = re.compile(r'[A-Za-z][A-Za-z0-9+.-]*://')
 # TensorFlow looks for checkpoints by a pattern: these do not match themselves.
 _PATTERN = re.compile(r'\\|\[[^/]+\]')
 
 
-def check_folder(name: str, path: str | os.PathLike) -> str:
+def check_folder(name: str, path: str | os.PathLike, longer: int = 0) -> str:
   """Checks the path of a folder that TensorFlow writes or reads.
 
   The folder need not exist. Nothing is written.
@@ -22,6 +20,7 @@ def check_folder(name: str, path: str | os.PathLike) -> str:
   Args:
     name: What the path is, such as '--root_dir'.
     path: The path, as the user gave it.
+    longer: By how much the name of what is written beside it is longer.
 
   Returns:
     The path as a string.
@@ -46,8 +45,9 @@ def check_folder(name: str, path: str | os.PathLike) -> str:
   folder = _nearest(path)
   if not os.path.isdir(folder):
     raise ValueError(f'{folder} is not a folder: give another {name}')
-  longest = len(os.fsencode(os.path.basename(os.path.abspath(path))))
-  if longest + _LONGEST_BESIDE > os.pathconf(folder, 'PC_NAME_MAX'):
+  names = os.path.relpath(os.path.abspath(path), folder).split(os.sep)
+  longest = max(len(os.fsencode(part)) for part in names)
+  if longest + longer > os.pathconf(folder, 'PC_NAME_MAX'):
     raise ValueError(_too_long(name, path))
   return path
 

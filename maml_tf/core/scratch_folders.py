@@ -6,8 +6,8 @@ Each holds a file that its process keeps locked as long as it lives.
 from collections.abc import Iterator
 import contextlib
 import fcntl
-import glob
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -58,8 +58,14 @@ def abandoned(parent: str, prefix: str) -> list[str]:
     parent: As for `create`.
     prefix: As for `create`.
   """
-  pattern = os.path.join(glob.escape(parent), f'{glob.escape(prefix)}*')
-  return [path for path in glob.glob(pattern) if _is_abandoned(path)]
+  # The names that `tempfile` makes: a user's `.model-backup-1` is none.
+  name = re.compile(re.escape(prefix) + '[a-z0-9_]{8}')
+  paths = [os.path.join(parent, n) for n in os.listdir(parent)]
+  return [
+    path
+    for path in paths
+    if name.fullmatch(os.path.basename(path)) and _is_abandoned(path)
+  ]
 
 
 def remove(path: str) -> None:

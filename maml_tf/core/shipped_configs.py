@@ -48,14 +48,14 @@ def contains(path: str) -> bool:
 
 
 def is_experiment(path: str) -> bool:
-  """Returns whether a file of the package sets the tasks, or includes one."""
+  """Returns whether a gin file sets the tasks, or includes one that does."""
   with open(path, encoding='utf-8') as file:
     text = file.read()
   if re.search(r'(?m)^train_eval\.environment_class\b', text):
     return True
   included = re.findall(r"""(?m)^include\s+['"](.+?)['"]""", text)
-  paths = _paths()
-  return any(is_experiment(paths[name]) for name in included if name in paths)
+  paths = {name: _paths().get(name, name) for name in included}
+  return any(map(is_experiment, filter(os.path.isfile, paths.values())))
 
 
 def _paths() -> dict[str, str]:

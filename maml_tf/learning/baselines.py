@@ -44,6 +44,8 @@ class Baseline(Protocol):
 # Up to so many features the primal is solved, however few frames there are: it
 # needs 8 MB, and runs of older versions keep their bits.
 _MAX_PRIMAL_FEATURES = 1024
+# A matrix of so many equations takes 8 GB, and several are needed.
+_MAX_EQUATIONS = 2**15
 # The dual reads so many numbers of a frame at a time, which bounds its memory.
 _BLOCK = 4096
 
@@ -96,6 +98,7 @@ class LinearFeatureBaseline:
   def fit_predict(self, observation, position, returns, mask):
     parts = _flat_parts(observation)
     num_features = _num_features(parts)
+    _check_size(num_features, position.shape[1])
     arguments = (
       parts,
       _powers_of_time(position),
@@ -182,6 +185,17 @@ def _flat_parts(observation):
       )
     )
   return parts
+
+
+def _check_size(num_features, num_frames):
+  """Raises ValueError if there are too many equations; T may be None."""
+  equations = min(num_features, num_frames or 0)
+  if equations > _MAX_EQUATIONS:
+    raise ValueError(
+      f'LinearFeatureBaseline has {num_features} features and {num_frames}'
+      f' frames a task: give at most {_MAX_EQUATIONS} frames (episodes_per_task'
+      ' * horizon), or another baseline, such as NoBaseline, or a value network'
+    )
 
 
 def _num_features(parts):

@@ -285,7 +285,7 @@ class MamlAgent(tf_agent.TFAgent):
   ) -> adapted_policy.AdaptedPolicy:
     """Returns a policy that acts with one task's parameters, without a B axis.
 
-    A deterministic policy acts by the mode. TF-Agents' wrappers keep it adapted.
+    A deterministic policy acts by the mode. TF-Agents' wrappers keep its state.
     """
     return self._create_policy(
       parameters, deterministic=deterministic, for_wrappers=True

@@ -37,8 +37,10 @@ class MetaObjective(tf.Module):
   loss = -surrogate + sum_s c_s KL_s - entropy coefficient * H
 
   The inner KL keeps the pre-update distributions near those that collected the
-  data. Each support stage has one coefficient c_s, which all tasks share. It
-  follows the KL measured after the update. Subclasses define the surrogate.
+  data. ProMP and RLlib take the mean of the X inner KLs in place of their sum:
+  their coefficient divided by X is c_s. Each support stage has one coefficient
+  c_s, which all tasks share. It follows the KL measured after the update.
+  Subclasses define the surrogate.
   """
 
   def __init__(
@@ -231,6 +233,8 @@ class ExplorationObjective(PolicyGradientObjective):
 
   R is the return after adaptation, standardised over all tasks. The term
   credits the episodes of the support stages with the return that they lead to.
+  ProMP's code credits those of the first stage only, and R is the mean of the
+  query's standardised rewards there.
 
   With c = E, the number of episodes, and with a return that is not
   standardised, the term is the part of the gradient that `log_likelihood` as

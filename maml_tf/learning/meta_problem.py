@@ -92,18 +92,19 @@ class MetaProblem:
     self, theta: inner_loop_lib.Theta
   ) -> tuple[one_task.TaskLoss, inner_loop_lib.Theta, types.Tensor]:
     """Returns the loss, its gradient and the finite tasks, [B] of 0 and 1."""
-    return self._gradient(self._functions.meta_gradient, theta)
+    means, finite_tasks = self._functions.meta_gradient(
+      (theta, self.kl_coefficients), self.batch
+    )
+    return *_over_replicas(means, theta), finite_tasks
 
   def objective_gradient(
     self, theta: inner_loop_lib.Theta
   ) -> tuple[one_task.TaskLoss, inner_loop_lib.Theta, types.Tensor]:
     """Does the same as `gradient` without the query's value loss."""
-    return self._gradient(self._functions.objective_gradient, theta)
-
-  def _gradient(self, function, theta):
-    means, finite_tasks = function((theta, self.kl_coefficients), self.batch)
-    task_loss, gradient = _over_replicas(means, theta)
-    return task_loss, gradient, finite_tasks
+    means, finite_tasks = self._functions.objective_gradient(
+      (theta, self.kl_coefficients), self.batch
+    )
+    return *_over_replicas(means, theta), finite_tasks
 
   def loss(self, theta: inner_loop_lib.Theta) -> one_task.TaskLoss:
     """Returns the outer loss and its parts."""

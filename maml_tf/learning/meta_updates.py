@@ -69,7 +69,8 @@ class GradientUpdate(tf.Module):
     """Stores the settings.
 
     Args:
-      optimizer: A Keras optimizer.
+      optimizer: A Keras optimizer. A schedule of its learning rate counts
+        optimizer steps: num_steps of them for each meta-iteration.
       num_steps: K, the number of optimizer steps per meta-iteration.
       max_gradient_norm: The largest global norm of a gradient; a larger one is
         scaled down to it. None: no limit.
@@ -83,7 +84,10 @@ class GradientUpdate(tf.Module):
     if max_gradient_norm is not None:
       checks.number('max_gradient_norm', max_gradient_norm, above=0)
     if not isinstance(optimizer, tf.keras.optimizers.Optimizer):
-      raise ValueError(f'optimizer is {optimizer!r}: give a Keras optimizer')
+      raise ValueError(
+        f'optimizer is {optimizer!r}: give an optimizer of tf.keras.optimizers,'
+        ' and not of its legacy module'
+      )
     self._optimizer = optimizer
     self._num_steps = num_steps
     self._max_gradient_norm = max_gradient_norm

@@ -35,6 +35,11 @@ _TRAINING_LAYERS = (
       tf.keras.layers.AlphaDropout,
       tf.keras.layers.GaussianDropout,
       tf.keras.layers.GaussianNoise,
+      *(
+        getattr(tf.keras.layers, f'Random{name}')
+        for name in ('Brightness', 'Contrast', 'Flip', 'Rotation')
+        + ('Translation', 'Zoom')
+      ),
     ),
     'has no effect: leave it out',
   ),
@@ -89,6 +94,7 @@ def check_networks(
         f'{name} has regularizers, which have no effect: leave them out',
         stacklevel=3,
       )
+  _check_types(networks)
   if value_network is not None:
     _check_values(value_network, time_step_spec)
   return _check_actions(actor_network, time_step_spec, action_spec)
@@ -148,7 +154,7 @@ def _check_observations(name, network, observation_spec):
   if given is None:
     return
   try:
-    tf.nest.assert_same_structure(given, observation_spec)
+    tf.nest.assert_same_structure(given, observation_spec, check_types=False)
     fits = all(
       a.shape.is_compatible_with(b.shape)
       for a, b in zip(tf.nest.flatten(given), tf.nest.flatten(observation_spec))
@@ -178,10 +184,31 @@ def _check_precision(name: str, layers: Iterable[tf.keras.layers.Layer]):
       )
 
 
+def _check_types(networks):
+  """Raises ValueError unless all trainable variables have one type."""
+  types_of = {
+    v.dtype.name: f'{v.name} of {name}'
+    for name, network in networks.items()
+    for v in network.trainable_variables
+  }
+  if len(types_of) > 1:
+    examples = ' and '.join(f'{n} ({v})' for n, v in sorted(types_of.items()))
+    raise ValueError(
+      f'networks have variables of {examples}: give all layers one dtype, or'
+      " leave tf.keras.backend.floatx() at 'float32'"
+    )
+
+
 def _warn_of_training_layers(name, layers):
   """Warns of layers that differ in training, unless they are frozen."""
   for kinds, consequence in _TRAINING_LAYERS:
     found = [x for x in layers if isinstance(x, kinds) and x.trainable]
+    # TF-Agents' dropout may be permanent.
+    permanent = [x for x in found if getattr(x, '_permanent', False)]
+    if permanent:
+      consequence = (
+        'is random too, so that losses compare different networks: leave it out'
+      )
     if found:
       described = ', '.join(f'{type(x).__name__} {x.name}' for x in found)
       warnings.warn(

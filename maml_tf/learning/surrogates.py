@@ -95,8 +95,9 @@ def log_likelihood(
 
   The code of the MAML paper (arXiv:1703.03400) differentiates this surrogate
   twice. Its Hessian is biased: it treats the distribution of the data as fixed,
-  so that of the exact Hessian only E[A * Hessian of log pi] remains. Use it for
-  reproduction only.
+  so that of the exact Hessian only E[A * Hessian of log pi] remains. With a
+  perfect baseline this is 0 for a softmax table, but not for a network. Use it
+  for reproduction only.
 
   Args:
     log_prob: A differentiable tensor [T]: log pi(a|s).

@@ -6,6 +6,7 @@ arXiv:1703.03400).
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import gin
 import numpy as np
@@ -98,7 +99,8 @@ class TrustRegionUpdate(tf.Module):
       raise ValueError(
         f'value_update is {value_update!r}: give a GradientUpdate, or None'
       )
-    self._value_update = value_update
+    # It changes a list of variables, not all of theta.
+    self._value_update: Any = value_update
     self._is_of_policy = None
 
   @property

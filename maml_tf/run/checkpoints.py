@@ -220,11 +220,22 @@ def read(checkpoint: tf.train.Checkpoint, path: str, advice: str) -> None:
   except tf.errors.NotFoundError:
     raise
   except (AssertionError, ValueError, tf.errors.OpError) as error:
+    tf.get_logger().addFilter(_is_not_about_the_rest)
     reason = str(error).partition('\n')[0].partition(', likely')[0]
     raise errors.UsageError(
       f'{path} holds other variables than this config makes ({reason}):'
       f' {advice}'
     ) from error
+
+
+def _is_not_about_the_rest(record):
+  """Hides TensorFlow's lines on what else is in a checkpoint that did not fit.
+
+  They come much later, when the objects are deleted.
+  """
+  return not record.getMessage().startswith(
+    ('Detecting that an object or model', 'Value in checkpoint could not be')
+  )
 
 
 def recorded_version(path: str) -> str | None:

@@ -4,6 +4,7 @@ Gin records what it supplies. What a program gives, as an argument or by
 `gin.bind_parameter`, is written here as the lines of a gin file.
 """
 
+import ast
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -138,7 +139,6 @@ def _module(function):
 
 def _is_literal(value):
   try:
-    return bool(gin.parse_value(repr(value)) == value)
-  # Arrays, and whatever gin cannot read.
-  except Exception:
+    return ast.literal_eval(repr(value)) == value
+  except (ValueError, SyntaxError):
     return False

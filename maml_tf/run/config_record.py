@@ -313,10 +313,12 @@ def _refuse(
   """Raises UsageError for the first change that is not allowed."""
   for change in changes:
     if not allow_changes and change.name not in _MAY_CHANGE_IF_RECORDED:
+      is_used = change.new is not None
+      now = f'not {change.new}' if is_used else 'which nothing uses now'
       raise errors.UsageError(
-        f'{root_dir} holds a run with {change.name} = {change.old}, not'
-        f' {change.new}: give another --root_dir or that config, or'
-        ' --allow_config_change to go on with the new value'
+        f'{root_dir} holds a run with {change.name} = {change.old}, {now}:'
+        ' give another --root_dir or that config, or --allow_config_change to'
+        ' go on with the new value'
       )
 
 

@@ -4,10 +4,7 @@ Gin knows only what has been registered with it. A user's environment need not
 be: `import my_module` and `@my_module.MyEnv` suffice.
 """
 
-from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Sequence
-import contextlib
 import importlib
 import re
 import sys
@@ -19,92 +16,83 @@ import gin
 
 from maml_tf.core import errors
 from maml_tf.run import config_arguments
+from maml_tf.run import config_texts
 
-_IMPORT = re.compile(r'^\s*import\s+([\w.]+)', re.MULTILINE)
-_FROM_IMPORT = re.compile(r'^\s*from\s+([\w.]+)\s+import\s+(\w+)', re.MULTILINE)
-_INCLUDE = re.compile(r"""^\s*include\s+['"](.+?)['"]""", re.MULTILINE)
+_IMPORT = re.compile(r'^[ \t]*import\s+([\w.]+)', re.MULTILINE)
+_FROM_IMPORT = re.compile(
+  r'^[ \t]*from\s+([\w.]+)\s+import\s+(\w+)', re.MULTILINE
+)
 _REFERENCE = re.compile(r'@(?:\w+/)*([A-Za-z_][\w.]*)')
 _BINDING = re.compile(r'^\s*(?:\w+/)*([A-Za-z_][\w.]*)\.\w+\s*=', re.MULTILINE)
 _COMMENT = re.compile(r'#.*')
 
 
-def register(
-  gin_files: Sequence[str],
-  gin_bindings: Sequence[str],
-  find: Callable[[str], str],
-) -> None:
+def register(texts: Sequence[config_texts.Text]) -> None:
   """Registers with gin what files and bindings refer to and gin lacks.
 
   Only names in modules that the files import are looked at; whatever is not
   found is left for gin to report.
 
   Args:
-    gin_files: Paths.
-    gin_bindings: Lines.
-    find: Returns the path of an included file by its name.
+    texts: All files and bindings.
 
   Raises:
     errors.UsageError: A module cannot be imported.
   """
-  texts = [*_read(gin_files, find, set()), ('', '\n'.join(gin_bindings))]
+  texts = [t._replace(content=_COMMENT.sub('', t.content)) for t in texts]
   modules = _modules(texts)
-  for _, text in texts:
-    for selector in (*_REFERENCE.findall(text), *_BINDING.findall(text)):
+  for text in texts:
+    for selector in (
+      *_REFERENCE.findall(text.content),
+      *_BINDING.findall(text.content),
+    ):
       if not _is_known(selector):
         _register_from(modules, selector)
 
 
-def _read(paths, find, seen) -> Iterable[tuple[str, str]]:
-  """Yields paths and texts of files and of those that they include."""
-  for path in paths:
-    if path in seen:
-      continue
-    seen.add(path)
-    with open(path, encoding='utf-8') as file:
-      text = _COMMENT.sub('', file.read())
-    yield path, text
-    included = []
-    for name in _INCLUDE.findall(text):
-      # Gin reports a file that does not exist, and where it is included.
-      with contextlib.suppress(errors.UsageError):
-        included.append(find(name))
-    yield from _read(included, find, seen)
-
-
-def _modules(texts) -> dict[str, types.ModuleType]:
+def _modules(
+  texts: Sequence[config_texts.Text],
+) -> dict[str, types.ModuleType]:
   """Imports what the texts import; returns modules by the name used there."""
   modules = {}
-  for path, text in texts:
-    for name in _IMPORT.findall(text):
-      modules[name] = _import(name, path)
-    for package, name in _FROM_IMPORT.findall(text):
+  for text in texts:
+    for match in _IMPORT.finditer(text.content):
+      modules[match[1]] = _import(match[1], text, match.start())
+    for match in _FROM_IMPORT.finditer(text.content):
+      package, name = match.groups()
       if package != '__gin__':
-        modules[name] = _import(f'{package}.{name}', path)
+        modules[name] = _import(f'{package}.{name}', text, match.start())
   return modules
 
 
-def _import(name: str, path: str) -> types.ModuleType:
-  """Imports a module that a file refers to; path '': a binding does.
+def _import(
+  name: str, text: config_texts.Text, position: int
+) -> types.ModuleType:
+  """Imports a module that a text refers to, at a position.
 
   Raises:
-    errors.UsageError: It does not exist, or its code raises.
+    errors.UsageError: It does not exist, or its code raises or exits.
   """
   if name == config_arguments.script():
     # The program itself, which must not run a second time.
     sys.modules.setdefault(name, sys.modules['__main__'])
   try:
     return importlib.import_module(name)
-  except Exception as error:
+  except (Exception, SystemExit) as error:
     # A module of the user's may itself lack another one.
     if isinstance(error, ModuleNotFoundError) and f'{name}.'.startswith(
       f'{error.name}.'
     ):
-      where = f', which {path} imports' if path else ''
+      where = f', which {text.path} imports' if text.path else ''
       raise errors.UsageError(
         f"No module named '{error.name}'{where}: start in the folder that holds"
         ' it, or add that folder to PYTHONPATH'
       ) from error
-    line = f'import {name}: {type(error).__name__}: {error}'
+    where = text.where(text.content.count('\n', 0, position) + 1)
+    what = f'{type(error).__name__}: {error}'
+    if isinstance(error, SystemExit):
+      what = f'it ends Python, with exit code {error.code}'
+    line = f'{where}: import {name}: {what}'
     raise errors.UsageError(
       ' '.join(line.split()), traceback.format_exc()
     ) from error

@@ -57,7 +57,7 @@ def plan(
       text = file.read()
     header, *rows = list(csv.reader(io.StringIO(text))) or [[]]
     if header and '\n' in text and header[0] != _KEY:
-      raise ValueError(f'its first column is {header[0]!r}, not {_KEY!r}')
+      raise ValueError(f'its first column is {header[0][:40]!r}, not {_KEY!r}')
     kept = [
       row
       for row in rows
@@ -131,6 +131,11 @@ class CsvFile:
       self._file.write(','.join(values) + '\n')
     self._file.flush()
     self.last_iteration = step
+
+  def sync(self) -> None:
+    """Writes the rows through to the disk."""
+    if self._file is not None:
+      os.fsync(self._file.fileno())
 
   def close(self) -> None:
     """Closes the file."""

@@ -15,6 +15,7 @@ from maml_tf import evaluation
 from maml_tf.collection import meta_collector
 from maml_tf.core import checks
 from maml_tf.core import errors
+from maml_tf.core import paths
 from maml_tf.core import terminal
 from maml_tf.environments import observed_task
 from maml_tf.environments import task_environment
@@ -30,6 +31,7 @@ from maml_tf.run import loggers as loggers_lib
 from maml_tf.run import run_folder
 from maml_tf.run import settings as settings_lib
 from maml_tf.run import training_loop
+from maml_tf.run import unused_settings
 from maml_tf.run import workers as worker_group
 
 _NOT_SETTINGS = ['root_dir', 'strategy', 'allow_config_change']
@@ -102,6 +104,7 @@ def train_eval(
     observe_task=observe_task,
   )
   with errors.usage_errors():
+    root_dir = paths.check_folder('--root_dir', root_dir)
     settings_lib.check(settings)
     workers = worker_group.WorkerGroup(strategy or tf.distribute.get_strategy())
   with contextlib.ExitStack() as stack:
@@ -168,6 +171,8 @@ def _build(
   # Parts that do not fit together fail here, before anything is written.
   with terminal.passing_line('compiling ...'):
     learner.trace(collector.blank_meta_batch())
+  # All that reads settings has been called, or a setting refers to it.
+  unused_settings.check()
   checkpoints = run_checkpoints.RunCheckpoints(
     root_dir,
     agent=agent,
@@ -187,6 +192,8 @@ def _build(
   )
   if workers.is_chief:
     _begin(root_dir, checkpoints, loop.columns(), allow_config_change)
+    for line in unused_settings.lines():
+      terminal.log(line)
   return loop
 
 

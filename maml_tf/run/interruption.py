@@ -31,8 +31,12 @@ class Interrupted(Exception):
     return 128 + self.signal_number
 
 
-class Stop(Exception):
-  """Raised inside `Interrupt.interruptible` to cut the block."""
+class Stop(BaseException):
+  """Raised inside `Interrupt.interruptible` to cut the block.
+
+  It is no `Exception`: the code that it cuts may be the user's, and may handle
+  all of those.
+  """
 
 
 class Interrupt:

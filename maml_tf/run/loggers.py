@@ -19,6 +19,7 @@ import tqdm
 
 from maml_tf.core import errors
 from maml_tf.core import terminal
+from maml_tf.core import user_code
 from maml_tf.run import csv_file
 
 METRICS_FILE = 'metrics.csv'
@@ -119,6 +120,15 @@ class RunLoggers:
     """Returns whether that iteration was evaluated, in this run or before."""
     return self._csv.last_evaluation == iteration
 
+  def sync(self) -> None:
+    """Writes the rows through to the disk, before a checkpoint claims them.
+
+    Raises:
+      errors.RunError: The disk is full, or fails.
+    """
+    with errors.disk_errors('the log'):
+      self._csv.sync()
+
   def close(self) -> None:
     """Closes all loggers, even if one of them fails."""
     self._close.close()
@@ -176,6 +186,11 @@ class CsvLogger:
       self._evaluations.write(step, _evaluation_rows(step, scalars))
     else:
       self._metrics.write(step, [scalars])
+
+  def sync(self) -> None:
+    """Writes the rows so far through to the disk."""
+    self._metrics.sync()
+    self._evaluations.sync()
 
   def close(self) -> None:
     """Closes both files, even if one of them fails."""
@@ -280,7 +295,8 @@ def _failures(owner: Logger | LoggerFactory) -> Iterator[None]:
     name = getattr(owner, '__name__', type(owner).__name__)
     raise errors.RunError(
       f'{name} of train_eval.loggers failed ({reason}): fix it'
-      ' or leave it out; the same command resumes from the last checkpoint'
+      ' or leave it out; the same command resumes from the last checkpoint',
+      user_code.traceback_of(error),
     ) from error
 
 

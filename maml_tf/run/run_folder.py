@@ -41,8 +41,6 @@ def hold(root_dir: str, exports: bool) -> Iterator[None]:
     errors.UsageError: The folder is being trained in, cannot be written, or has
       files that are not a run's. Nothing is changed.
   """
-  with errors.usage_errors():
-    paths.check_folder('--root_dir', root_dir)
   with run_lock.hold(root_dir):
     with errors.usage_errors():
       _check(root_dir, exports)

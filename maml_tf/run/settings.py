@@ -74,8 +74,8 @@ def check(settings: Settings) -> None:
   """
   if settings.environment_class is None:
     raise ValueError(
-      'train_eval.environment_class is not set: give a --gin_file, such as '
-      + ', '.join(run_config.shipped_configs())
+      'train_eval.environment_class is not set: give --gin_file, with'
+      f' {run_config.choices()}'
     )
   checks.function(
     'environment_class', settings.environment_class, '@PointNavigation'

@@ -158,7 +158,7 @@ class TrainingLoop:
     shape = self._collector.returns_shape
     held_out, stop_signal = np.full(shape, np.nan), 0
     try:
-      with interrupt.interruptible():
+      with errors.run_errors(), interrupt.interruptible():
         if self._workers.is_chief and self._settings.export_saved_model:
           directory = os.path.join(self._root_dir, run_folder.MODEL_DIR)
           with errors.disk_errors(directory):
@@ -226,7 +226,7 @@ class TrainingLoop:
     shape = self._collector.returns_shape
     names = shared_collection.COUNTS + self._collector.other_count_names
     try:
-      with interrupt.interruptible():
+      with errors.run_errors(), interrupt.interruptible():
         collection = shared_collection.of_worker(
           self._collector.collect(iteration)
         )
@@ -238,7 +238,7 @@ class TrainingLoop:
       self._save_last_good(iteration - 1)
     except finite_checks.NonFiniteError as error:
       collection = shared_collection.nothing(shape, names, str(error))
-    except errors.RunError:  # The environment has failed.
+    except errors.RunError:  # The environment, or other code of the user's.
       self._save_last_good(iteration - 1)
       raise
     try:
@@ -259,7 +259,8 @@ class TrainingLoop:
     problem = collection.problem
     if not problem:
       try:
-        return self._learner.run(collection.meta_batch)
+        with errors.run_errors():
+          return self._learner.run(collection.meta_batch)
       except finite_checks.NonFiniteError as error:
         problem = str(error)
     line = f'iteration {iteration}: {problem}'
@@ -328,7 +329,7 @@ class TrainingLoop:
     if not interval or iteration % interval:
       return
     try:
-      with interrupt.interruptible():
+      with errors.run_errors(), interrupt.interruptible():
         evaluated = self._evaluator.evaluate()
     except interruption.Stop:
       return
@@ -344,7 +345,7 @@ class TrainingLoop:
         " --gin_bindings='train_eval.evaluation_interval = 0' to the command to"
         ' train on without evaluations'
       ) from error
-    except errors.RunError:  # The environment has failed.
+    except errors.RunError:  # As above.
       self._save_last_good(iteration)
       raise
     env_steps = int(self._progress.env_steps.numpy())
@@ -357,9 +358,14 @@ class TrainingLoop:
       or iteration == self._settings.num_iterations
       or update_seconds > _LONG_UPDATE_SECONDS
     ):
-      self._checkpoints.save(iteration)
+      self._save(iteration)
 
   def _save_last_good(self, iteration: int) -> None:
     """Saves, unless that iteration is saved already."""
     if self._workers.is_chief and self._checkpoints.last_iteration != iteration:
-      self._checkpoints.save(iteration)
+      self._save(iteration)
+
+  def _save(self, iteration: int) -> None:
+    """Saves a checkpoint after the rows of its iterations."""
+    self._loggers.sync()
+    self._checkpoints.save(iteration)

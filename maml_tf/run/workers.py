@@ -3,19 +3,40 @@
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
+import multiprocessing.pool
+import re
+import traceback
 
 import numpy as np
 import tensorflow as tf
 
 from maml_tf.core import errors
 
-# What TensorFlow raises in one worker when another has gone.
+# TensorFlow raises these in one worker when another has gone.
 _LOST = (
   tf.errors.UnavailableError,
   tf.errors.AbortedError,
   tf.errors.CancelledError,
   tf.errors.DeadlineExceededError,
+)
+# These too, but also for other reasons, such as an error of XLA or CUDA.
+_PERHAPS_LOST = (
+  tf.errors.FailedPreconditionError,
   tf.errors.InternalError,
+  tf.errors.UnknownError,
+)
+# Their messages when a worker has gone: heartbeats are missing, connections
+# break, or the other one has started again.
+_LOST_MESSAGES = re.compile(
+  'check alive'
+  '|heartbeat|Heartbeat'
+  '|[Cc]oordination ?[Ss]ervice'
+  '|Error reported from /job:'
+  '|Additional GRPC error information'
+  '|failed to connect to all addresses|Failed to connect to remote host'
+  '|Socket closed|Connection reset by peer|Broken pipe|Stream removed'
+  '|just restarted|was probably restarted|task has restarted'
+  "|incarnation doesn't match|Incarnation ID mismatch"
 )
 
 
@@ -127,12 +148,13 @@ class WorkerGroup:
     """Turns TensorFlow's errors about a lost worker into `WorkerLost`.
 
     TensorFlow notices within seconds: a connection breaks, or a heartbeat is
-    missing.
+    missing. Its other errors pass.
     """
     try:
       yield
-    except _LOST as error:
-      if self._num_workers == 1:
+    except tf.errors.OpError as error:
+      _close_pools(error)
+      if self._num_workers == 1 or not is_of_lost_worker(error):
         raise
       raise WorkerLost(
         f'worker {self._index} of {self._num_workers} stops, since another one'
@@ -152,3 +174,24 @@ class WorkerGroup:
       value_fn
     )
     return self._strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
+
+
+def is_of_lost_worker(error: tf.errors.OpError) -> bool:
+  """Returns whether an error says that another worker cannot be reached."""
+  if isinstance(error, _LOST):
+    return True
+  if not isinstance(error, _PERHAPS_LOST):
+    return False
+  return _LOST_MESSAGES.search(error.message or '') is not None
+
+
+def _close_pools(error: BaseException) -> None:
+  """Closes the thread pools that an error has left open.
+
+  A collective operation that fails leaves one to its traceback, and such a pool
+  prints an exception when it is collected after the interpreter's end.
+  """
+  for frame, _ in traceback.walk_tb(error.__traceback__):
+    for value in list(frame.f_locals.values()):
+      if isinstance(value, multiprocessing.pool.Pool):
+        value.close()

@@ -87,18 +87,18 @@ def save_fixed_task(
     _write(saver, signatures, directory)
 
 
-def check_directory(directory: str) -> None:
+def check_directory(directory: str, name: str = 'directory') -> None:
   """Checks that a SavedModel can be written to a directory, and read there.
 
   Args:
     directory: It need not exist.
+    name: What the path is, such as '--export_dir'.
 
   Raises:
-    ValueError: The path is neither free nor a SavedModel, or TensorFlow cannot
-      read from it.
+    ValueError: The path is neither free nor a SavedModel, cannot be written, or
+      TensorFlow cannot read from it.
   """
-  paths.check_folder('the directory of the SavedModel', directory)
-  paths.check_writable(os.path.dirname(os.path.abspath(directory)))
+  paths.check(name, directory)
   if os.path.lexists(directory) and not (
     os.path.isdir(directory)
     and (
@@ -107,8 +107,10 @@ def check_directory(directory: str) -> None:
     )
   ):
     raise ValueError(
-      f'{directory} exists and is not a SavedModel: give another directory'
+      f'{directory} exists and is not a SavedModel: give another {name}'
     )
+  paths.check_folder(name, directory, len('.-12345678'))
+  paths.check_writable(os.path.dirname(os.path.abspath(directory)))
 
 
 def load_parameters(

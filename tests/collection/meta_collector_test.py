@@ -126,6 +126,19 @@ def test_each_stage_acts_with_its_own_state():
   assert steps == [0, 1]
 
 
+@pytest.mark.parametrize(
+  'iterations, is_warned', [((0, 1), True), ((1, 2), False), ((1, 0, 2), False)]
+)
+def test_a_loop_that_counts_from_0_is_warned(iterations, is_warned, recwarn):
+  collector = _collector()
+  for iteration in iterations:
+    collector.collect(iteration)
+  messages = [str(w.message) for w in recwarn if 'held out' in str(w.message)]
+  assert len(messages) == is_warned
+  if is_warned:
+    assert 'count iterations from 1' in messages[0]
+
+
 def test_the_same_iteration_is_collected_again_bit_for_bit(collected):
   collector = _collector()
   collector.collect(7)

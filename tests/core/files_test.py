@@ -1,6 +1,10 @@
 """Files and folders that are replaced are the old or the new ones, whole."""
 
+import contextlib
+import os
 import pathlib
+import shutil
+import signal
 
 import pytest
 
@@ -71,3 +75,100 @@ def test_an_error_leaves_the_old_directory(writes, tmp_path):
         raise OSError
   assert [p.name for p in path.iterdir()] == ['old']
   assert list(tmp_path.iterdir()) == [path]
+
+
+def _write_directory(path, content):
+  path.mkdir()
+  (path / 'content').write_text(content, encoding='utf-8')
+
+
+@pytest.mark.parametrize('can_exchange', [True, False])
+def test_a_directory_is_there_at_every_moment(
+  can_exchange, tmp_path, monkeypatch
+):
+  """Every call that changes names is followed by the end of the process."""
+  if not can_exchange:
+    monkeypatch.setattr(files, '_exchange', lambda one, other: False)
+  for moment in range(20):
+    path = tmp_path / f'{can_exchange}{moment}' / 'model'
+    path.parent.mkdir()
+    _write_directory(path, 'old')
+    process = os.fork()
+    if not process:
+      _end_after(monkeypatch, moment)
+      with files.replace_directory(str(path)) as scratch:
+        _write_directory(pathlib.Path(scratch), 'new')
+      os._exit(0)
+    _, status = os.waitpid(process, 0)
+    if can_exchange:
+      assert (path / 'content').read_text(encoding='utf-8') in ('old', 'new')
+    files.recover_directory(str(path))
+    assert (path / 'content').read_text(encoding='utf-8') in ('old', 'new')
+    assert [p.name for p in path.parent.iterdir()] == ['model']
+    if not status:
+      return
+  raise AssertionError('it never ended')
+
+
+def _end_after(monkeypatch, moment):
+  """Lets the process die after some calls of the system."""
+  left = [moment]
+
+  def counted(function):
+    def call(*args, **kwargs):
+      if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+      left[0] -= 1
+      return function(*args, **kwargs)
+
+    return call
+
+  for owner, name in (
+    (os, 'rename'),
+    (os, 'fsync'),
+    (files, '_exchange'),
+    (shutil, 'rmtree'),
+  ):
+    monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
+
+
+@pytest.mark.parametrize('can_exchange', [True, False])
+@pytest.mark.parametrize('moment', range(4))
+def test_an_interrupt_leaves_the_old_directory_or_the_new(
+  moment, can_exchange, tmp_path, monkeypatch
+):
+  if not can_exchange:
+    monkeypatch.setattr(files, '_exchange', lambda one, other: False)
+  path = tmp_path / 'model'
+  _write_directory(path, 'old')
+  rename, left = os.rename, [moment]
+
+  def rename_and_interrupt(*args):
+    rename(*args)
+    left[0] -= 1
+    if not left[0]:
+      raise KeyboardInterrupt
+
+  monkeypatch.setattr(os, 'rename', rename_and_interrupt)
+  with contextlib.suppress(KeyboardInterrupt):
+    with files.replace_directory(str(path)) as scratch:
+      _write_directory(pathlib.Path(scratch), 'new')
+  assert (path / 'content').read_text(encoding='utf-8') in ('old', 'new')
+  assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_new_is_on_the_disk_before_it_replaces_the_old(
+  tmp_path, monkeypatch
+):
+  calls = []
+  sync, replace = files.sync, os.replace
+  monkeypatch.setattr(
+    files, 'sync', lambda path: calls.append(path) or sync(path)
+  )
+  monkeypatch.setattr(
+    os, 'replace', lambda *args: calls.append('replace') or replace(*args)
+  )
+  path = str(tmp_path / 'a.csv')
+  with files.replace_file(path) as scratch:
+    pathlib.Path(scratch).write_text('new', encoding='utf-8')
+  assert calls == [files.scratch_file(path), 'replace', str(tmp_path)]

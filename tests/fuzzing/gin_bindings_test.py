@@ -97,7 +97,7 @@ def stop_once_built(monkeypatch):
     ('train_eval', 'seed', '@names_match()', 'names_match'),
     ('train_eval', 'num_tasks', '@InnerLoop()', 'num_tasks is <'),
     # An undefined macro, without the config that gin would append.
-    ('InnerLoop', 'step_size', '%nothing', "'nothing/gin.macro'"),
+    ('InnerLoop', 'step_size', '%nothing', '%nothing has no value'),
     # Truth values that are not booleans.
     ('MamlAgent', 'jit_compile', "'False'", "jit_compile is 'False'"),
     ('MamlAgent', 'normalize_observations', '()', 'observations is ()'),

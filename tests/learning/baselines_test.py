@@ -131,3 +131,20 @@ def test_memory_does_not_grow_with_the_square_of_the_pixels():
   )
   # KiB. 24,580 features: their normal equations would need 5 GB.
   assert int(process.stdout.split()[-1]) < 300_000
+
+
+def test_too_many_equations_are_refused_before_they_are_made():
+  num_frames = 2**15 + 1
+  frames = tf.zeros([1, num_frames])
+
+  @tf.function
+  def fit_predict():
+    return baselines.LinearFeatureBaseline().fit_predict(
+      tf.zeros([1, num_frames, 2**15], tf.uint8),
+      tf.zeros([1, num_frames], tf.int32),
+      frames,
+      frames,
+    )
+
+  with pytest.raises(ValueError, match='65540 features and 32769 frames'):
+    fit_predict.get_concrete_function()

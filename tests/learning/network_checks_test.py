@@ -66,6 +66,11 @@ def _refused(*words):
   assert '\n' not in message
 
 
+def _of_users(caught):
+  """The messages without those of libraries about deprecated functions."""
+  return [str(w.message) for w in caught if w.category is UserWarning]
+
+
 def test_actions_of_another_shape():
   with _refused('(3,)', '(2,)', 'action spec'):
     _check(_actor(THREE))
@@ -179,8 +184,7 @@ def test_values_of_another_shape():
 def test_layers_of_training(layer, advice):
   with pytest.warns(UserWarning, match=advice) as caught:
     _check(_actor(preprocessing_layers=tf.keras.Sequential([layer])))
-  assert len(caught) == 1
-  message = str(caught[0].message)
+  (message,) = _of_users(caught)
   assert type(layer).__name__ in message and layer.name in message
 
 
@@ -202,7 +206,17 @@ def test_layers_of_training_in_a_value_network():
   )
   with pytest.warns(UserWarning, match='value_network has .*Dropout') as caught:
     _check(_actor(), value=value)
-  assert len(caught) == 1
+  assert len(_of_users(caught)) == 1
+
+
+def test_dropout_that_is_permanent():
+  value = value_network.ValueNetwork(
+    OBSERVATION,
+    fc_layer_params=(4,),
+    dropout_layer_params=[{'rate': 0.5, 'permanent': True}],
+  )
+  with pytest.warns(UserWarning, match='random too'):
+    _check(_actor(), value=value)
 
 
 def test_regularizers():
@@ -228,6 +242,18 @@ def test_mixed_precision():
   try:
     network = _actor()
   finally:
-    tf.keras.mixed_precision.set_global_policy('float32')
+    # The default, which follows `floatx`.
+    tf.keras.mixed_precision.set_global_policy(None)
   with _refused('actor_network', 'mixed_bfloat16', 'set_global_policy'):
+    _check(network)
+
+
+def test_variables_of_two_types():
+  tf.keras.backend.set_floatx('float64')
+  try:
+    network = _actor()
+    network.create_variables()
+  finally:
+    tf.keras.backend.set_floatx('float32')
+  with _refused('float32 (', 'float64 (', 'NormalProjection', 'floatx'):
     _check(network)

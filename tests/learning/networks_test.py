@@ -5,11 +5,14 @@ import functools
 import numpy as np
 import pytest
 import tensorflow as tf
+from tf_agents.agents.sac import tanh_normal_projection_network
 from tf_agents.networks import actor_distribution_network
 from tf_agents.networks import normal_projection_network
 from tf_agents.networks import value_network
 from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import time_step as ts
 
+from maml_tf import serving
 from maml_tf.core import meta_batch
 from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import meta_objectives
@@ -81,10 +84,27 @@ def _deviation_of_the_state():
   return spec, small_agent.ACTION_SPEC, actor, value
 
 
+def _squashed():
+  """The tanh-Gaussian of SAC, within the bounds of the actions."""
+  spec = small_agent.OBSERVATION_SPEC
+  actor = actor_distribution_network.ActorDistributionNetwork(
+    spec,
+    small_agent.ACTION_SPEC,
+    fc_layer_params=(4,),
+    activation_fn=tf.keras.activations.tanh,
+    continuous_projection_net=(
+      tanh_normal_projection_network.TanhNormalProjectionNetwork
+    ),
+  )
+  value = value_networks.create_value_network(spec, actor, (4,))
+  return spec, small_agent.ACTION_SPEC, actor, value
+
+
 NETWORKS = {
   'convolutional': _convolutional,
   'discrete': _discrete,
   'deviation of the state': _deviation_of_the_state,
+  'squashed': _squashed,
 }
 INNER_LOOPS = {
   'learned step sizes': lambda: inner_loop_lib.InnerLoop(
@@ -132,8 +152,10 @@ def _tasks(agent, batch):
       network,
       inner_loop,
       marks=[pytest.mark.slow]
-      if (inner_loop == 'DiCE' and network != 'discrete')
+      if (inner_loop == 'DiCE' and network not in ('discrete', 'squashed'))
       or (inner_loop == 'values' and network == 'convolutional')
+      # The entropy bonus is in the inner loop with DiCE.
+      or (inner_loop != 'DiCE' and network == 'squashed')
       else [],
     )
     for network in NETWORKS
@@ -167,6 +189,7 @@ def test_the_meta_gradient_is_the_mean_of_the_tasks(network, inner_loop):
     pytest.param('convolutional', marks=pytest.mark.slow),
     'discrete',
     pytest.param('deviation of the state', marks=pytest.mark.slow),
+    pytest.param('squashed', marks=pytest.mark.slow),
   ],
 )
 def test_the_trust_region(network):
@@ -205,6 +228,7 @@ def test_the_trust_region(network):
   [
     pytest.param('discrete', marks=pytest.mark.slow),
     pytest.param('deviation of the state', marks=pytest.mark.slow),
+    pytest.param('squashed', marks=pytest.mark.slow),
   ],
 )
 def test_compiled_equals_the_graph(network):
@@ -220,3 +244,26 @@ def test_compiled_equals_the_graph(network):
   for old, a, b in zip(before, graph, compiled, strict=True):
     assert np.abs(old - a).max() > 0
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_squashed_policy_is_exported(tmp_path):
+  agent = _create_agent('squashed')
+  batch = recorded_batches.create(agent)
+  assert agent.train(batch).extra.is_taken == 1
+  serving.save_adaptive(agent, str(tmp_path))
+  signatures = tf.saved_model.load(str(tmp_path)).signatures
+  state = agent.adapt(batch.support[0], agent.policy.get_initial_state(2))
+  observation = batch.query.observation[:, 0]
+  step = signatures['act_adapted'](
+    observation=observation,
+    **signatures['initial_state'](batch_size=tf.constant(2))
+    | {f'state_{i}': p for i, p in enumerate(state)},
+  )
+  expected = agent.policy.distribution(
+    ts.restart(observation, 2), state
+  ).action.mode()
+  np.testing.assert_allclose(
+    step['deterministic_action'], expected, rtol=1e-4, atol=1e-5
+  )
+  assert (np.abs(step['action']) <= 1).all()

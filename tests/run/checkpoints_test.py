@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import maml_tf
 from maml_tf.core import errors
+from maml_tf.core import files
 from maml_tf.run import checkpoints as run_checkpoints
 
 
@@ -271,3 +272,92 @@ def test_a_full_disk_does_not_damage_older_checkpoints(full_disk):
     f'ckpt-{last}'
   )
   assert not (folder / 'checkpoints' / '.writing').exists()
+
+
+def test_a_checkpoint_that_a_trainer_removes_is_not_damaged(
+  tmp_path, monkeypatch, capfd
+):
+  saved = _save(tmp_path, [10, 20, 30])
+  read, load = [], tf.train.load_checkpoint
+
+  def load_checkpoint(path):
+    read.append(os.path.basename(path))
+    if len(read) == 1:
+      # The trainer is three checkpoints ahead before this one has been read.
+      for iteration in (40, 50, 60):
+        saved.save(iteration)
+    return load(path)
+
+  monkeypatch.setattr(tf.train, 'load_checkpoint', load_checkpoint)
+  folder = str(tmp_path / 'checkpoints')
+  assert run_checkpoints.newest_intact(folder) == f'{folder}/ckpt-60'
+  assert read == ['ckpt-30', 'ckpt-60']
+  assert capfd.readouterr().err == ''
+
+
+def test_a_trainer_that_never_rests_does_not_keep_a_reader_forever(
+  tmp_path, monkeypatch
+):
+  saved = _save(tmp_path, [1, 2, 3])
+  iterations = iter(range(4, 1000))
+
+  def load_checkpoint(path):
+    for _ in range(3):
+      saved.save(next(iterations))
+    raise tf.errors.NotFoundError(None, None, path)
+
+  monkeypatch.setattr(tf.train, 'load_checkpoint', load_checkpoint)
+  with pytest.raises(errors.UsageError, match='no checkpoint is intact'):
+    run_checkpoints.newest_intact(str(tmp_path / 'checkpoints'))
+
+
+def test_checkpoints_record_the_version(tmp_path):
+  _save(tmp_path, [1])
+  path = str(tmp_path / 'checkpoints' / 'ckpt-1')
+  assert run_checkpoints.recorded_version(path) == maml_tf.__version__
+  tf.train.Checkpoint(x=tf.Variable(1.0)).write(str(tmp_path / 'old'))
+  assert run_checkpoints.recorded_version(str(tmp_path / 'old')) is None
+  assert run_checkpoints.recorded_version(str(tmp_path / 'none')) is None
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(
+  tmp_path, monkeypatch
+):
+  calls, sync, replace = [], files.sync, os.replace
+
+  def name(path):
+    return str(pathlib.Path(path).relative_to(tmp_path / 'checkpoints'))
+
+  monkeypatch.setattr(
+    files, 'sync', lambda path: calls.append(('sync', name(path))) or sync(path)
+  )
+  monkeypatch.setattr(
+    os,
+    'replace',
+    lambda old, new: calls.append(('replace', name(new))) or replace(old, new),
+  )
+  _save(tmp_path, [1])
+  data, index = 'ckpt-1.data-00000-of-00001', 'ckpt-1.index'
+  assert calls == [
+    ('sync', f'.writing/{data}'),
+    ('sync', f'.writing/{index}'),
+    ('replace', data),
+    ('sync', '.'),
+    ('replace', index),
+    ('sync', '.'),
+    ('sync', 'checkpoint.part'),
+    ('replace', 'checkpoint'),
+    ('sync', '.'),
+  ]
+
+
+def test_the_data_that_a_killed_process_left_is_removed(tmp_path):
+  saved = _save(tmp_path, [1, 2, 3])
+  orphan = tmp_path / 'checkpoints' / 'ckpt-0.data-00000-of-00001'
+  orphan.touch()
+  # It might belong to an index that is lost.
+  newer = tmp_path / 'checkpoints' / 'ckpt-9.data-00000-of-00001'
+  newer.touch()
+  saved.save(4)
+  assert not orphan.exists()
+  assert newer.exists()

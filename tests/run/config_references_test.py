@@ -88,6 +88,7 @@ def test_what_is_not_there_is_said_in_one_line(folder, tmp_path, line, message):
     ('import no_such_library', "ModuleNotFoundError: No .*'no_such_library'"),
     ('x = y', "NameError: name 'y' is not defined"),
     ('x = (', 'SyntaxError'),
+    ('import sys\nsys.exit(3)', 'ends Python, with exit code 3'),
   ],
 )
 def test_a_module_that_fails_shows_its_traceback(
@@ -99,3 +100,4 @@ def test_a_module_that_fails_shows_its_traceback(
     config.parse(['x.gin'], [])
   assert '\n' not in str(error.value)
   assert f'{folder}.py' in error.value.traceback
+  assert str(error.value).startswith(f'x.gin, line 1: import {folder}: ')

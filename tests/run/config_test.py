@@ -6,7 +6,10 @@ import pathlib
 import gin
 import pytest
 
+import maml_tf
 from maml_tf.core import errors
+from maml_tf.core import shipped_configs
+from maml_tf.core import version
 from maml_tf.environments import point_navigation
 from maml_tf.run import config as run_config
 from maml_tf.run import config_record
@@ -25,6 +28,12 @@ def settings(a=1, b=2, widths=(8,), text='', cls=None, zz=0):
 def zettings(aa=1):
   """Something whose name comes after."""
   return aa
+
+
+@gin.configurable(module='run_config_test')
+def stepping(step_size=0.5):
+  """Something with a step size."""
+  return step_size
 
 
 def _configure(*bindings):
@@ -108,13 +117,16 @@ def test_a_missing_file_is_an_error_that_lists_what_ships():
   with pytest.raises(errors.UsageError) as error:
     run_config.parse(['point.gin', 'nowhere/cheeta.gin'], [])
   assert str(error.value) == (
-    'nowhere/cheeta.gin does not exist: give a path, or one of '
-    + ', '.join(run_config.shipped_configs())
+    'nowhere/cheeta.gin does not exist (did you mean cheetah.gin?): give a path'
+    f' or {run_config.choices()}'
   )
+  groups = shipped_configs.groups()
+  for name in (*groups.experiments, *groups.algorithms):
+    assert name in run_config.choices()
 
 
 def test_a_folder_is_not_a_file(tmp_path):
-  with pytest.raises(errors.UsageError, match='does not exist'):
+  with pytest.raises(errors.UsageError, match='is a folder: give a gin'):
     run_config.parse([str(tmp_path)], [])
 
 
@@ -132,11 +144,15 @@ def test_a_trust_region_takes_no_optimizer():
     ('train_eval.root_dir = "x"', 'root_dir'),
     ('import maml_tf.nowhere', 'maml_tf.nowhere'),
     ("include 'nowhere.gin'", 'nowhere.gin'),
-    # Not Python literals: the error gives only the position.
-    ('InnerLoop.step_size = ', 'line 2'),
-    ('InnerLoop.step_size = nan', 'line 2'),
-    ('InnerLoop.step_size = "a', 'line 2'),
-    ('InnerLoop.step_size', 'line 2'),
+    # Not Python literals.
+    ('InnerLoop.step_size = ', 'no value that gin reads'),
+    ('InnerLoop.step_size = nan', "'nan' is not a value"),
+    ('InnerLoop.step_size = 10**2', 'more follows than a value'),
+    ('InnerLoop.step_size = "a', 'no value that gin reads'),
+    ('InnerLoop.step_size', 'it is no setting'),
+    ('InnerLoop.step_size = [1,\n  2', "this '[' is not closed: add its ']'"),
+    ('InnerLoop.step_size = [\nMamlAgent.discount = 0.5', "this '['"),
+    ('  InnerLoop.step_size = 1\n MamlAgent.discount = 1', 'unindent'),
   ],
 )
 @pytest.mark.parametrize('in_file', [False, True])
@@ -151,9 +167,67 @@ def test_a_bad_line_is_an_error_of_one_line_that_names_it(
   message = str(error.value)
   assert '\n' not in message
   assert named in message
-  assert not in_file or 'bad.gin' in message
+  if 'import' not in line:
+    first = line.strip().partition('\n')[0]
+    assert first in message or 'discount = 1' in message
+    where = 'bad.gin, line ' if in_file else '--gin_bindings='
+    assert message.startswith((str(path.parent), where))
+    assert not in_file or 'bad.gin, line ' in message
   assert not caplog.records
   assert capfd.readouterr() == ('', '')
+
+
+@pytest.mark.parametrize(
+  ('content', 'message'),
+  [
+    (b"include 'bad.gin'\n", r'bad.gin includes itself (bad.gin -> bad.gin)'),
+    (
+      b"include 'b.gin'\n",
+      'bad.gin includes itself (bad.gin -> b.gin -> bad.gin): remove one',
+    ),
+    (b'a = 1\n# caf\xe9\n', 'bad.gin, line 2: byte 0xe9 is not UTF-8'),
+    (b'\xef\xbb\xbfa = 1\n', 'bad.gin, line 1: it begins with a byte order'),
+  ],
+)
+def test_files_that_gin_would_not_survive(
+  content, message, tmp_path, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  pathlib.Path('bad.gin').write_bytes(content)
+  pathlib.Path('b.gin').write_text("include 'bad.gin'\n", encoding='utf-8')
+  with pytest.raises(errors.UsageError) as error:
+    run_config.parse(['bad.gin'], [])
+  assert message in str(error.value)
+
+
+def test_a_file_may_be_included_twice(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  pathlib.Path('a.gin').write_text('settings.a = 7\n', encoding='utf-8')
+  pathlib.Path('b.gin').write_text("include 'a.gin'\n" * 2, encoding='utf-8')
+  run_config.parse(['b.gin', 'a.gin'], [])
+  assert settings()[0] == 7
+
+
+def test_a_binding_may_go_on_in_the_next_one():
+  run_config.parse([], ['settings.a = [', '1,', '2]'])
+  assert settings()[0] == [1, 2]
+
+
+@pytest.mark.parametrize(
+  ('line', 'said'),
+  [
+    ('MamlAgent.discont = 1', 'did you mean discount?'),
+    ('InnerLop.step_size = 1', 'did you mean InnerLoop'),
+    ('MamlAgent.meta_update = @GradientUpdat()', 'did you mean GradientUpdate'),
+    ('train_eval.root_dir = "x"', 'root_dir is not a setting: give --root_dir'),
+    ('train_eval.strategy = "x"', 'strategy is not a setting: give --strategy'),
+    ('MamlAgent.action_spec = 1', 'action_spec from the run: it is not a set'),
+  ],
+)
+def test_names_that_are_nearly_right(line, said):
+  with pytest.raises(errors.UsageError) as error:
+    run_config.parse([], [line])
+  assert said in str(error.value)
 
 
 def test_a_new_run_records_what_is_used(tmp_path):
@@ -343,3 +417,139 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
   with pytest.raises(OSError):
     config_record.write_or_check(os.path.join(file, 'run'))
   assert file.read_text(encoding='utf-8') == ''
+
+
+def _edit(directory, old, new):
+  path = directory / 'config.gin'
+  text = path.read_text(encoding='utf-8')
+  assert old in text
+  path.write_text(text.replace(old, new), encoding='utf-8')
+
+
+def test_a_parameter_that_a_release_removed_matters_only_if_it_was_bound(
+  tmp_path,
+):
+  _configure('settings.a = 10')
+  config_record.write_or_check(str(tmp_path))
+  _edit(tmp_path, 'settings.b = 2\n', 'settings.b = 2\nsettings.gone = 3\n')
+  config_record.compare(str(tmp_path))
+  bound = '# Bound, not a default: settings.'
+  _edit(tmp_path, f'{bound}a\n', f'{bound}a\n{bound}gone\n')
+  with pytest.raises(errors.UsageError) as error:
+    config_record.compare(str(tmp_path))
+  assert 'settings.gone = 3, which nothing uses now: give' in str(error.value)
+
+
+def test_a_new_parameter_may_be_bound_to_its_default(tmp_path):
+  _configure('settings.a = 10')
+  config_record.write_or_check(str(tmp_path))
+  _edit(tmp_path, 'settings.zz = 0\n', '')
+  _configure('settings.a = 10', 'settings.zz = 0')
+  assert not config_record.compare(str(tmp_path))
+  _configure('settings.a = 10', 'settings.zz = 1')
+  with pytest.raises(errors.UsageError, match='zz = None, not 1: give'):
+    config_record.compare(str(tmp_path))
+
+
+def test_a_default_that_a_release_changed_is_an_error(tmp_path):
+  _configure()
+  config_record.write_or_check(str(tmp_path))
+  _edit(tmp_path, 'settings.b = 2\n', 'settings.b = 3\n')
+  with pytest.raises(errors.UsageError, match='settings.b = 3, not 2:'):
+    config_record.compare(str(tmp_path))
+  _configure('settings.b = 3')
+  assert not config_record.compare(str(tmp_path))
+
+
+def test_allowed_changes_are_recorded_and_printed(tmp_path, capfd):
+  _configure('settings.a = 10')
+  config_record.write_or_check(str(tmp_path))
+  _configure('settings.a = 11', "settings.text = 'new'")
+  with pytest.raises(errors.UsageError, match='or --allow_config_change to go'):
+    config_record.write_or_check(str(tmp_path))
+  config_record.check(str(tmp_path), allow_changes=True)
+  config_record.write_or_check(str(tmp_path), allow_changes=True, iteration=7)
+  lines = [
+    'after iteration 7: settings.a = 11, was 10',
+    "after iteration 7: settings.text = 'new', was ''",
+  ]
+  assert capfd.readouterr().err.splitlines() == lines
+  changes = (tmp_path / 'config_changes.txt').read_text(encoding='utf-8')
+  assert [line[20:] for line in changes.splitlines()] == lines
+  # From now on, that is the run's config.
+  config_record.write_or_check(str(tmp_path))
+  assert 'settings.a = 11\n' in _text(tmp_path)
+  assert (tmp_path / 'config_changes.txt').read_text('utf-8') == changes
+
+
+def test_what_follows_numbers_that_are_not_finite_may_change(tmp_path):
+  _configure_run()
+  config_record.write_or_check(str(tmp_path))
+  _configure_run("train_eval.when_not_finite = 'skip'")
+  config_record.write_or_check(str(tmp_path), iteration=3)
+  changes = (tmp_path / 'config_changes.txt').read_text(encoding='utf-8')
+  assert changes.endswith(
+    "after iteration 3: train_eval.when_not_finite = 'skip', was 'stop'\n"
+  )
+
+
+@pytest.mark.parametrize('num_iterations', [3, 5, 6])
+def test_the_record_of_a_run_that_ends_sooner_stays(num_iterations, tmp_path):
+  _configure_run()
+  config_record.write_or_check(str(tmp_path))
+  path = tmp_path / 'config.gin'
+  os.utime(path, (0, 0))
+  before = path.read_bytes()
+  _configure_run(f'train_eval.num_iterations = {num_iterations}')
+  config_record.write_or_check(str(tmp_path), num_iterations=num_iterations)
+  assert (path.read_bytes() == before) == (num_iterations <= 5)
+  assert (path.stat().st_mtime == 0) == (num_iterations <= 5)
+
+
+def test_a_config_that_no_run_wrote_is_kept_beside(tmp_path, capfd):
+  path = tmp_path / 'config.gin'
+  for number in (1, 2):
+    path.write_text(f'# Mine, {number}.\n', encoding='utf-8')
+    config_record.keep_other(str(tmp_path))
+    assert not path.exists()
+    kept = tmp_path / f'config.gin.{number}'
+    assert kept.read_text(encoding='utf-8') == f'# Mine, {number}.\n'
+    assert f'it is kept as {kept}\n' in capfd.readouterr().err
+  _configure()
+  config_record.write_or_check(str(tmp_path))
+  config_record.keep_other(str(tmp_path))
+  assert path.exists()
+
+
+def test_a_config_that_is_no_text_is_an_error_of_one_line(tmp_path):
+  (tmp_path / 'config.gin').write_bytes(b'settings.a = "\xe9"\n')
+  _configure()
+  with pytest.raises(
+    errors.UsageError, match='config.gin is not text in UTF-8'
+  ):
+    config_record.check(str(tmp_path))
+
+
+def test_another_version_is_told(tmp_path, capfd, monkeypatch):
+  checkpoint = str(tmp_path / 'nothing')
+  _configure()
+  config_record.write_or_check(str(tmp_path))
+  config_record.tell_version(str(tmp_path), checkpoint)
+  assert capfd.readouterr().err == ''
+  monkeypatch.setattr(version, 'VERSION', '9.9')
+  config_record.tell_version(str(tmp_path), checkpoint)
+  old = maml_tf.__version__
+  assert capfd.readouterr().err == (
+    f'{tmp_path} was trained by maml_tf {old}; this is 9.9\n'
+  )
+  # Versions before 0.1.1 did not record theirs.
+  _edit(tmp_path, f'# Written by maml_tf {old}\n', '')
+  config_record.tell_version(str(tmp_path), checkpoint)
+  assert capfd.readouterr().err == ''
+
+
+def test_a_smaller_step_size_is_named_if_one_is_a_number():
+  _configure()
+  assert config_record.smaller_step_size() == ''
+  stepping()
+  assert config_record.smaller_step_size() == 'stepping.step_size = 0.25'

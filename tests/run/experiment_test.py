@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shlex
 import shutil
 import signal
 from typing import NamedTuple
@@ -268,9 +269,23 @@ def test_nan_stops_the_run_and_saves_the_last_good_iteration(
     errors.RunError,
     match=r'^iteration 4: the reward of task 0, stage 0 \(after 0 adaptation'
     r' steps\) is not finite: 10 numbers .*; the run is saved after iteration'
-    ' 3',
-  ):
+    ' 3: add ',
+  ) as error:
     _train(tmp_path, EXPORTED)
+  # What it says to add are flags of the command line.
+  skip, smaller = (
+    shlex.split(part.partition('--root_dir=')[2])
+    for part in str(error.value).split(', or ')
+  )
+  assert skip[:2] == [
+    str(tmp_path),
+    "--gin_bindings=train_eval.when_not_finite = 'skip'",
+  ]
+  assert smaller[:3] == [
+    str(tmp_path),
+    '--allow_config_change',
+    '--gin_bindings=InnerLoop.step_size = 0.05',
+  ]
   assert _rows(tmp_path) == uninterrupted.rows[:3]
   variables = _variables(tmp_path)
   (step,) = (v for k, v in variables.items() if k.startswith('train_step'))
@@ -280,7 +295,10 @@ def test_nan_stops_the_run_and_saves_the_last_good_iteration(
 
   # With the environment repaired, the run continues as if it had not failed.
   events.clear()
-  _assert_same(_train(tmp_path), uninterrupted)
+  _, _, setting = skip[1].partition('=')
+  _assert_same(_train(tmp_path, setting), uninterrupted)
+  changes = (tmp_path / 'config_changes.txt').read_text(encoding='utf-8')
+  assert changes.endswith(f"after iteration 3: {setting}, was 'stop'\n")
 
 
 def _assert_skipped(row):

@@ -1,5 +1,6 @@
 """A loaded run equals the trained one."""
 
+import gc
 import random
 import shutil
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 import maml_tf
 from maml_tf.core import errors
+from maml_tf.run import checkpoints as run_checkpoints
 from maml_tf.run import config as run_config
 from maml_tf.run import experiment
 from maml_tf.run import trained_run
@@ -134,3 +136,55 @@ def test_its_parts_read_its_settings_later(root_dir):
   expected, other, own = (p[0].numpy() for p in adapted)
   np.testing.assert_array_equal(own, expected)
   assert np.any(other != expected)
+
+
+def test_a_checkpoint_that_is_removed_before_it_is_read(
+  root_dir, tmp_path, monkeypatch
+):
+  copy = shutil.copytree(root_dir, tmp_path / 'run')
+  newest = run_checkpoints.newest_intact
+
+  def find_and_remove(directory):
+    # A trainer has written newer ones since, and removed this one.
+    monkeypatch.setattr(run_checkpoints, 'newest_intact', newest)
+    return f'{directory}/ckpt-7'
+
+  monkeypatch.setattr(run_checkpoints, 'newest_intact', find_and_remove)
+  assert trained_run.load(str(copy)).iteration == 2
+
+
+@pytest.mark.parametrize(
+  ('old', 'new'),
+  [
+    ('fc_layer_params = (8,)', 'fc_layer_params = (9,)'),
+    ('@PointNavigation', '@PendulumMass'),
+    ('normalize_observations = False', 'normalize_observations = True'),
+  ],
+)
+def test_a_config_that_does_not_fit_its_checkpoint(
+  old, new, root_dir, tmp_path, capfd
+):
+  copy = shutil.copytree(root_dir, tmp_path / 'run')
+  config = copy / 'config.gin'
+  text = config.read_text(encoding='utf-8')
+  assert old in text
+  imports = 'import maml_tf.environments.classic_control\n'
+  config.write_text(imports + text.replace(old, new), encoding='utf-8')
+  with pytest.raises(errors.UsageError) as error:
+    trained_run.load(str(copy))
+  line = str(error.value)
+  assert '\n' not in line
+  assert 'ckpt-2 holds other variables than this config makes (' in line
+  assert line.endswith(
+    f'bring back the config.gin that {copy} was trained with'
+  )
+  # Nor does TensorFlow say more when the agent is deleted.
+  del error
+  gc.collect()
+  assert capfd.readouterr().err == ''
+
+
+@pytest.mark.parametrize('name', ['gs://bucket/run', 'run[1]', ''])
+def test_paths_that_hold_no_run(name):
+  with pytest.raises(errors.UsageError, match='--root_dir is'):
+    trained_run.load(name)

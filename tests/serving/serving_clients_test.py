@@ -37,7 +37,7 @@ def _agent(*files, bindings=SMALL):
   """A config's agent and an environment of 2 tasks with 3 episodes each."""
   gin.clear_config()
   run_config.parse(files, bindings)
-  settings = gin.get_bindings(experiment.train_eval)
+  settings = gin.get_bindings('train_eval')
   tf.keras.utils.set_random_seed(1)
   environment = settings['environment_class'](2, 3, settings['horizon'])
   agent = experiment.create_agent(

@@ -46,6 +46,24 @@ def test_the_other_worker_stops_and_both_resume(victim, tmp_path):
   trained_process.assert_same(folders[0], alone)
 
 
+@pytest.mark.parametrize('victim', [1, 0])
+def test_the_other_worker_hangs(victim, tmp_path):
+  folders = [tmp_path / 'chief', tmp_path / 'worker']
+  workers = worker_processes.start(
+    folders, trained_process.SMALL_POINT, 100_000
+  )
+  try:
+    trained_process.wait_for(workers[0], 'iteration 3/')
+    workers[victim].send_signal(signal.SIGSTOP)
+    code, lines = trained_process.finish(workers[1 - victim], timeout=120)
+  finally:
+    workers[victim].kill()
+    workers[victim].communicate()
+  assert code == 1
+  # No thread pool complains at the interpreter's end.
+  assert lines[-1].startswith(f'train: worker {1 - victim} of 2 stops, since')
+
+
 def test_a_notice_to_one_worker_stops_both(tmp_path):
   folders = [tmp_path / 'chief', tmp_path / 'worker']
   workers = worker_processes.start(
