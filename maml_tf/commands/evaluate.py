@@ -49,7 +49,7 @@ def main(argv):
     with errors.usage_errors():
       if _FLAGS.out is not None:
         paths.check('--out', directory)
-    run = trained_run.load(_FLAGS.root_dir)
+    run = trained_run.load_for_process(_FLAGS.root_dir)
     with errors.usage_errors():
       evaluate = _evaluation(run)
       os.makedirs(directory, exist_ok=True)

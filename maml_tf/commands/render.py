@@ -46,7 +46,7 @@ def main(argv):
     with errors.usage_errors():
       if _FLAGS.out is not None:
         paths.check('--out', path)
-    run = trained_run.load(_FLAGS.root_dir)
+    run = trained_run.load_for_process(_FLAGS.root_dir)
     with errors.usage_errors():
       _render(run, path)
   except errors.UsageError as error:
