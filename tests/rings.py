@@ -44,8 +44,70 @@ _UNITS = (
   'learning/trust_region_test.py',
   'run/config_arguments_test.py',
   'run/config_test.py',
+  'run/unused_settings_test.py',
   'run/csv_file_test.py',
   'run/keras_optimizers_test.py',
   'run/loggers_test.py',
   'run/metrics_test.py',
   'run/run_folder_test.py',
+  'run/workers_test.py',
+  'testing/task_environment_check_test.py',
+  'video/video_file_test.py',
+)
+_NO_UNITS = (
+  # They start processes.
+  'core/quiet_imports_test.py',
+  'core/terminal_test.py',
+  'core/scratch_folders_test.py',
+)
+
+# The files that take longest, the longest first, so that no worker begins one
+# when the others are done. Nothing but speed depends on it.
+_LONGEST = (
+  'run/experiment_test.py',
+  'gin_config_test.py',
+  'learning/networks_test.py',
+  'compatibility_test.py',
+  'learning/meta_learner_test.py',
+  'learning/inner_loop_gradient_test.py',
+  'serving/serving_test.py',
+  'learning/algorithms_test.py',
+  'adaptation/task_adaptation_test.py',
+  'learning/maml_agent_test.py',
+  'train_test.py',
+  'references_test.py',
+  'examples/learner_pipeline_test.py',
+  'environments/gymnasium_bridge/supervised_environments_test.py',
+  'run/strategies_test.py',
+  'object_tasks_test.py',
+  'render_test.py',
+  'evaluation/evaluator_test.py',
+  'learning/trust_region_test.py',
+  'learning/maml_agent_gradient_test.py',
+  'export_test.py',
+  'xla_test.py',
+  'readme_test.py',
+  'examples/serve_rest_test.py',
+)
+
+NAMES = (*_UNITS, *_NO_UNITS, *_LONGEST)
+
+
+def _is_among(path: pathlib.Path, names: tuple[str, ...]) -> bool:
+  return any(path.is_relative_to(_TESTS / name) for name in names)
+
+
+def is_unit(path: pathlib.Path) -> bool:
+  """Whether a file's tests make no agent and start no process."""
+  return _is_among(path, _UNITS) and not _is_among(path, _NO_UNITS)
+
+
+def position(path: pathlib.Path) -> int:
+  """The position of a file in the order of a run."""
+  names = [_TESTS / name for name in _LONGEST]
+  return names.index(path) if path in names else len(names)
+
+
+def selects_slow(mark_expression: str) -> bool:
+  """Whether `-m` selects the slow tests."""
+  return 'slow' in mark_expression.replace('not slow', '')
