@@ -213,7 +213,7 @@ def smaller_step_size() -> str:
   for name, value in sorted(
     config_values.of_text(_text()).items(), reverse=True
   ):
-    if re.search(r'(step_size|learning_rate)$', name):
+    if re.search(r'\.(step_size|learning_rate)$', name):
       try:
         return f'{name} = {float(value) / 2}'
       except ValueError:  # A schedule, or learned step sizes.

@@ -351,6 +351,18 @@ def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(
   ]
 
 
+def test_the_learning_rate_is_a_setting(tmp_path):
+  for rate in (0.5, 0.25):
+    optimizer = tf.keras.optimizers.Adam(rate)
+    optimizer.build([tf.Variable(1.0)])
+    saved = run_checkpoints.RunCheckpoints(str(tmp_path), optimizer=optimizer)
+    assert saved.restore() == (rate == 0.25)
+    assert optimizer.learning_rate.numpy() == rate
+    optimizer.iterations.assign_add(1)
+    saved.save(1)
+  assert optimizer.iterations.numpy() == 2
+
+
 def test_the_data_that_a_killed_process_left_is_removed(tmp_path):
   saved = _save(tmp_path, [1, 2, 3])
   orphan = tmp_path / 'checkpoints' / 'ckpt-0.data-00000-of-00001'
