@@ -53,9 +53,10 @@ def is_experiment(path: str) -> bool:
     text = file.read()
   if re.search(r'(?m)^train_eval\.environment_class\b', text):
     return True
-  included = re.findall(r"""(?m)^include\s+['"](.+?)['"]""", text)
-  paths = {name: _paths().get(name, name) for name in included}
-  return any(map(is_experiment, filter(os.path.isfile, paths.values())))
+  included: list[str] = re.findall(r"""(?m)^include\s+['"](.+?)['"]""", text)
+  shipped = _paths()
+  paths = [shipped.get(name, name) for name in included]
+  return any(is_experiment(path) for path in paths if os.path.isfile(path))
 
 
 def _paths() -> dict[str, str]:
