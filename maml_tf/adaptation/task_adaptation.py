@@ -258,7 +258,7 @@ class _TaskAdaptation:
 
 def _check(num_steps, episodes_per_step, step_size, max_kl, seed):
   if num_steps is not None:
-    checks.integer('num_steps', num_steps, 0)
+    checks.integer('num_steps', num_steps, 0, checks.MAX_ADAPTATION_STEPS)
   checks.integer('episodes_per_step', episodes_per_step, 1)
   if step_size is not None:
     checks.number('step_size', step_size, above=0)

@@ -54,8 +54,9 @@ def is_experiment(path: str) -> bool:
   if re.search(r'(?m)^train_eval\.environment_class\b', text):
     return True
   included = re.findall(r"""(?m)^include\s+['"](.+?)['"]""", text)
-  paths = {name: _paths().get(name, name) for name in included}
-  return any(map(is_experiment, filter(os.path.isfile, paths.values())))
+  paths = _paths()
+  files = [paths.get(name, str(name)) for name in included]
+  return any(is_experiment(file) for file in files if os.path.isfile(file))
 
 
 def _paths() -> dict[str, str]:

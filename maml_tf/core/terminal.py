@@ -21,7 +21,7 @@ class PatientStream:
 
   def __init__(self, stream: TextIO | None):
     """Stores the stream; None, as Python has for a closed one, drops all."""
-    self._stream = stream
+    self._stream: Any = stream
 
   def write(self, text: str) -> int:
     """Writes, if possible; returns the number of characters of the text."""

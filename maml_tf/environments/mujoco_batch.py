@@ -11,13 +11,13 @@ import copy
 import os
 from typing import Any
 
+from absl import logging
 import mujoco
 from mujoco import rollout
 import numpy as np
 import numpy.typing as npt
 
 from maml_tf.core import cpu
-from maml_tf.core import quiet_imports
 
 _FULL_PHYSICS = mujoco.mjtState.mjSTATE_FULLPHYSICS.value
 
@@ -346,8 +346,21 @@ def vary_model(
 
 
 def route_warnings() -> None:
-  """Sends MuJoCo's warnings to absl's log; see `quiet_imports`."""
-  quiet_imports.route_warnings(mujoco)
+  """Sends MuJoCo's warnings to absl's log, unless they have a handler already.
+
+  Without a handler, MuJoCo writes them to MUJOCO_LOG.TXT in the working
+  directory.
+  """
+  if mujoco.get_mju_user_warning() is None:
+    mujoco.set_mju_user_warning(_log_warning)
+
+
+def _log_warning(message):
+  # Gymnasium's model files use this deprecated attribute; users cannot fix
+  # them.
+  if 'settotalmass' not in message:
+    # Each row of an unstable simulation warns at each step.
+    logging.log_every_n_seconds(logging.WARNING, 'MuJoCo: %s', 1, message)
 
 
 def _sizes(model):
