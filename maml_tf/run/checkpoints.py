@@ -166,7 +166,8 @@ class RunCheckpoints:
       errors.RunError: It cannot be written; older ones have not changed.
     """
     scratch = os.path.join(self._directory, _WRITING)
-    with errors.disk_errors(f'the checkpoint of iteration {iteration}'):
+    what = f'the checkpoint of iteration {iteration} in {self._directory}'
+    with errors.disk_errors(what):
       shutil.rmtree(scratch, ignore_errors=True)
       try:
         os.makedirs(scratch)

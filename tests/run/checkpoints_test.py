@@ -263,7 +263,8 @@ def test_a_full_disk_does_not_damage_older_checkpoints(full_disk):
   (line,) = process.stdout.splitlines()
   iteration, _, message = line.partition(' ')
   assert message.startswith(
-    f'the checkpoint of iteration {iteration} cannot be written ('
+    f'the checkpoint of iteration {iteration} in {folder}/checkpoints cannot be'
+    ' written ('
   )
   assert message.endswith('goes on from the last checkpoint')
   last = int(iteration) - 1
