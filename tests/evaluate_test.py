@@ -16,6 +16,7 @@ import pytest
 import maml_tf
 from maml_tf.run import config as run_config
 from maml_tf.run import experiment
+from maml_tf.run import trained_run
 from tests import command_lines
 from tests import shared_runs
 
@@ -166,6 +167,10 @@ def test_another_seed_and_folder(root_dir, tmp_path):
     ({'num_tasks': 0}, 'num_tasks is 0: give an integer of at least 1'),
     ({'episodes': 0}, 'episodes is 0: give an integer of at least 1'),
     ({'num_adaptation_steps': -1}, 'num_adaptation_steps is -1: give'),
+    ({'num_adaptation_steps': 10**8}, 'give an integer of at most 100000'),
+    ({'num_tasks': 30_000_000_000}, 'give an integer of at most 2147483647'),
+    ({'num_tasks': 300_000_000}, 'steps each need at least'),
+    ({'episodes': 10**9}, 'steps each need at least'),
     ({'seed': -1}, 'seed is -1: give'),
     ({'step_size_schedule': 'third'}, "is 'third': give constant or halve"),
   ],
@@ -186,10 +191,21 @@ def test_folders_without_a_run(tmp_path, capfd):
   assert not list(tmp_path.iterdir())
 
 
-def test_an_out_that_is_a_file(root_dir, tmp_path, capfd):
+def test_an_out_that_cannot_be_written(root_dir, tmp_path, monkeypatch, capfd):
+  monkeypatch.setattr(trained_run, 'load', _must_not_run)
   (tmp_path / 'file').write_text('content', encoding='utf-8')
-  assert _main(root_dir=str(root_dir), out=str(tmp_path / 'file')) == 2
-  assert 'file' in _refusal(capfd)
+  (tmp_path / 'evaluation.csv').mkdir()
+  for out, message in (
+    (str(tmp_path / 'file'), 'file is not a folder: give another --out'),
+    ('/proc/x', '/proc cannot be written: give another path'),
+    (str(tmp_path), 'evaluation.csv is a folder, where a file is written'),
+  ):
+    assert _main(root_dir=str(root_dir), out=out) == 2
+    assert message in _refusal(capfd)
+
+
+def _must_not_run(*_):
+  raise AssertionError('it has run')
 
 
 def test_an_argument_that_is_not_a_flag(root_dir, capfd):

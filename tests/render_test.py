@@ -12,7 +12,10 @@ from PIL import Image
 import pytest
 
 import maml_tf
+from maml_tf.adaptation import task_adaptation
 from maml_tf.environments.rendering import headless_graphics
+from maml_tf.environments.rendering import point_renderer
+from maml_tf.run import trained_run
 from tests import command_lines
 
 
@@ -164,8 +167,13 @@ def test_the_seed_draws_the_task_and_the_video_is_put_into_the_run(
     ({'height': 0}, 'height is 0'),
     ({'fps': -1.0}, 'fps is -1.0'),
     ({'episodes': 0}, 'episodes is 0'),
-    ({'num_adaptation_steps': -1}, 'num_steps is -1'),
+    ({'num_adaptation_steps': -1}, 'num_adaptation_steps is -1'),
+    ({'num_adaptation_steps': 10**8}, 'give an integer of at most 100000'),
+    ({'episodes': 10**9}, 'steps each need at least'),
+    ({'width': 10**6}, 'width is 1000000: give an integer of at most 8192'),
+    ({'fps': 1e-9}, 'fps is 1e-09: give a finite number of at least 0.002'),
     ({'out': 'a.avi'}, 'a.avi is not a video'),
+    ({'out': '.'}, '. is a folder: give the name of a file'),
     ({'out': 'nowhere/a.gif'}, 'nowhere is not a folder'),
   ],
 )
@@ -175,6 +183,33 @@ def test_bad_input_is_one_line(points, values, message, capfd):
   assert out == ''
   assert err.startswith('render: ') and err.count('\n') == 1
   assert message in err
+
+
+@pytest.mark.parametrize(
+  'values', [{'out': 'a.avi'}, {'fps': 1e-9}, {'out': '.'}, {'width': 10**6}]
+)
+def test_wrong_flags_are_found_before_the_run_is_loaded(
+  points, values, monkeypatch, capfd
+):
+  monkeypatch.setattr(trained_run, 'load', _must_not_run)
+  assert _main(**{'root_dir': points, **values}) == 2
+  assert capfd.readouterr().err.startswith('render: ')
+
+
+def test_a_task_that_cannot_be_drawn_is_found_before_it_adapts(
+  points, monkeypatch, capfd
+):
+  def fail(*_):
+    raise ValueError('this goal cannot be drawn')
+
+  monkeypatch.setattr(point_renderer, 'PointRenderer', fail)
+  monkeypatch.setattr(task_adaptation, 'adapt', _must_not_run)
+  assert _main(root_dir=points) == 2
+  assert capfd.readouterr().err == 'render: this goal cannot be drawn\n'
+
+
+def _must_not_run(*_, **__):
+  raise AssertionError('it has run')
 
 
 def test_an_argument_that_is_not_a_flag(capfd):

@@ -50,6 +50,7 @@ _UNITS = (
   'run/loggers_test.py',
   'run/metrics_test.py',
   'run/run_folder_test.py',
+  'run/workers_test.py',
   'testing/task_environment_check_test.py',
   'video/video_file_test.py',
 )

@@ -14,8 +14,10 @@ from tf_agents.environments import py_environment
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
+from maml_tf.adaptation import loaded_agents
 from maml_tf.adaptation import reset_seeds
 from maml_tf.collection import adapted_policy
+from maml_tf.collection import compiled_actor
 from maml_tf.collection import episode_sampler
 from maml_tf.core import action_distributions
 from maml_tf.core import checks
@@ -23,10 +25,11 @@ from maml_tf.core import random_streams
 from maml_tf.environments import task_environment
 from maml_tf.environments.gymnasium_bridge import gymnasium_environment
 from maml_tf.learning import maml_agent
-from maml_tf.run import trained_run
 
 # The limit of most of Gymnasium's MuJoCo environments.
 _MAX_EPISODE_STEPS = 1000
+# The shortest part of a step that is tried: it is halved 10 times.
+_MIN_FRACTION = 2.0**-10
 
 
 class AdaptationStep(NamedTuple):
@@ -37,11 +40,14 @@ class AdaptationStep(NamedTuple):
     reason: Why it was rejected; empty if it was taken.
     kl: Mean KL(behaviour || policy after the step) over the frames that the
       step learned from, in nats; NaN if it was not computed.
+    fraction: How much of the step was taken: 1, or less to stay within
+      `max_kl`; 0 if it was rejected.
   """
 
   taken: bool
   reason: str
   kl: float
+  fraction: float = 1.0
 
 
 class Adaptation(NamedTuple):
@@ -80,10 +86,11 @@ def adapt(
   """Adapts a trained policy to the task that an environment plays.
 
   Each of k times it plays E episodes and takes the agent's adaptation step on
-  them; then it plays E more, which measure the final return. A step that is not
-  finite, or that moves the policy too far, is rejected: the parameters keep
-  their bits, and the next step is tried on new episodes. No non-finite number
-  is ever sent to the environment: playing breaks off before that.
+  them; then it plays E more, which measure the final return. A step that moves
+  the policy too far is halved until it does not. One that is not finite is
+  rejected: the parameters keep their bits, and the next step is tried on new
+  episodes. No non-finite number is ever sent to the environment: playing breaks
+  off before that.
 
   The same seed gives the same result if the environment can be seeded.
 
@@ -93,6 +100,7 @@ def adapt(
 
   Args:
     agent_or_root_dir: An agent, or the folder of a run; see `trained_run.load`.
+      It is loaded once, and again when the run has trained on.
     environment: A `TaskEnvironment` of one task, with E environments to play
       all episodes at once; any other `PyEnvironment`, batched or not; or a
       Gymnasium environment, single or vector. It is not closed.
@@ -101,7 +109,7 @@ def adapt(
     step_size: Replaces the agent's own step sizes. None: they are used.
     max_kl: The furthest a step may move the policy, in nats: the mean
       KL(behaviour || new policy) over the frames that it learned from. None: no
-      bound.
+      bound. The step is halved up to 10 times to stay within it.
     max_episode_steps: Episodes are cut off after this many steps, as by a time
       limit. None: a `TaskEnvironment` ends its episodes itself; those of other
       environments are cut off after 1,000 steps.
@@ -121,7 +129,7 @@ def adapt(
   _check(num_steps, episodes_per_step, step_size, max_kl, seed)
   environment = _to_py_environment(environment)
   if isinstance(agent_or_root_dir, (str, os.PathLike)):
-    agent = trained_run.load(os.fspath(agent_or_root_dir)).agent
+    agent = loaded_agents.load(os.fspath(agent_or_root_dir))
   else:
     agent = agent_or_root_dir
   k = agent.num_adaptation_steps if num_steps is None else num_steps
@@ -176,14 +184,13 @@ class _TaskAdaptation:
     policy = cast(adapted_policy.AdaptedPolicy, agent.collect_policy)
     self._agent = agent
     self._environment = environment
+    compiled = _compiled(policy)
     self._sampler = episode_sampler.EpisodeSampler(
-      environment, policy, max_episode_steps
+      environment, policy, max_episode_steps, compiled.actor
     )
     self._num_episodes = num_episodes
     self._seed = seed
-    self._mean_kl = tf.function(
-      functools.partial(_mean_kl, policy), autograph=False
-    )
+    self._mean_kl = compiled.mean_kl
     self.policy_state = cast(
       adapted_policy.Parameters, policy.get_initial_state(1)
     )
@@ -221,7 +228,7 @@ class _TaskAdaptation:
   def take_step(
     self, stage: int, step_size: float | None, max_kl: float | None
   ) -> None:
-    """Plays episodes and takes a step, if it is finite and within `max_kl`.
+    """Plays episodes and takes a step, as far as `max_kl` allows.
 
     Args:
       stage: The number of steps before this one, taken or not.
@@ -236,17 +243,22 @@ class _TaskAdaptation:
         experience, self.policy_state, index, step_size
       )
     except FloatingPointError as error:  # `NonFiniteError` is one.
-      self.steps.append(AdaptationStep(False, str(error), np.nan))
+      self.steps.append(AdaptationStep(False, str(error), np.nan, 0.0))
       return
-    kl = float(self._mean_kl(experience, proposed))
-    self.steps.append(_accept_step(kl, max_kl))
+    state, fraction = proposed, 1.0
+    kl = float(self._mean_kl(experience, state))
+    while max_kl is not None and not kl <= max_kl and fraction > _MIN_FRACTION:
+      fraction /= 2
+      state = _part_of_step(self.policy_state, proposed, fraction)
+      kl = float(self._mean_kl(experience, state))
+    self.steps.append(_accept_step(kl, max_kl, fraction))
     if self.steps[-1].taken:
-      self.policy_state = proposed
+      self.policy_state = state
 
 
 def _check(num_steps, episodes_per_step, step_size, max_kl, seed):
   if num_steps is not None:
-    checks.integer('num_steps', num_steps, 0)
+    checks.integer('num_steps', num_steps, 0, checks.MAX_ADAPTATION_STEPS)
   checks.integer('episodes_per_step', episodes_per_step, 1)
   if step_size is not None:
     checks.number('step_size', step_size, above=0)
@@ -281,17 +293,47 @@ def _max_episode_steps(environment):
   return _MAX_EPISODE_STEPS
 
 
-def _accept_step(kl: float, max_kl: float | None) -> AdaptationStep:
-  """Accepts or rejects a step with the given KL."""
+def _part_of_step(before, after, fraction):
+  return tf.nest.map_structure(
+    lambda b, a: b + fraction * (a - b), before, after
+  )
+
+
+def _accept_step(
+  kl: float, max_kl: float | None, fraction: float
+) -> AdaptationStep:
+  """Accepts or rejects a part of a step with the given KL."""
   reason = ''
+  part = 'the step' if fraction == 1 else f'{fraction:.3g} of the step'
   if not np.isfinite(kl):
-    reason = f'the KL of the step is {kl}'
+    reason = f'the KL of {part} is {kl}'
   elif max_kl is not None and kl > max_kl:
     reason = (
-      f'the step has a KL of {kl:.3g}, above max_kl = {max_kl:g}: a smaller'
+      f'{part} has a KL of {kl:.3g}, above max_kl = {max_kl:g}: a smaller'
       ' step_size moves the policy less'
     )
-  return AdaptationStep(not reason, reason, kl)
+  return AdaptationStep(not reason, reason, kl, 0.0 if reason else fraction)
+
+
+class _Compiled:
+  """What a policy's adaptations compile, once for all of them.
+
+  Attributes:
+    actor: The policy's compiled step.
+    mean_kl: `_mean_kl`, given an experience and a policy state.
+  """
+
+  def __init__(self, policy: adapted_policy.AdaptedPolicy):
+    self.actor = compiled_actor.CompiledActor(policy)
+    self.mean_kl = tf.function(
+      functools.partial(_mean_kl, policy), autograph=False
+    )
+
+
+def _compiled(policy: adapted_policy.AdaptedPolicy) -> _Compiled:
+  """Returns what has been compiled for a policy, which keeps it."""
+  # Not an attribute that checkpoints would follow.
+  return vars(policy).setdefault('_adaptation', _Compiled(policy))
 
 
 def _mean_kl(

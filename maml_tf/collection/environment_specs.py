@@ -12,7 +12,8 @@ def check_match(
   """Compares an environment's specs with those that a policy was made for.
 
   Structure and shapes must be equal; integers must match integers, and floats
-  floats. The bounds of integer actions must be equal too. Those of continuous
+  floats. The bounds of integer actions must be equal too, and integer
+  observations must stay within those that the policy knows. Those of continuous
   actions may differ, since actions are clipped.
 
   Args:
@@ -27,7 +28,7 @@ def check_match(
       'observations',
       environment.observation_spec(),
       policy.time_step_spec.observation,
-      _same_kind,
+      _known_values,
     ),
     (
       'actions',
@@ -61,13 +62,31 @@ def _same_kind(theirs, ours):
   )
 
 
+def _known_values(theirs, ours):
+  """Whether all of their values are among ours."""
+  if not _same_kind(theirs, ours):
+    return False
+  if not _are_bounded_integers(theirs, ours):
+    return True
+  return bool(
+    np.all(np.greater_equal(theirs.minimum, ours.minimum))
+    and np.all(np.less_equal(theirs.maximum, ours.maximum))
+  )
+
+
 def _same_choices(theirs, ours):
   if not _same_kind(theirs, ours):
     return False
-  return not _is_integer(theirs) or all(
-    np.all(np.equal(bound(theirs), bound(ours)))
-    for bound in (lambda spec: spec.minimum, lambda spec: spec.maximum)
+  if not _are_bounded_integers(theirs, ours):
+    return True
+  return bool(
+    np.all(np.equal(theirs.minimum, ours.minimum))
+    and np.all(np.equal(theirs.maximum, ours.maximum))
   )
+
+
+def _are_bounded_integers(*specs):
+  return all(_is_integer(s) and hasattr(s, 'minimum') for s in specs)
 
 
 def _is_integer(spec):

@@ -53,6 +53,7 @@ class EpisodeSampler:
     environment: py_environment.PyEnvironment,
     policy: adapted_policy.AdaptedPolicy,
     max_episode_steps: int = 1000,
+    actor: compiled_actor.CompiledActor | None = None,
   ):
     """Prepares the policy's compiled step.
 
@@ -61,6 +62,7 @@ class EpisodeSampler:
       policy: The policy.
       max_episode_steps: An episode is cut off after this many transitions, as
         by a time limit.
+      actor: The policy's compiled step, if there is one already.
 
     Raises:
       ValueError: The specs of environment and policy do not match.
@@ -72,7 +74,7 @@ class EpisodeSampler:
     self._max_episode_steps = checks.integer(
       'max_episode_steps', max_episode_steps, 1
     )
-    self._actor = compiled_actor.CompiledActor(policy)
+    self._actor = actor or compiled_actor.CompiledActor(policy)
     self._num_frames = 0
 
   def sample(
@@ -92,16 +94,22 @@ class EpisodeSampler:
       `Episodes`.
 
     Raises:
-      FloatingPointError: An observation, reward or action is not finite. The
-        environment is not stepped after that.
+      FloatingPointError: An observation, reward or action of an episode that
+        is kept is not finite. The environment is not stepped after that.
     """
     episodes = []
     num_discarded = 0
     while len(episodes) < num_episodes:
+      missing = num_episodes - len(episodes)
+      self._environment.count(missing)
       played, discarded = self._play_round(policy_state, generator)
-      episodes += [e for e, lost in zip(played, discarded) if not lost]
+      kept = np.flatnonzero(~discarded)[:missing]
+      for row in kept.tolist():
+        # It was to be surplus, but one before it is lost.
+        if row in self._environment.faults:
+          raise FloatingPointError(self._environment.faults[row])
+        episodes.append(played[row])
       num_discarded += np.count_nonzero(discarded)
-    episodes = episodes[:num_episodes]
     returns = [np.sum(e.reward, dtype=np.float64) for e in episodes]
     lengths = [len(e.reward) - 1 for e in episodes]
     return Episodes(

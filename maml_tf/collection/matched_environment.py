@@ -20,7 +20,11 @@ class MatchedEnvironment:
   to its bounds unless the environment clips them itself.
 
   Non-finite numbers pass in neither direction: a `FloatingPointError` names the
-  quantity and the step, before the environment is stepped with them.
+  quantity and the step, before the environment is stepped with them. They do no
+  harm in an episode that nobody keeps, where the policy sees 0 in their place.
+
+  Attributes:
+    faults: What was not finite in rows beyond those that count, by row.
   """
 
   def __init__(
@@ -43,6 +47,9 @@ class MatchedEnvironment:
     # A task environment clips actions itself, after it has priced them.
     self._clips = not isinstance(environment, task_environment.TaskEnvironment)
     self._step_number = 0
+    self._counts = np.ones(self.num_rows, bool)
+    self._may_be_broken = ~self._counts
+    self.faults: dict[int, str] = {}
 
   @property
   def num_rows(self) -> int:
@@ -58,6 +65,13 @@ class MatchedEnvironment:
     discarded = getattr(self._environment, 'discarded', False)
     return np.broadcast_to(discarded, self.num_rows)
 
+  def count(self, num_episodes: int) -> None:
+    """Says how many of the next episodes count, those of the first rows.
+
+    The others are surplus, unless the environment discards one that counts.
+    """
+    self._counts = np.arange(self.num_rows) < num_episodes
+
   def reset(self) -> ts.TimeStep:
     """Starts an episode in every row.
 
@@ -68,9 +82,11 @@ class MatchedEnvironment:
       FloatingPointError: An observation is not finite.
     """
     self._step_number = 0
+    self._may_be_broken = ~self._counts
+    self.faults = {}
     time_step = self._to_policy(self._environment.reset())
-    self._check_finite('observation', time_step.observation)
-    return time_step
+    observation = self._finite('observation', time_step.observation)
+    return time_step._replace(observation=observation)
 
   def step(self, action: types.NestedArray) -> ts.TimeStep:
     """Advances every row.
@@ -85,12 +101,17 @@ class MatchedEnvironment:
       FloatingPointError: The action, an observation or a reward is not finite.
     """
     self._step_number += 1
-    self._check_finite('action', action)
+    action = self._finite('action', action)
     time_step = self._to_policy(
       self._environment.step(self._to_environment(action))
     )
-    self._check_finite('observation', time_step.observation)
-    self._check_finite('reward', time_step.reward)
+    self._may_be_broken = self._may_be_broken | self.discarded
+    time_step = time_step._replace(
+      observation=self._finite('observation', time_step.observation),
+      reward=self._finite('reward', time_step.reward),
+    )
+    # From now on such a row waits for the others.
+    self._may_be_broken = self._may_be_broken | time_step.is_last()
     return time_step
 
   def _to_policy(self, time_step):
@@ -124,11 +145,32 @@ class MatchedEnvironment:
       parts.append(part if self._environment.batched else part[0])
     return tf.nest.pack_sequence_as(spec, parts)
 
-  def _check_finite(self, name, arrays):
-    for array in tf.nest.flatten(arrays):
-      if np.issubdtype(array.dtype, np.floating) and (
-        not np.isfinite(array).all()
-      ):
-        raise FloatingPointError(
-          f'the {name} of step {self._step_number} of an episode is not finite'
-        )
+  def _finite(self, name, arrays):
+    """Returns arrays whose numbers are finite in all rows.
+
+    Raises:
+      FloatingPointError: A number of a row that counts is not finite.
+    """
+    flat = tf.nest.flatten(arrays)
+    broken = np.zeros(self.num_rows, bool)
+    for array in flat:
+      if np.issubdtype(array.dtype, np.floating):
+        finite = np.isfinite(array)
+        if not finite.all():
+          broken |= ~finite.reshape(self.num_rows, -1).all(axis=1)
+    if not broken.any():
+      return arrays
+    fault = (
+      f'the {name} of step {self._step_number} of an episode is not finite'
+    )
+    if (broken & ~self._may_be_broken).any():
+      raise FloatingPointError(fault)
+    for row in np.flatnonzero(broken & ~self._counts).tolist():
+      self.faults.setdefault(row, fault)
+    flat = [
+      np.where(np.isfinite(a), a, np.zeros_like(a))
+      if np.issubdtype(a.dtype, np.floating)
+      else a
+      for a in flat
+    ]
+    return tf.nest.pack_sequence_as(arrays, flat)

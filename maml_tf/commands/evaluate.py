@@ -47,9 +47,8 @@ def main(argv):
   directory = _FLAGS.root_dir if _FLAGS.out is None else _FLAGS.out
   try:
     with errors.usage_errors():
-      if _FLAGS.out is not None:
-        paths.check('--out', directory)
-    run = trained_run.load(_FLAGS.root_dir)
+      _check(directory)
+    run = trained_run.load_for_process(_FLAGS.root_dir)
     with errors.usage_errors():
       evaluate = _evaluation(run)
       os.makedirs(directory, exist_ok=True)
@@ -70,6 +69,26 @@ def main(argv):
   names = ', '.join(report.FILES)
   terminal.log(f'evaluate: wrote {names} to {directory}')
   return 0
+
+
+def _check(directory: str) -> None:
+  """Raises ValueError for flags that are wrong in every run."""
+  # Without --out, `trained_run.load` says what is wrong with the folder.
+  if _FLAGS.out is not None or os.path.isdir(directory):
+    files = {*evaluation_report.FILES, *protocol_report.FILES}
+    paths.check_output_folder('--out', directory, sorted(files))
+  checks.integer('num_tasks', _FLAGS.num_tasks, 1, checks.MAX_SIZE)
+  if _FLAGS.episodes is not None:
+    checks.integer('episodes', _FLAGS.episodes, 1, checks.MAX_SIZE)
+  if _FLAGS.num_adaptation_steps is not None:
+    checks.integer(
+      'num_adaptation_steps',
+      _FLAGS.num_adaptation_steps,
+      0,
+      checks.MAX_ADAPTATION_STEPS,
+    )
+  if _FLAGS.seed is not None:
+    checks.integer('seed', _FLAGS.seed, 0)
 
 
 def _evaluation(

@@ -20,7 +20,7 @@ def main(argv):
   logging.set_verbosity(logging.WARNING)
   try:
     _check()
-    run = trained_run.load(_FLAGS.root_dir)
+    run = trained_run.load_for_process(_FLAGS.root_dir)
     with errors.usage_errors():
       if _FLAGS.state is None:
         serving.save_adaptive(run.agent, _FLAGS.export_dir)

@@ -15,7 +15,6 @@ from maml_tf.core import checks
 from maml_tf.core import cpu
 from maml_tf.core import errors
 from maml_tf.core import finite_checks
-from maml_tf.core import paths
 from maml_tf.core import random_streams
 from maml_tf.core import terminal
 from maml_tf.environments import task_environment
@@ -25,6 +24,8 @@ from maml_tf.video import adaptation_video
 from maml_tf.video import video_file
 
 _FLAGS = flags.FLAGS
+# Twice the side of the largest screens, for two pictures side by side.
+_MAX_SIDE = 8192
 
 
 def main(argv):
@@ -44,9 +45,8 @@ def main(argv):
     path = os.path.join(_FLAGS.root_dir, 'adaptation.gif')
   try:
     with errors.usage_errors():
-      if _FLAGS.out is not None:
-        paths.check('--out', path)
-    run = trained_run.load(_FLAGS.root_dir)
+      _check(path)
+    run = trained_run.load_for_process(_FLAGS.root_dir)
     with errors.usage_errors():
       _render(run, path)
   except errors.UsageError as error:
@@ -58,15 +58,31 @@ def main(argv):
   return 0
 
 
+def _check(path: str) -> None:
+  """Raises ValueError for flags that are wrong in every run."""
+  # Without --out, `trained_run.load` says what is wrong with the folder.
+  if _FLAGS.out is not None or os.path.isdir(_FLAGS.root_dir):
+    video_file.check(path, _FLAGS.fps)
+  for name in ('width', 'height'):
+    checks.integer(name, _FLAGS[name].value, 16, _MAX_SIDE)
+  checks.integer('seed', _FLAGS.seed, 0)
+  if _FLAGS.num_adaptation_steps is not None:
+    checks.integer(
+      'num_adaptation_steps',
+      _FLAGS.num_adaptation_steps,
+      0,
+      checks.MAX_ADAPTATION_STEPS,
+    )
+  if _FLAGS.episodes is not None:
+    checks.integer('episodes', _FLAGS.episodes, 1)
+
+
 def _render(run: trained_run.TrainedRun, path: str) -> None:
   """Adapts, plays, draws."""
-  video_file.check(path, _FLAGS.fps)
-  for name in ('width', 'height'):
-    checks.integer(name, _FLAGS[name].value, 16)
-  checks.integer('seed', _FLAGS.seed, 0)
   with contextlib.closing(run.create_environment(2, 1)) as environment:
     environment.prepare_rendering()
     task = _task(run)
+    _try_to_draw(environment, task)
     name = f'task {tasks_lib.name(task)}'
     adapted = _adapt(run, task, name)
     num_steps = sum(step.taken for step in adapted.steps)
@@ -90,6 +106,19 @@ def _render(run: trained_run.TrainedRun, path: str) -> None:
   terminal.log(f'render: wrote {frames.total} frames to {path}')
 
 
+def _try_to_draw(
+  environment: task_environment.TaskEnvironment, task: Any
+) -> None:
+  """Draws how a task begins, so that errors come before the adaptation."""
+  environment.set_tasks([task] * environment.num_tasks)
+  environment.reset()
+  states = np.array(environment.render_state())[:1]
+  with contextlib.closing(
+    environment.create_renderer(task, states, _FLAGS.width, _FLAGS.height)
+  ) as renderer:
+    renderer(states)
+
+
 def _adapt(
   run: trained_run.TrainedRun, task: Any, name: str
 ) -> task_adaptation.Adaptation:
@@ -97,7 +126,6 @@ def _adapt(
   num_episodes = _FLAGS.episodes
   if num_episodes is None:
     num_episodes = run.episodes_per_task
-  checks.integer('episodes', num_episodes, 1)
   with contextlib.closing(
     run.create_environment(1, num_episodes)
   ) as environment:

@@ -10,6 +10,8 @@ from typing import Any
 MAX_SIZE = 2**31 - 1
 # Tracing a graph with more copies of a step would take too long.
 MAX_UNROLLED_STEPS = 1000
+# More of them take weeks.
+MAX_ADAPTATION_STEPS = 100_000
 
 
 def integer(

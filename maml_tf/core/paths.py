@@ -1,8 +1,10 @@
 """Paths that can be written and read again, checked before anything is."""
 
+from collections.abc import Sequence
 import errno
 import os
 import re
+import tempfile
 
 # The names of files inside the folder of a run or a model are shorter.
 _LONGEST_INSIDE = 160
@@ -68,7 +70,7 @@ def check(name: str, path: str | os.PathLike) -> str:
   try:
     path = os.fspath(path)
   except TypeError:
-    path = None
+    pass
   if not isinstance(path, str):
     raise ValueError(f'{name} is not a path: give a string')
   if not path:
@@ -94,10 +96,44 @@ def check_writable(folder: str) -> None:
     ValueError: It, or the folder that it would be in, cannot be written.
   """
   nearest = _nearest(folder)
+  fault = ValueError(
+    f'{nearest} cannot be written: give another path, or make it writable'
+  )
   if not os.access(nearest, os.W_OK | os.X_OK):
-    raise ValueError(
-      f'{nearest} cannot be written: give another path, or make it writable'
-    )
+    raise fault
+  try:
+    # Its permissions do not tell of file systems such as /proc.
+    tempfile.TemporaryFile(dir=nearest).close()
+  except OSError as error:
+    if error.errno != errno.ENOSPC:
+      raise fault from None
+
+
+def check_output_folder(
+  name: str, folder: str, files: Sequence[str] = ()
+) -> None:
+  """Checks that files can be written into a folder, which need not exist.
+
+  Args:
+    name: What the path is, such as '--out'.
+    folder: The path, as the user gave it.
+    files: The names of the files.
+
+  Raises:
+    ValueError: They cannot; the message says how to mend that.
+  """
+  check(name, folder)
+  nearest = _nearest(folder)
+  if not os.path.isdir(nearest):
+    raise ValueError(f'{nearest} is not a folder: give another {name}')
+  check_writable(folder)
+  for file in files:
+    path = os.path.join(folder, file)
+    if os.path.isdir(path):
+      raise ValueError(
+        f'{path} is a folder, where a file is written: move it away, or give'
+        f' another {name}'
+      )
 
 
 def _check_links(name, path):

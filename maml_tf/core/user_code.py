@@ -210,4 +210,6 @@ def _last_lines(error: BaseException) -> Iterable[str]:
     return [f'{converted.cause_message}\n']
   if isinstance(error, SystemExit):
     return [f'SystemExit: {error.code}\n']
-  return traceback.format_exception_only(error)
+  text = ''.join(traceback.format_exception_only(error))
+  # Gin adds where in its calls an error passed.
+  return [text.partition('\n  In call to configurable')[0].rstrip() + '\n']

@@ -127,7 +127,12 @@ class Evaluator:
     checks.integer('episodes_per_task', episodes_per_task, 1)
     if num_adaptation_steps is None:
       num_adaptation_steps = agent.num_adaptation_steps
-    checks.integer('num_adaptation_steps', num_adaptation_steps, 0)
+    checks.integer(
+      'num_adaptation_steps',
+      num_adaptation_steps,
+      0,
+      checks.MAX_ADAPTATION_STEPS,
+    )
     checks.integer('seed', seed, 0)
     self._agent = agent
     self._seed = seed

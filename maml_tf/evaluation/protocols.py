@@ -109,7 +109,12 @@ class MetaWorldProtocol:
     """
     checks.integer('num_goals', num_goals, 1)
     checks.integer('episodes', adaptation_episodes, 1)
-    checks.integer('num_adaptation_steps', num_adaptation_steps, 1)
+    checks.integer(
+      'num_adaptation_steps',
+      num_adaptation_steps,
+      1,
+      checks.MAX_ADAPTATION_STEPS,
+    )
     self._agent = agent
     self._seed = checks.integer('seed', seed, 0)
     self._adaptation_episodes = adaptation_episodes

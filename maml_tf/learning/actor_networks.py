@@ -1,6 +1,7 @@
 """The default policy network: tanh layers and a learned standard deviation."""
 
 from collections.abc import Sequence
+import itertools
 import math
 
 import gin
@@ -12,6 +13,7 @@ from tf_agents.specs import tensor_spec
 from tf_agents.typing import types
 
 from maml_tf.core import checks
+from maml_tf.core import memory
 from maml_tf.learning import discrete_projection_network
 from maml_tf.learning import encoder_layers
 from maml_tf.learning import observation_encoders
@@ -106,7 +108,8 @@ def layer_units(fc_layer_params: Sequence[int]) -> tuple[int, ...]:
   """Checks the numbers of units of layers and returns them as a tuple.
 
   Raises:
-    ValueError: They are not positive integers.
+    ValueError: They are not positive integers, or their weights exceed the
+      memory of this machine.
   """
   is_sequence = isinstance(fc_layer_params, Sequence | np.ndarray)
   if not is_sequence or isinstance(fc_layer_params, str):
@@ -114,10 +117,16 @@ def layer_units(fc_layer_params: Sequence[int]) -> tuple[int, ...]:
       f'fc_layer_params is {fc_layer_params!r}: give the units of each layer,'
       ' such as (64, 64)'
     )
-  return tuple(
+  layers = tuple(
     checks.integer('fc_layer_params', units, 1, checks.MAX_SIZE)
     for units in fc_layer_params
   )
+  memory.check(
+    f'the weights of fc_layer_params = {layers}',
+    4 * (sum(layers) + sum(a * b for a, b in itertools.pairwise(layers))),
+    'give fewer units',
+  )
+  return layers
 
 
 def _middle_and_half_range(

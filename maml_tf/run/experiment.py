@@ -15,6 +15,7 @@ from maml_tf import evaluation
 from maml_tf.collection import meta_collector
 from maml_tf.core import checks
 from maml_tf.core import errors
+from maml_tf.core import memory
 from maml_tf.core import paths
 from maml_tf.core import terminal
 from maml_tf.environments import observed_task
@@ -33,6 +34,11 @@ from maml_tf.run import settings as settings_lib
 from maml_tf.run import training_loop
 from maml_tf.run import unused_settings
 from maml_tf.run import workers as worker_group
+
+# Of one step: its two types, reward, discount, a byte of each other part.
+_SMALLEST_FRAME = 18
+# Of a task's random numbers.
+_TASK_BYTES = 500
 
 _NOT_SETTINGS = ['root_dir', 'strategy', 'allow_config_change']
 
@@ -234,11 +240,33 @@ def create_environment(
     environment_class: As in `Settings`.
     observe_task: As in `Settings`.
     **sizes: num_tasks, environments_per_task and horizon.
+
+  Raises:
+    ValueError: This machine has no memory for so many episodes.
   """
+  _check_memory(_SMALLEST_FRAME, **sizes)
   environment = environment_class(**sizes)
+  specs = environment.time_step_spec(), environment.action_spec()
+  _check_memory(
+    sum(np.prod(s.shape) * s.dtype.itemsize for s in tf.nest.flatten(specs)),
+    **sizes,
+  )
   if observe_task:
     return observed_task.ObservedTask(environment)
   return environment
+
+
+def _check_memory(
+  frame_bytes: int, num_tasks: int, environments_per_task: int, horizon: int
+) -> None:
+  """Raises ValueError if one stage of episodes does not fit into memory."""
+  num_rows = num_tasks * environments_per_task
+  memory.check(
+    f'{num_tasks} tasks with {environments_per_task} episodes of {horizon}'
+    ' steps each',
+    num_rows * (horizon + 1) * frame_bytes + num_tasks * _TASK_BYTES,
+    'give smaller numbers of tasks, episodes or steps',
+  )
 
 
 def create_agent(

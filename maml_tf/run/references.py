@@ -111,7 +111,7 @@ def evaluate(
     _log_run('oracle', references, oracle, log)
     others.append(evaluator.evaluate_policy('oracle', log))
   if references:
-    run = trained_run.load(root_dir)
+    run = trained_run.load_for_process(root_dir)
   with errors.usage_errors():
     evaluator = create_evaluator(run, None)
   result = evaluator.evaluate(run.initial_parameters, log)
@@ -180,7 +180,7 @@ def _load_reference(root_dir, name, references):
         f'{directory} holds a run with {setting} = {theirs[setting]}, not'
         f' {ours[setting]}: {_advice(root_dir, name)}'
       )
-  run = trained_run.load(directory)
+  run = trained_run.load_for_process(directory)
   num_steps = run.agent.num_adaptation_steps
   if num_steps:
     raise errors.UsageError(

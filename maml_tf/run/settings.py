@@ -13,6 +13,9 @@ from maml_tf.learning import maml_agent
 from maml_tf.run import config as run_config
 from maml_tf.run import loggers as loggers_lib
 
+# Counters are int64.
+_MAX_COUNT = 2**63 - 1
+
 EnvironmentFactory = Callable[..., task_environment.TaskEnvironment]
 NetworkFactory = Callable[..., network_lib.Network]
 AgentFactory = Callable[..., maml_agent.MamlAgent]
@@ -80,7 +83,7 @@ def check(settings: Settings) -> None:
   checks.function(
     'environment_class', settings.environment_class, '@PointNavigation'
   )
-  checks.integer('num_iterations', settings.num_iterations, 1)
+  checks.integer('num_iterations', settings.num_iterations, 1, _MAX_COUNT)
   checks.integer('num_tasks', settings.num_tasks, 1, checks.MAX_SIZE)
   checks.integer('episodes_per_task', settings.episodes_per_task, 1)
   checks.integer('horizon', settings.horizon, 1)

@@ -5,7 +5,11 @@ import os
 
 import tensorflow as tf
 
+from maml_tf.core import checks
 from maml_tf.core import errors
+
+# Each replica traces a copy of the graph.
+_MAX_VIRTUAL_CPUS = 256
 
 NAMES = ('default', 'mirrored', 'multi_worker', 'tpu')
 
@@ -55,10 +59,7 @@ def _mirrored(num_virtual_cpus: int | None) -> tf.distribute.MirroredStrategy:
         ' on logical CPUs, or leave --strategy out'
       )
     return tf.distribute.MirroredStrategy()
-  if num_virtual_cpus < 1:
-    raise ValueError(
-      f'--num_virtual_cpus is {num_virtual_cpus}: give 1 or more'
-    )
+  checks.integer('--num_virtual_cpus', num_virtual_cpus, 1, _MAX_VIRTUAL_CPUS)
   tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices('CPU')[0],
     [tf.config.LogicalDeviceConfiguration()] * num_virtual_cpus,

@@ -1,6 +1,8 @@
 """A run's agent and tasks, built from its config and last checkpoint."""
 
 from collections.abc import Callable
+import contextlib
+import functools
 import inspect
 import os
 from typing import Any
@@ -12,6 +14,8 @@ import tensorflow as tf
 
 from maml_tf.core import errors
 from maml_tf.core import paths
+from maml_tf.core import private_gin
+from maml_tf.core import random_states
 from maml_tf.environments import task_environment
 from maml_tf.learning import maml_agent
 from maml_tf.run import checkpoints as run_checkpoints
@@ -47,8 +51,9 @@ class TrainedRun(NamedTuple):
 def load(root_dir: str) -> TrainedRun:
   """Builds a run's agent and restores its last checkpoint.
 
-  The run's config replaces the gin config of this process. Parts that are
-  called later, such as a surrogate with parameters, read it too.
+  The gin config and the random generators of this process stay as they are. The
+  agent, its policies and the environments read the run's config whenever they
+  are called.
 
   Args:
     root_dir: The run's folder.
@@ -56,6 +61,61 @@ def load(root_dir: str) -> TrainedRun:
   Raises:
     errors.UsageError: The folder holds no run or no checkpoint, or its config
       is not valid or does not fit the checkpoint.
+  """
+  private = private_gin.PrivateGin()
+  run = _load(root_dir, private.parsing, private.entered, random_states.seeded)
+  _bind_agent(private, run.agent)
+
+  def create_environment(
+    num_tasks: int, environments_per_task: int
+  ) -> task_environment.TaskEnvironment:
+    with private.entered():
+      environment = run.create_environment(num_tasks, environments_per_task)
+    private.bind(environment)
+    return environment
+
+  return run._replace(create_environment=create_environment)
+
+
+def load_for_process(root_dir: str) -> TrainedRun:
+  """As `load`, for a program that does nothing else.
+
+  The run's config replaces the gin config of this process, also for what the
+  program makes afterwards, such as an `Evaluator`.
+
+  Args:
+    root_dir: As for `load`.
+
+  Raises:
+    errors.UsageError: As for `load`.
+  """
+
+  @contextlib.contextmanager
+  def parsing():
+    gin.clear_config()
+    yield
+
+  @contextlib.contextmanager
+  def seeded(seed):
+    tf.keras.utils.set_random_seed(seed)
+    yield
+
+  return _load(root_dir, parsing, contextlib.nullcontext, seeded)
+
+
+def _load(
+  root_dir: str,
+  parsing: Callable[[], contextlib.AbstractContextManager],
+  configured: Callable[[], contextlib.AbstractContextManager],
+  seeded: Callable[[int], contextlib.AbstractContextManager],
+) -> TrainedRun:
+  """Loads a run.
+
+  Args:
+    root_dir: As for `load`.
+    parsing: Makes a context in which gin parses the config.
+    configured: Makes a context in which parts read it.
+    seeded: Makes a context in which a seed decides about random numbers.
   """
   with errors.usage_errors():
     paths.check_folder('--root_dir', root_dir)
@@ -67,9 +127,9 @@ def load(root_dir: str) -> TrainedRun:
     )
   checkpoint = _newest(root_dir)
   config_record.tell_version(root_dir, checkpoint)
-  gin.clear_config()
-  run_config.parse([config], [])
-  with errors.usage_errors():
+  with parsing():
+    run_config.parse([config], [])
+  with configured(), errors.usage_errors():
     settings = _settings()
 
     def create_environment(
@@ -84,13 +144,13 @@ def load(root_dir: str) -> TrainedRun:
       )
 
     # As in training: the same seed gives the same initial parameters.
-    tf.keras.utils.set_random_seed(settings['seed'])
-    agent = experiment.create_agent(
-      settings['agent_class'],
-      settings['actor_network_fn'],
-      settings['value_network_fn'],
-      create_environment(1, 1),
-    )
+    with seeded(settings['seed']):
+      agent = experiment.create_agent(
+        settings['agent_class'],
+        settings['actor_network_fn'],
+        settings['value_network_fn'],
+        create_environment(1, 1),
+      )
   initial_parameters = tuple(
     p.numpy() for p in agent.policy.get_initial_state(None)
   )
@@ -104,6 +164,34 @@ def load(root_dir: str) -> TrainedRun:
     int(agent.train_step_counter.numpy()),
     settings['observe_task'],
   )
+
+
+def _bind_agent(
+  private: private_gin.PrivateGin, agent: maml_agent.MamlAgent
+) -> None:
+  """Makes an agent, and what it makes, read a config of their own."""
+  task_functions = agent.functions
+  private.bind(
+    agent,
+    agent.policy,
+    agent.collect_policy,
+    task_functions,
+    task_functions.preparation,
+    task_functions.inner_loop,
+  )
+
+  def binding(make):
+    @functools.wraps(make)
+    def bound(*args, **kwargs):
+      made = make(*args, **kwargs)
+      private.bind(made)
+      return made
+
+    return bound
+
+  # They trace functions when they are called.
+  agent.adapted_policy = binding(agent.adapted_policy)
+  agent.meta_problem = binding(agent.meta_problem)
 
 
 def _newest(root_dir: str) -> str:

@@ -10,10 +10,14 @@ from PIL import Image
 
 from maml_tf.core import checks
 from maml_tf.core import files
+from maml_tf.core import paths
 
 # A gif's frame times are hundredths of a second; viewers play anything shorter
-# than two of them slowly.
+# than two of them slowly, and it has room for 65535. An mp4's rates have two
+# decimals.
 _MAX_GIF_FPS = 50
+_MIN_FPS = {'.gif': 0.002, '.mp4': 0.01}
+_MAX_MP4_FPS = 1000
 
 
 def check(path: str, fps: float) -> None:
@@ -26,12 +30,16 @@ def check(path: str, fps: float) -> None:
   Raises:
     ValueError: It cannot; the message says how to mend that.
   """
-  checks.number('fps', fps, above=0)
+  if os.path.isdir(path):
+    raise ValueError(
+      f'{path} is a folder: give the name of a file that ends in .gif or .mp4'
+    )
   kind = os.path.splitext(path)[1].lower()
   if kind not in ('.gif', '.mp4'):
     raise ValueError(
       f'{path} is not a video: give a name that ends in .gif or .mp4'
     )
+  checks.number('fps', fps, minimum=_MIN_FPS[kind], maximum=_MAX_MP4_FPS)
   if kind == '.gif' and fps > _MAX_GIF_FPS:
     raise ValueError(
       f'fps is {fps}: give at most {_MAX_GIF_FPS}, the fastest that a gif'
@@ -42,11 +50,13 @@ def check(path: str, fps: float) -> None:
       f'{path} needs imageio-ffmpeg: pip install imageio-ffmpeg, or give a name'
       ' that ends in .gif'
     )
+  paths.check('--out', files.scratch_file(path))
   folder = os.path.dirname(path) or '.'
   if not os.path.isdir(folder):
     raise ValueError(
       f'{folder} is not a folder: create it, or give another path'
     )
+  paths.check_writable(folder)
 
 
 def write(path: str, pictures: Iterable[np.ndarray], fps: float) -> None:

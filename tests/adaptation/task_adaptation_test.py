@@ -1,5 +1,9 @@
 """maml_tf.adapt does what the collector does, for any single environment."""
 
+import os
+import shutil
+
+import gin
 import gymnasium
 import numpy as np
 import pytest
@@ -10,12 +14,14 @@ from tf_agents.policies import py_tf_eager_policy
 from tf_agents.trajectories import time_step as ts
 
 import maml_tf
+from maml_tf.adaptation import task_adaptation
 from maml_tf.core import errors
 from maml_tf.environments import locomotion
 from maml_tf.environments import point_navigation
 from maml_tf.environments.gymnasium_bridge import supervised_environments
 from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import step_sizes
+from maml_tf.run import trained_run
 from tests import point_agent
 from tests.environments.gymnasium_bridge import counted_episodes
 from tests.environments.gymnasium_bridge import faulty_walk
@@ -91,6 +97,32 @@ def test_a_run_adapts_from_its_folder_and_gets_better(learned_run):
   assert after > before + 8
 
 
+def test_a_run_is_loaded_and_traced_once(learned_run, tmp_path, monkeypatch):
+  folder = shutil.copytree(learned_run.root_dir, tmp_path / 'run')
+  loads, load = [], trained_run.load
+  monkeypatch.setattr(
+    trained_run, 'load', lambda path: (loads.append(path), load(path))[1]
+  )
+  traces, mean_kl = [], task_adaptation._mean_kl
+  monkeypatch.setattr(
+    task_adaptation,
+    '_mean_kl',
+    lambda *arguments: (traces.append(1), mean_kl(*arguments))[1],
+  )
+  gin.clear_config()
+  results = [maml_tf.adapt(folder, _points(), 1, 4) for _ in range(2)]
+  (tmp_path / 'link').symlink_to(folder)
+  results.append(maml_tf.adapt(str(tmp_path / 'link'), _points(), 1, 4))
+  assert len(loads) == 1 and len(traces) == 1
+  for result in results[1:]:
+    np.testing.assert_array_equal(result.returns, results[0].returns)
+  # The run trains on.
+  newest = max((folder / 'checkpoints').glob('*.index'))
+  os.utime(newest, (1, 1))
+  maml_tf.adapt(folder, _points(), 0, 4)
+  assert len(loads) == 2
+
+
 def test_the_policy_is_an_ordinary_one_with_the_parameters_as_its_state(agent):
   environment = _points()
   adapted = maml_tf.adapt(agent, environment, num_steps=1)
@@ -145,24 +177,35 @@ def test_the_seed_decides(agent):
   assert np.all(one.returns != other.returns)
 
 
-def test_a_step_beyond_the_kl_bound_is_not_taken(agent):
+def test_a_step_beyond_the_kl_bound_is_halved(agent):
   free = maml_tf.adapt(agent, _points(), num_steps=1, step_size=1.0)
-  kl = free.steps[0].kl
-  assert free.steps[0].taken
+  (step,) = free.steps
+  assert step.taken and step.fraction == 1
   bounded = maml_tf.adapt(
-    agent, _points(), num_steps=2, step_size=1.0, max_kl=0.5 * kl
+    agent, _points(), num_steps=1, step_size=1.0, max_kl=0.1 * step.kl
   )
+  (part,) = bounded.steps
+  # The KL grows like the square of the step: a quarter has a sixteenth.
+  assert part.taken and part.fraction == 0.25 and part.kl <= 0.1 * step.kl
+  for theta, new, full in zip(
+    agent.meta_parameters, bounded.parameters, free.parameters, strict=True
+  ):
+    np.testing.assert_allclose(
+      new - theta, 0.25 * (full - theta), rtol=1e-3, atol=1e-6
+    )
+  unchanged = maml_tf.adapt(
+    agent, _points(), num_steps=1, step_size=1.0, max_kl=2 * step.kl
+  )
+  assert unchanged.steps[0].fraction == 1
+
+
+def test_a_step_that_is_too_long_however_often_it_is_halved(agent):
+  bounded = maml_tf.adapt(agent, _points(), num_steps=1, max_kl=1e-30)
   assert _is_theta(agent, bounded.parameters)
-  step = bounded.steps[0]
-  assert not step.taken
-  # Both calls measured the same step on the same episodes.
-  np.testing.assert_allclose(step.kl, kl, rtol=1e-5)
-  assert f'KL of {kl:.3g}' in step.reason and 'max_kl = ' in step.reason
-  assert (
-    maml_tf.adapt(agent, _points(), num_steps=1, step_size=1.0, max_kl=2 * kl)
-    .steps[0]
-    .taken
-  )
+  (step,) = bounded.steps
+  assert not step.taken and step.fraction == 0
+  assert step.reason.startswith('0.000977 of the step has a KL of ')
+  assert 'max_kl = 1e-30' in step.reason
 
 
 def test_the_kl_is_that_of_the_two_policies(agent):

@@ -235,6 +235,63 @@ def test_a_number_that_is_not_finite_ends_the_sampling(
   assert len(environment.actions) == num_steps
 
 
+@pytest.mark.parametrize('name', ['observation', 'reward'])
+@pytest.mark.parametrize(
+  ('lengths', 'fault'),
+  [
+    # Episode 1 is surplus.
+    ((5, 5), (1, 2)),
+    ((5, 5), (1, 5)),
+    # Episode 3 begins while row 1 waits for row 0.
+    ((5, 2), (3, 1)),
+    ((5, 2), (3, 0)),
+  ],
+)
+def test_episodes_that_nobody_keeps_may_have_nan(agent, name, lengths, fault):
+  rows = [
+    counted_episodes.CountedEpisodes(lengths, row, 2, {fault: name})
+    for row in (0, 1)
+  ]
+  environment = batched_py_environment.BatchedPyEnvironment(
+    rows, multithreading=False
+  )
+  num_episodes = 1 if fault[0] == 1 else 2
+  episodes = _sample(agent, environment, num_episodes)
+  returns = [15, 23 if lengths[1] == 2 else 65][:num_episodes]
+  np.testing.assert_array_equal(episodes.returns, returns)
+  for row in rows:
+    assert np.isfinite(row.actions).all()
+  environment.close()
+
+
+@pytest.mark.parametrize('name', ['observation', 'reward'])
+def test_the_end_of_a_discarded_episode_may_be_nan(agent, name):
+  environment = counted_episodes.CountedEpisodes(
+    (3, 4), faults={(0, 3): name}, discards=(0,)
+  )
+  episodes = _sample(agent, environment, 1)
+  assert episodes.num_discarded == 1
+  np.testing.assert_array_equal(episodes.returns, [50])
+
+
+def test_a_surplus_episode_that_is_needed_after_all(agent):
+  class Rows(batched_py_environment.BatchedPyEnvironment):
+    @property
+    def discarded(self):
+      return np.array([row.discarded for row in self.envs])
+
+  environment = Rows(
+    [
+      counted_episodes.CountedEpisodes((3, 3), row, 2, {(1, 2): 'reward'}, (0,))
+      for row in (0, 1)
+    ],
+    multithreading=False,
+  )
+  with pytest.raises(FloatingPointError, match='reward of step 2'):
+    _sample(agent, environment, 1)
+  environment.close()
+
+
 def test_nan_actions_are_not_sent(agent):
   environment = counted_episodes.CountedEpisodes((3,))
   sampler = episode_sampler.EpisodeSampler(environment, agent.collect_policy)

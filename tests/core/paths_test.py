@@ -29,6 +29,28 @@ def test_paths_of_no_file(path, reason):
   assert '\n' not in str(raised.value)
 
 
+def test_folders_for_output(tmp_path):
+  (tmp_path / 'file').touch()
+  (tmp_path / 'a.csv').mkdir()
+  for path, reason in (
+    (tmp_path / 'file', 'file is not a folder: give another --out'),
+    (tmp_path / 'file' / 'deeper', 'file is not a folder: give another --out'),
+    (pathlib.Path('/proc/x'), '/proc cannot be written: give another path'),
+    (tmp_path, 'a.csv is a folder, where a file is written'),
+  ):
+    with pytest.raises(ValueError, match=reason):
+      paths.check_output_folder('--out', str(path), ['a.csv'])
+  paths.check_output_folder('--out', str(tmp_path / 'new' / 'one'), ['a.csv'])
+  assert sorted(os.listdir(tmp_path)) == ['a.csv', 'file']
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason='root may write everywhere')
+def test_a_folder_that_is_read_only(tmp_path):
+  tmp_path.chmod(0o500)
+  with pytest.raises(ValueError, match='cannot be written: give another path'):
+    paths.check_output_folder('--out', str(tmp_path / 'new'))
+
+
 @pytest.mark.parametrize(
   ('path', 'reason'),
   [

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 
+import gin
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -64,6 +65,15 @@ def test_refused_arguments_of_the_package_are_a_line_alone():
   with pytest.raises(errors.UsageError, match='^x is 1: ') as raised:
     _create(lambda: checks.integer('x', 1, 2))
   assert not raised.value.traceback
+
+
+def test_gins_additions_are_left_out():
+  name = 'user_code_test_factory'
+  factory = gin.external_configurable(lambda: {}['motor'], name)
+  with pytest.raises(errors.UsageError) as raised:
+    _create(factory)
+  assert str(raised.value).endswith("raised KeyError: 'motor'")
+  assert 'In call to' not in raised.value.traceback
 
 
 def test_a_cause_is_shown():

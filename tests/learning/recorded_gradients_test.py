@@ -69,8 +69,10 @@ def _task(
     entropy_coefficient=entropy or 0.0,
   )
   loop.build(network.variables_tuple)
-  distributions = action_distributions.of_network(
-    actor, ts.time_step_spec(_OBSERVATION_SPEC)
+  distributions = action_distributions.ActionDistributions(
+    action_distributions.example_output(
+      actor, ts.time_step_spec(_OBSERVATION_SPEC)
+    )
   )
   task = one_task.OneTask(network, distributions, loop, objective, value_loss)
   return task, [v.shape for v in network.variables_tuple]

@@ -1,6 +1,7 @@
 """A loaded run equals the trained one."""
 
 import gc
+import random
 import shutil
 
 import gin
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import maml_tf
 from maml_tf.core import errors
 from maml_tf.run import checkpoints as run_checkpoints
 from maml_tf.run import config as run_config
@@ -77,6 +79,63 @@ def test_folders_without_a_run_or_checkpoint(tmp_path):
   (tmp_path / 'config.gin').write_text('')
   with pytest.raises(errors.UsageError, match='no checkpoint'):
     trained_run.load(str(tmp_path))
+
+
+def _process():
+  """What a program has set in its process, which then draws on."""
+  config = gin.config_str(), gin.operative_config_str(), gin.config_is_locked()
+  return *config, random.random(), np.random.rand(), float(_draw())
+
+
+@tf.function
+def _draw():
+  return tf.random.uniform([])
+
+
+@pytest.mark.parametrize('fails', [False, True])
+def test_the_callers_settings_and_random_numbers_stay(
+  root_dir, tmp_path, fails
+):
+  folder = shutil.copytree(root_dir, tmp_path / 'run')
+  if fails:
+    with open(folder / 'config.gin', 'a', encoding='utf-8') as file:
+      file.write('create_actor_network.fc_layer_params = (3,)')
+  seen = []
+  for loads in (False, True):
+    gin.clear_config()
+    gin.parse_config('dice.causal_discount = 0.25')
+    tf.keras.utils.set_random_seed(7)
+    _process()
+    if loads and fails:
+      with pytest.raises(errors.UsageError, match='bring back the config.gin'):
+        trained_run.load(str(folder))
+    elif loads:
+      trained_run.load(str(folder))
+    seen.append(_process())
+  gin.clear_config()
+  assert seen[0] == seen[1]
+
+
+def test_its_parts_read_its_settings_later(root_dir):
+  adapted = []
+  for load, is_exact in (
+    (trained_run.load_for_process, False),
+    (trained_run.load_for_process, True),
+    (trained_run.load, True),
+  ):
+    gin.clear_config()
+    run = load(root_dir)
+    if is_exact:
+      with gin.unlock_config():
+        gin.bind_parameter('dice.exact', True)
+    environment = run.create_environment(1, 3)
+    environment.set_tasks([(0.3, -0.2)])
+    # dice is traced here.
+    adapted.append(maml_tf.adapt(run.agent, environment, 1, 3).parameters)
+  gin.clear_config()
+  expected, other, own = (p[0].numpy() for p in adapted)
+  np.testing.assert_array_equal(own, expected)
+  assert np.any(other != expected)
 
 
 def test_a_checkpoint_that_is_removed_before_it_is_read(

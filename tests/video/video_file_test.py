@@ -42,6 +42,14 @@ def test_an_mp4_has_the_pictures(tmp_path):
   reader.close()
 
 
+def test_the_slowest_gif(tmp_path):
+  path = str(tmp_path / 'a.gif')
+  video_file.check(path, 0.002)
+  video_file.write(path, iter(_pictures()), fps=0.002)
+  with Image.open(path) as image:
+    assert image.info['duration'] == 500_000
+
+
 def test_a_failure_leaves_the_old_video(tmp_path):
   def break_off():
     yield from _pictures(2)
@@ -64,7 +72,13 @@ def test_a_failure_leaves_the_old_video(tmp_path):
       'a.avi is not a video: give a name that ends in .gif or .mp4',
     ),
     ('a.gif', 60, 'fps is 60: give at most 50, the fastest that a gif'),
-    ('a.gif', 0, 'fps is 0: give a finite number above 0'),
+    ('a.gif', 0, 'fps is 0: give a finite number of at least 0.002'),
+    ('a.gif', 1e-9, 'fps is 1e-09: give a finite number of at least 0.002'),
+    ('a.mp4', 1e-3, 'fps is 0.001: give a finite number of at least 0.01'),
+    ('a.mp4', 1e9, 'of at least 0.01 and of at most 1000'),
+    ('folder.gif', 20, 'folder.gif is a folder: give the name of a file'),
+    ('.', 20, '. is a folder: give the name of a file'),
+    ('a' * 250 + '.gif', 20, '--out is too long'),
     ('nowhere/a.gif', 20, 'nowhere is not a folder'),
   ],
 )
@@ -72,6 +86,7 @@ def test_videos_that_cannot_be_written(
   path, fps, message, tmp_path, monkeypatch
 ):
   monkeypatch.chdir(tmp_path)
+  (tmp_path / 'folder.gif').mkdir()
   with pytest.raises(ValueError, match=re.escape(message)):
     video_file.check(path, fps)
   video_file.check('a.gif', 50)
