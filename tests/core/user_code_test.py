@@ -76,6 +76,20 @@ def test_gins_additions_are_left_out():
   assert 'In call to' not in raised.value.traceback
 
 
+def test_an_operation_that_fails_later_says_why_in_the_line():
+  @tf.function(autograph=False)
+  def fails(x):
+    tf.debugging.assert_greater(x, 1.0, message='too small')
+    return x
+
+  with pytest.raises(errors.UsageError) as raised:
+    _create(lambda: fails(tf.constant(0.5)))
+  line = str(raised.value)
+  assert 'raised InvalidArgumentError: ' in line and 'too small' in line
+  assert 'File "' not in line and '{{node' not in line
+  assert 'assert_greater' in raised.value.traceback
+
+
 def test_a_cause_is_shown():
   def fail():
     try:
