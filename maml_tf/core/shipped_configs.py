@@ -53,10 +53,10 @@ def is_experiment(path: str) -> bool:
     text = file.read()
   if re.search(r'(?m)^train_eval\.environment_class\b', text):
     return True
-  included = re.findall(r"""(?m)^include\s+['"](.+?)['"]""", text)
-  paths = _paths()
-  files = [paths.get(name, str(name)) for name in included]
-  return any(is_experiment(file) for file in files if os.path.isfile(file))
+  included: list[str] = re.findall(r"""(?m)^include\s+['"](.+?)['"]""", text)
+  shipped = _paths()
+  paths = [shipped.get(name, name) for name in included]
+  return any(is_experiment(path) for path in paths if os.path.isfile(path))
 
 
 def _paths() -> dict[str, str]:
