@@ -28,7 +28,11 @@ def _run(monkeypatch, main, debug=False):
 
 def _of_user(error):
   return lambda argv: experiment.create_environment(
-    lambda **_: _raise(error), False
+    lambda **_: _raise(error),
+    False,
+    num_tasks=1,
+    environments_per_task=1,
+    horizon=1,
   )
 
 

@@ -13,11 +13,13 @@ from maml_tf.core import errors
 from maml_tf.core import user_code
 from maml_tf.run import experiment
 
+_SIZES = {'num_tasks': 1, 'environments_per_task': 1, 'horizon': 1}
+
 
 def _create(function):
   """Lets the package call a function of the user's."""
   with errors.usage_errors():
-    experiment.create_environment(lambda **_: function(), False)
+    experiment.create_environment(lambda **_: function(), False, **_SIZES)
 
 
 def _raise(error):
@@ -121,7 +123,7 @@ def test_run_errors_translate_only_what_the_user_raised():
   with pytest.raises(errors.RunError, match="raised KeyError: 'motor'"):
     with errors.run_errors():
       experiment.create_environment(
-        lambda **_: _raise(KeyError('motor')), False
+        lambda **_: _raise(KeyError('motor')), False, **_SIZES
       )
   with pytest.raises(FloatingPointError):
     with errors.run_errors():
