@@ -105,7 +105,6 @@ def _print_unexpected(name: str, error: BaseException) -> int:
     error: What the user's own code raised, or a fault of the package.
 
   Raises:
-    Exception: The fault of the package, which Python prints.
     SystemExit: The package ends the program.
   """
   of_user = user_code.traceback_of(error)
@@ -119,10 +118,10 @@ def _print_unexpected(name: str, error: BaseException) -> int:
     raise error
   if isinstance(error, ValueError) and user_code.is_ours(error):
     return terminal.print_error(name, error, 1, flags.FLAGS.debug)
-  terminal.log(
-    f'{name}: this is a fault of maml_tf: please report it with what follows\n'
+  terminal.log(''.join(traceback.format_exception(error)))
+  return terminal.print_error(
+    name, 'this is a fault of maml_tf: please report it with the lines above', 1
   )
-  raise error
 
 
 def _lacks_legacy_keras() -> bool:

@@ -210,6 +210,15 @@ def _last_lines(error: BaseException) -> Iterable[str]:
     return [f'{converted.cause_message}\n']
   if isinstance(error, SystemExit):
     return [f'SystemExit: {error.code}\n']
+  if hasattr(error, 'node_def') and _REPORTED.search(str(error)):
+    return [f'{type(error).__name__}: {_reason(str(error))}\n']
   text = ''.join(traceback.format_exception_only(error))
   # Gin adds where in its calls an error passed.
   return [text.partition('\n  In call to configurable')[0].rstrip() + '\n']
+
+
+def _reason(message: str) -> str:
+  """Returns what an operation says, without where it was made."""
+  *_, last = _REPORTED.finditer(message)
+  lines = [line.strip() for line in message[last.end() :].splitlines()]
+  return ' '.join(x for x in lines if x and not x.startswith('[[{{node'))

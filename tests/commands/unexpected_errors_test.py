@@ -28,7 +28,11 @@ def _run(monkeypatch, main, debug=False):
 
 def _of_user(error):
   return lambda argv: experiment.create_environment(
-    lambda **_: _raise(error), False
+    lambda **_: _raise(error),
+    False,
+    num_tasks=1,
+    environments_per_task=1,
+    horizon=1,
   )
 
 
@@ -48,12 +52,14 @@ def test_debug_shows_all_frames(monkeypatch, capsys):
   assert 'experiment.py' in capsys.readouterr().err
 
 
-def test_our_faults_are_called_so_and_raised(monkeypatch, capsys):
+def test_our_faults_are_shown_and_called_so(monkeypatch, capsys):
   # Nothing of the package stands below `main`, but its caller does.
   monkeypatch.setattr(command_line.user_code, 'traceback_of', lambda error: '')
-  with pytest.raises(KeyError):
-    _run(monkeypatch, lambda argv: _raise(KeyError('motor')))
-  assert 'train: this is a fault of maml_tf' in capsys.readouterr().err
+  assert _run(monkeypatch, lambda argv: _raise(KeyError('motor'))) == 1
+  *lines, last = capsys.readouterr().err.splitlines()
+  assert lines[0] == 'Traceback (most recent call last):'
+  assert "KeyError: 'motor'" in lines
+  assert last.startswith('train: this is a fault of maml_tf: ')
 
 
 def test_what_the_package_refuses_is_a_line(monkeypatch, capsys):

@@ -13,11 +13,13 @@ from maml_tf.core import errors
 from maml_tf.core import user_code
 from maml_tf.run import experiment
 
+_SIZES = {'num_tasks': 1, 'environments_per_task': 1, 'horizon': 1}
+
 
 def _create(function):
   """Lets the package call a function of the user's."""
   with errors.usage_errors():
-    experiment.create_environment(lambda **_: function(), False)
+    experiment.create_environment(lambda **_: function(), False, **_SIZES)
 
 
 def _raise(error):
@@ -76,6 +78,20 @@ def test_gins_additions_are_left_out():
   assert 'In call to' not in raised.value.traceback
 
 
+def test_an_operation_that_fails_later_says_why_in_the_line():
+  @tf.function(autograph=False)
+  def fails(x):
+    tf.debugging.assert_greater(x, 1.0, message='too small')
+    return x
+
+  with pytest.raises(errors.UsageError) as raised:
+    _create(lambda: fails(tf.constant(0.5)))
+  line = str(raised.value)
+  assert 'raised InvalidArgumentError: ' in line and 'too small' in line
+  assert 'File "' not in line and '{{node' not in line
+  assert 'assert_greater' in raised.value.traceback
+
+
 def test_a_cause_is_shown():
   def fail():
     try:
@@ -107,7 +123,7 @@ def test_run_errors_translate_only_what_the_user_raised():
   with pytest.raises(errors.RunError, match="raised KeyError: 'motor'"):
     with errors.run_errors():
       experiment.create_environment(
-        lambda **_: _raise(KeyError('motor')), False
+        lambda **_: _raise(KeyError('motor')), False, **_SIZES
       )
   with pytest.raises(FloatingPointError):
     with errors.run_errors():
