@@ -169,7 +169,7 @@ def test_another_seed_and_folder(root_dir, tmp_path):
     ({'num_adaptation_steps': -1}, 'num_adaptation_steps is -1: give'),
     ({'num_adaptation_steps': 10**8}, 'give an integer of at most 100000'),
     ({'num_tasks': 30_000_000_000}, 'give an integer of at most 2147483647'),
-    ({'num_tasks': 300_000_000}, 'steps each need at least'),
+    ({'num_tasks': 300_000_000}, 'parameters each need at least'),
     ({'episodes': 10**9}, 'steps each need at least'),
     ({'seed': -1}, 'seed is -1: give'),
     ({'step_size_schedule': 'third'}, "is 'third': give constant or halve"),

@@ -17,6 +17,7 @@ from tf_agents.typing import types
 
 from maml_tf.collection import meta_collector
 from maml_tf.core import checks
+from maml_tf.core import memory
 from maml_tf.core import random_streams
 from maml_tf.environments import task_environment
 from maml_tf.evaluation import random_actions
@@ -138,6 +139,13 @@ class Evaluator:
     self._seed = seed
     self._schedule = step_size_schedule
     self._later_step_size = _later_step_size(agent, step_size_schedule)
+    theta = agent.policy.get_initial_state(None)
+    num_parameters = sum(int(tf.size(p)) for p in theta)
+    memory.check(
+      f'{num_tasks} tasks with {num_parameters} adapted parameters each',
+      4 * num_tasks * num_parameters,
+      'give a smaller num_tasks',
+    )
     self._environment = _create_environment(
       create_environment, num_tasks, episodes_per_task
     )

@@ -38,8 +38,8 @@ from maml_tf.run import workers as worker_group
 
 # Of one step: its two types, reward, discount, a byte of each other part.
 _SMALLEST_FRAME = 18
-# Of a task's random numbers.
-_TASK_BYTES = 500
+# Of a task's random numbers, measured.
+_TASK_BYTES = 2000
 
 _NOT_SETTINGS = ['root_dir', 'strategy', 'allow_config_change']
 
