@@ -2,12 +2,15 @@
 
 python benchmarks/plot_returns.py --out=curves.png RUN/metrics.csv ...
 
-`--metric=success` draws the rates of success instead.
+A curve is named after the folder of its metrics.csv; a file of another name,
+such as seed0.csv, gives its own. `--metric=success` draws the rates of success
+instead.
 """
 
 import argparse
 from collections.abc import Sequence
 import csv
+import os
 import pathlib
 
 import matplotlib
@@ -25,6 +28,21 @@ def read_metric(path: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
   env_steps = np.array([float(row['env_steps']) for row in rows])
   values = np.array([[float(row[c]) for row in rows] for c in columns])
   return env_steps, values
+
+
+def run_names(paths: Sequence[str]) -> list[str]:
+  """Names runs by their folders: as much of them as tells them apart."""
+  parts = [
+    pathlib.Path(os.path.abspath(path)).with_suffix('') for path in paths
+  ]
+  parts = [
+    path.parts[:-1] if path.name == 'metrics' else path.parts for path in parts
+  ]
+  for length in range(1, max(map(len, parts)) + 1):
+    names = ['/'.join(p[-length:]) for p in parts]
+    if len(set(names)) == len(set(parts)):
+      break
+  return names
 
 
 def moving_mean(values: np.ndarray, width: int) -> np.ndarray:
@@ -53,9 +71,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
   decimals = 1 if flags.metric == 'return' else 3
   figure, axes = pyplot.subplots(figsize=(8, 4.5), layout='constrained')
-  for index, path in enumerate(flags.csv):
+  names = run_names(flags.csv)
+  for index, (name, path) in enumerate(zip(names, flags.csv)):
     env_steps, metric = read_metric(path, flags.metric)
-    name = pathlib.Path(path).stem
     for step, values in enumerate(metric):
       smooth = moving_mean(values, flags.mean_over)
       before = step == 0

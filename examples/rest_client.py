@@ -13,6 +13,7 @@ import argparse
 import http.client
 import json
 import math
+import sys
 import time
 
 EPISODES, HORIZON, MAX_STEP = 20, 100, 0.1
@@ -70,7 +71,14 @@ def main():
   parser.add_argument('--requests', type=int, default=0)
   arguments = parser.parse_args()
   model = Model(arguments.port)
-  state = model('initial_state', batch_size=1)
+  try:
+    state = model('initial_state', batch_size=1)
+  except ConnectionRefusedError:
+    sys.exit(
+      f'rest_client: nothing listens on port {arguments.port}: start the server'
+      ' first, python examples/serve_rest.py --model=runs/RUN/saved_model'
+      f' --port={arguments.port}'
+    )
   frames, before = play(model, state, arguments.goal)
   state = model('adapt', **frames, **state)
   _, after = play(model, state, arguments.goal)

@@ -175,10 +175,20 @@ def test_plots_rates_of_success(tmp_path, capsys):
   out = tmp_path / 'success.png'
   plot_returns.main([str(metrics), f'--out={out}', '--metric=success'])
   before, after = capsys.readouterr().out.splitlines()
-  assert before.startswith('metrics: success after 0 steps')
+  assert before.startswith(f'{tmp_path.name}: success after 0 steps')
   assert before.endswith('0.500')  # The mean of 0.25 and 0.75.
   assert after.endswith('0.750')
   assert out.stat().st_size > 0
+
+
+def test_curves_are_named_after_the_runs():
+  for paths, names in (
+    (['runs/a/metrics.csv', 'runs/b/metrics.csv'], ['a', 'b']),
+    (['results/seed0.csv', 'seed1.csv'], ['seed0', 'seed1']),
+    (['x/run/metrics.csv', 'y/run/metrics.csv'], ['x/run', 'y/run']),
+    (['a/metrics.csv', 'a/metrics.csv'], ['a', 'a']),
+  ):
+    assert plot_returns.run_names(paths) == names
 
 
 def test_interval_coverage(capsys):

@@ -114,8 +114,8 @@ def test_a_process_films_a_half_cheetah(cheetah, tmp_path):
   # MuJoCo and OpenGL leave no files.
   assert [path.name for path in tmp_path.iterdir()] == ['a.gif']
   frames = _pictures(tmp_path / 'a.gif')
-  assert frames.shape == (7, 240 + 64, 644, 3)
-  pictures = frames[:, 64:].astype(int)
+  assert frames.shape == (7, 240 + 84, 644, 3)
+  pictures = frames[:, 84:].astype(int)
   # The floor is chequered, the sky is grey, the body brown.
   assert pictures.std() > 30
   brown = (pictures[..., 0] - pictures[..., 2]) > 60

@@ -49,6 +49,7 @@ _UNITS = (
   'run/keras_optimizers_test.py',
   'run/loggers_test.py',
   'run/metrics_test.py',
+  'run/older_runs_test.py',
   'run/run_folder_test.py',
   'run/workers_test.py',
   'testing/task_environment_check_test.py',

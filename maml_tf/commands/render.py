@@ -96,7 +96,9 @@ def _render(run: trained_run.TrainedRun, path: str) -> None:
       environment.create_renderer(task, states, _FLAGS.width, _FLAGS.height)
     ) as renderer:
       frames = tqdm.tqdm(
-        adaptation_video.frames(renderer, episodes, titles, name),
+        adaptation_video.frames(
+          renderer, episodes, titles, environment.describe_task(task)
+        ),
         total=max(len(episode.returns) for episode in episodes),
         unit='frame',
         disable=not terminal.stderr().isatty(),

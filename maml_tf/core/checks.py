@@ -111,6 +111,25 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
   return value
 
 
+def no_text(name: str, value: Any, call: str = '') -> None:
+  """Refuses a text in place of what it names, as gin has it without @.
+
+  Args:
+    name: The setting's name.
+    value: The setting's value.
+    call: '()' if the setting is an object that gin creates.
+
+  Raises:
+    ValueError: It is a text; the message names the setting.
+  """
+  if isinstance(value, str):
+    reference = (value.lstrip('@').removesuffix('()') or 'NAME') + call
+    raise ValueError(
+      f'{name} is the text {value!r}: give @{reference}, with the at sign and'
+      ' without quotes'
+    )
+
+
 def function(name: str, value: Any, example: str) -> Callable[..., Any]:
   """Returns `value` if it is callable.
 
@@ -122,6 +141,7 @@ def function(name: str, value: Any, example: str) -> Callable[..., Any]:
   Raises:
     ValueError: If it is not; the message names the setting.
   """
+  no_text(name, value)
   if not callable(value):
     raise ValueError(f'{name} is {value!r}: give a function, such as {example}')
   return value

@@ -2,11 +2,23 @@
 
 from collections.abc import Iterator
 import contextlib
+import errno
+import os
 import re
 
 import tensorflow as tf
 
 from maml_tf.core import user_code
+
+# Of a disk that is full, or whose files or folders cannot be written.
+_DISK_FAULTS = (
+  errno.ENOSPC,
+  errno.EDQUOT,
+  errno.EFBIG,
+  errno.EROFS,
+  errno.EACCES,
+  errno.EIO,
+)
 
 
 class UsageError(Exception):
@@ -122,11 +134,19 @@ def disk_errors(what: str) -> Iterator[None]:
   try:
     yield
   except (OSError, tf.errors.OpError) as error:
-    reason = getattr(error, 'strerror', None) or getattr(
-      error, 'message', error
-    )
-    line = str(reason).partition('\n')[0]
     raise RunError(
-      f'{what} cannot be written ({line}): make room, and the same command goes'
-      ' on from the last checkpoint'
+      f'{what} cannot be written ({_disk_fault(error)}): make room, and the'
+      ' same command goes on from the last checkpoint'
     ) from error
+
+
+def _disk_fault(error: Exception) -> str:
+  """Returns the system's own words for an error of writing, if it has them."""
+  if isinstance(error, OSError) and error.strerror:
+    return error.strerror
+  message = getattr(error, 'message', None) or str(error)
+  # TensorFlow puts names of nodes and of scratch files around them.
+  for number in _DISK_FAULTS:
+    if os.strerror(number) in message:
+      return os.strerror(number)
+  return message.partition('\n')[0]

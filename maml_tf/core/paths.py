@@ -35,8 +35,8 @@ def check_folder(name: str, path: str | os.PathLike, longer: int = 0) -> str:
   if found:
     raise ValueError(
       f'{name} is {path!r}: TensorFlow takes {found[0]!r} for a pattern and'
-      ' would not find its files again; give a path without brackets and'
-      ' backslashes'
+      ' would not find its files again; give it a name without'
+      ' brackets and backslashes'
     )
   try:
     path.encode()

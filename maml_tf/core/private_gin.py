@@ -66,7 +66,8 @@ class _Switch:
 
 
 # Gin walks through its bindings as through those of any mapping.
-collections.abc.Mapping.register(_Switch)
+_mapping: Any = collections.abc.Mapping
+_mapping.register(_Switch)
 
 
 class PrivateGin:

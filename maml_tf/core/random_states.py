@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import contextlib
 import random
 import threading
+from typing import Any
 
 from keras.src import backend as keras_backend
 import numpy as np
@@ -37,7 +38,7 @@ def seeded(seed: int) -> Iterator[None]:
   Args:
     seed: The seed.
   """
-  tensorflow = eager_context.context()
+  tensorflow: Any = eager_context.context()
   keras = keras_backend._SEED_GENERATOR
   with _LOCK:
     python_state, numpy_state = random.getstate(), np.random.get_state()

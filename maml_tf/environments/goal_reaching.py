@@ -115,7 +115,11 @@ class AntGoal(mujoco_body.MujocoBody):
   ) -> renderer.Renderer:
     """Renders the ant from its camera, and the goal as a red ball."""
     return mujoco_renderer.MujocoRenderer(
-      self._model, width, height, marker=np.array([*task, 0.2])
+      self._model,
+      width,
+      height,
+      marker=np.array([*task, 0.2]),
+      describe=self._describe_state,
     )
 
   def _advance(self, action):

@@ -104,6 +104,11 @@ class Locomotion(mujoco_body.MujocoBody):
     reward = (terms.task_reward - terms.control_cost).astype(np.float32)
     return self._observation(), reward, np.zeros(self.batch_size, bool)
 
+  def _describe_state(self, state):
+    # The time, then qpos and qvel, which begin along the track.
+    position, speed = state[1], state[1 + self._model.nq]
+    return f'{state[0]:.2f} s, speed {speed:.1f} m/s, position {position:.1f} m'
+
   def _observation(self):
     # qpos and qvel are adjacent in the state: one cast copies both.
     stop = 1 + self._model.nq + self._model.nv
@@ -151,6 +156,9 @@ class HalfCheetahDirection(_HalfCheetah):
     """Draws +1 or -1 with equal probability; returns float64 [n]."""
     return np.where(rng.random(n) < 0.5, -1.0, 1.0)
 
+  def describe_task(self, task: float) -> str:
+    return f'task {task:g}: runs {"forward" if task > 0 else "backward"}'
+
   def _check_tasks(self, tasks):
     if not (np.abs(tasks) == 1).all():
       raise ValueError(
@@ -174,6 +182,9 @@ class HalfCheetahVelocity(_HalfCheetah):
   def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
     """Draws velocities uniformly from [0, 2] m/s; returns float64 [n]."""
     return rng.uniform(0.0, 2.0, n)
+
+  def describe_task(self, task: float) -> str:
+    return f'task {task:.3g}: runs at {task:.3g} m/s'
 
   def _task_reward(self, velocity):
     return -np.abs(velocity - self._row_tasks)

@@ -120,7 +120,13 @@ class MujocoBody(task_environment.TaskEnvironment):
     model = self._model
     if self._change_model is not None:
       (model,) = mujoco_batch.vary_model(model, [task], self._change_model)
-    return mujoco_renderer.MujocoRenderer(model, width, height)
+    return mujoco_renderer.MujocoRenderer(
+      model, width, height, describe=self._describe_state
+    )
+
+  def _describe_state(self, state: np.ndarray) -> str:
+    """Returns a line about a physics state [1 + nq + nv + na] for films."""
+    return f'{state[0]:.2f} s'
 
   def _draw_starts(self, generator, num_rows):
     scale = self._reset_noise_scale

@@ -95,6 +95,9 @@ class ObservedTask(task_environment.TaskEnvironment):
   def render_state(self) -> np.ndarray:
     return self._environment.render_state()
 
+  def describe_task(self, task: Any) -> str:
+    return self._environment.describe_task(task)
+
   def create_renderer(
     self, task: Any, states: np.ndarray, width: int, height: int
   ) -> renderer.Renderer:

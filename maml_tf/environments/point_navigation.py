@@ -8,6 +8,7 @@ import numpy as np
 from tf_agents.specs import array_spec
 
 from maml_tf.environments import task_environment
+from maml_tf.environments import tasks as tasks_lib
 from maml_tf.environments.rendering import point_renderer
 from maml_tf.environments.rendering import renderer
 
@@ -60,6 +61,9 @@ class PointNavigation(task_environment.TaskEnvironment):
   def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
     """Draws goals uniformly from [-0.5, 0.5]^2; returns float64 [n, 2]."""
     return rng.uniform(-0.5, 0.5, (n, 2))
+
+  def describe_task(self, task: np.ndarray) -> str:
+    return f'task {tasks_lib.name(task)}: the hidden goal'
 
   def render_state(self) -> np.ndarray:
     """Returns the positions, float64 [N, 2]."""

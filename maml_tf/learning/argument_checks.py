@@ -135,6 +135,7 @@ def check_meta_batch(
 
 
 def _check_part(name, part, attribute, example):
+  checks.no_text(name, part, '()')
   is_part = hasattr(part, attribute) and not isinstance(part, type)
   if part is not None and not is_part:
     raise ValueError(

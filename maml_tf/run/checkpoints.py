@@ -143,11 +143,16 @@ class RunCheckpoints:
       terminal.log(line)
     if path is None:
       return False
+    rates = _learning_rates(self._checkpoint)
+    configured = [rate.numpy() for rate in rates]
     read(
       self._checkpoint,
       path,
       'give another --root_dir, or the config or version that wrote it',
     )
+    # Keras saves them, but they are settings, which may have changed.
+    for rate, value in zip(rates, configured):
+      rate.assign(value)
     self._last_iteration = iteration_of(path)
     return True
 
@@ -161,7 +166,8 @@ class RunCheckpoints:
       errors.RunError: It cannot be written; older ones have not changed.
     """
     scratch = os.path.join(self._directory, _WRITING)
-    with errors.disk_errors(f'the checkpoint of iteration {iteration}'):
+    what = f'the checkpoint of iteration {iteration} in {self._directory}'
+    with errors.disk_errors(what):
       shutil.rmtree(scratch, ignore_errors=True)
       try:
         os.makedirs(scratch)
@@ -200,6 +206,17 @@ class RunCheckpoints:
       for iteration, path in _files(self._directory, ending):
         if iteration < kept[0]:
           os.remove(path)
+
+
+def _learning_rates(checkpoint):
+  """Returns the variables of constant learning rates among a checkpoint's."""
+  optimizers = (
+    part
+    for part in tf.train.TrackableView(checkpoint).descendants()
+    if isinstance(part, tf.keras.optimizers.Optimizer)
+  )
+  rates = (optimizer.learning_rate for optimizer in optimizers)
+  return [rate for rate in rates if isinstance(rate, tf.Variable)]
 
 
 def read(checkpoint: tf.train.Checkpoint, path: str, advice: str) -> None:

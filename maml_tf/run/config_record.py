@@ -101,7 +101,7 @@ def compare(root_dir: str, allow_changes: bool = False) -> list[Change]:
   there, here = recorded(root_dir), config_values.of_text(_text())
   if there is None:
     return []
-  bound_here, bound_there = _bound_now(), _bound_there(root_dir)
+  bound_here, bound_there = _bound_now(), bound(root_dir)
   names = here.keys() & there.keys()
   names |= {n for n in here.keys() - there.keys() if n in bound_here}
   names |= {
@@ -174,6 +174,22 @@ def recorded(root_dir: str) -> dict[str, str] | None:
   return None if text is None else config_values.of_text(text)
 
 
+def bound(root_dir: str) -> set[str] | None:
+  """Returns the names of what a run's files and command lines bound.
+
+  Args:
+    root_dir: The run's folder.
+
+  Returns:
+    None if there is no run, or an older version did not record that.
+  """
+  text = _read(os.path.join(root_dir, run_config.CONFIG_FILE)) or ''
+  if not text.startswith(_FIRST_LINE):
+    return None
+  lines = text.splitlines()
+  return {n.removeprefix(_BOUND) for n in lines if n.startswith(_BOUND)}
+
+
 def tell_version(root_dir: str, checkpoint: str) -> None:
   """Prints a line if another version has trained a run.
 
@@ -197,7 +213,7 @@ def smaller_step_size() -> str:
   for name, value in sorted(
     config_values.of_text(_text()).items(), reverse=True
   ):
-    if re.search(r'(step_size|learning_rate)$', name):
+    if re.search(r'\.(step_size|learning_rate)$', name):
       try:
         return f'{name} = {float(value) / 2}'
       except ValueError:  # A schedule, or learned step sizes.
@@ -270,15 +286,6 @@ def _text() -> str:
 def _bound_now() -> set[str]:
   """Returns the names of what files, command lines and programs have bound."""
   return {*config_values.of_text(gin.config_str()), *config_arguments.given()}
-
-
-def _bound_there(root_dir: str) -> set[str] | None:
-  """Returns what was bound; None if an older version did not record that."""
-  text = _read(os.path.join(root_dir, run_config.CONFIG_FILE)) or ''
-  if not text.startswith(_FIRST_LINE):
-    return None
-  lines = text.splitlines()
-  return {n.removeprefix(_BOUND) for n in lines if n.startswith(_BOUND)}
 
 
 def _read(path: str) -> str | None:

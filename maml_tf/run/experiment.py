@@ -29,6 +29,7 @@ from maml_tf.run import config_record
 from maml_tf.run import interruption
 from maml_tf.run import keras_optimizers  # noqa: F401  Configs name them.
 from maml_tf.run import loggers as loggers_lib
+from maml_tf.run import older_runs
 from maml_tf.run import run_folder
 from maml_tf.run import settings as settings_lib
 from maml_tf.run import training_loop
@@ -117,6 +118,8 @@ def train_eval(
     if workers.is_chief:
       stack.enter_context(run_folder.hold(root_dir, export_saved_model))
     with errors.usage_errors():
+      if not allow_config_change:
+        older_runs.keep_settings(root_dir)
       loop = _build(root_dir, settings, workers, allow_config_change)
     stack.enter_context(contextlib.closing(loop))
     stack.enter_context(workers.translate_errors())

@@ -127,6 +127,9 @@ def frames(
 ) -> Iterator[np.ndarray]:
   """Draws episodes side by side; those that are done stand still.
 
+  Above each there are its title, the task, the step with the sum of rewards so
+  far, and the renderer's line, if it has any.
+
   Args:
     renderer: Renders one episode.
     episodes: From left to right.
@@ -137,15 +140,22 @@ def frames(
     uint8 arrays [H, W, 3] with even H and W, one for each state of the longest
     episode.
   """
+  # A renderer that is not a `Renderer` may lack it.
+  caption = getattr(renderer, 'caption', lambda states: '')
+  # All frames have as many lines, and so the same size.
+  has_line = bool(caption(episodes[0].states[:1]))
   for t in range(max(len(episode.returns) for episode in episodes)):
     halves = []
     for episode, title in zip(episodes, titles):
       last = min(t, len(episode.returns) - 1)
-      picture = renderer(episode.states[: last + 1])
-      caption = f'{title}\n{task}\nreturn {episode.returns[last]:.1f}'
+      states = episode.states[: last + 1]
+      line = f'step {last}, return so far {episode.returns[last]:.1f}'
       if episode.successes is not None and episode.successes[last]:
-        caption += ', success'
-      halves.append(_with_caption(picture, caption))
+        line += ', success'
+      lines = [title, task, line]
+      if has_line:
+        lines.append(caption(states))
+      halves.append(_with_caption(renderer(states), lines))
     gap = np.full((len(halves[0]), _GAP_PIXELS, 3), _GAP, np.uint8)
     row = [part for half in halves for part in (gap, half)][1:]
     frame = np.concatenate(row, axis=1)
@@ -154,14 +164,15 @@ def frames(
     yield np.pad(frame, [*odd, (0, 0)], constant_values=255)
 
 
-def _with_caption(picture, caption):
-  """Puts three lines of text above a picture."""
+def _with_caption(picture, lines):
+  """Puts lines of text above a picture."""
   width = picture.shape[1]
   size = int(np.clip(width / 20, 9, 24))
-  strip = Image.new('RGB', (width, 4 * size), _PAPER)
+  height = size * (5 * len(lines) + 1) // 4
+  strip = Image.new('RGB', (width, height), _PAPER)
   ImageDraw.Draw(strip).multiline_text(
     (size // 2, size // 4),
-    caption,
+    '\n'.join(lines),
     _TEXT,
     ImageFont.load_default(size),
     spacing=size // 4,

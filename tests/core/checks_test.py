@@ -1,9 +1,11 @@
 """Checks of settings: accepted values, refused values, messages."""
 
+import errno
 import math
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from maml_tf.core import checks
 from maml_tf.core import errors
@@ -87,6 +89,48 @@ def test_usage_errors_are_one_line_without_gins_call_stack():
         "No parameter 'a'.\n  Known: b.\n\n  In call to configurable 'f' (<f>)"
       )
   assert str(raised.value) == "No parameter 'a'. Known: b."
+
+
+def test_a_text_in_place_of_a_reference():
+  for value, call, reference in (
+    ('dice', '', '@dice'),
+    ('@dice', '', '@dice'),
+    ('GradientUpdate()', '()', '@GradientUpdate()'),
+    ('GradientUpdate', '()', '@GradientUpdate()'),
+  ):
+    with pytest.raises(ValueError, match='with the at sign') as raised:
+      checks.no_text('InnerLoop.surrogate', value, call)
+    assert f': give {reference}, with' in str(raised.value)
+  with pytest.raises(ValueError, match="is the text 'dice': give @dice, with"):
+    checks.function('surrogate', 'dice', 'likelihood_ratio')
+
+
+@pytest.mark.parametrize(
+  ('error', 'reason'),
+  [
+    (OSError(errno.ENOSPC, 'No space left on device'), 'No space left on devi'),
+    (
+      tf.errors.ResourceExhaustedError(
+        None,
+        None,
+        '{{function_node __wrapped__SaveV2_dtypes_24_device_/job:localhost}} '
+        + 'x' * 300
+        + '/.writing/ckpt-3.data-00000-of-00001; No space left on device',
+      ),
+      'No space left on device',
+    ),
+    (tf.errors.UnknownError(None, None, 'other\nx'), 'other'),
+  ],
+)
+def test_a_full_disk_is_said_in_the_systems_words(error, reason):
+  with pytest.raises(errors.RunError) as raised:
+    with errors.disk_errors('the checkpoint of iteration 3 in runs/a'):
+      raise error
+  line = str(raised.value)
+  assert line.startswith(
+    f'the checkpoint of iteration 3 in runs/a cannot be written ({reason}'
+  )
+  assert 'make room' in line and len(line) < 200
 
 
 def test_usage_errors_do_not_translate_bugs_of_the_program():

@@ -314,6 +314,21 @@ def test_the_server_listens_only_on_this_machine(port):
   assert listening == {'0100007F'}
 
 
+def test_the_client_says_how_to_start_the_server():
+  with socket.socket() as free:
+    free.bind(('127.0.0.1', 0))
+    done = subprocess.run(
+      [sys.executable, str(EXAMPLES / 'rest_client.py')]
+      + [f'--port={free.getsockname()[1]}'],
+      capture_output=True,
+      text=True,
+      timeout=60,
+    )
+  assert done.returncode == 1
+  (line,) = done.stderr.splitlines()
+  assert 'start the server first, python examples/serve_rest.py' in line
+
+
 def test_the_client_plays_and_measures_requests(port):
   done = subprocess.run(
     [sys.executable, str(EXAMPLES / 'rest_client.py')]

@@ -263,7 +263,8 @@ def test_a_full_disk_does_not_damage_older_checkpoints(full_disk):
   (line,) = process.stdout.splitlines()
   iteration, _, message = line.partition(' ')
   assert message.startswith(
-    f'the checkpoint of iteration {iteration} cannot be written ('
+    f'the checkpoint of iteration {iteration} in {folder}/checkpoints cannot be'
+    ' written ('
   )
   assert message.endswith('goes on from the last checkpoint')
   last = int(iteration) - 1
@@ -349,6 +350,18 @@ def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(
     ('replace', 'checkpoint'),
     ('sync', '.'),
   ]
+
+
+def test_the_learning_rate_is_a_setting(tmp_path):
+  for rate in (0.5, 0.25):
+    optimizer = tf.keras.optimizers.Adam(rate)
+    optimizer.build([tf.Variable(1.0)])
+    saved = run_checkpoints.RunCheckpoints(str(tmp_path), optimizer=optimizer)
+    assert saved.restore() == (rate == 0.25)
+    assert optimizer.learning_rate.numpy() == rate
+    optimizer.iterations.assign_add(1)
+    saved.save(1)
+  assert optimizer.iterations.numpy() == 2
 
 
 def test_the_data_that_a_killed_process_left_is_removed(tmp_path):

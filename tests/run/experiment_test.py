@@ -474,7 +474,7 @@ def test_a_run_can_be_evaluated_from_some_iteration_on(
   ('value', 'message'),
   [
     ('@PointNavigation', r'loggers is .*: give a list, such as \[@MyLogger\]'),
-    ("['csv']", "a logger is 'csv': give a function, such as @MyLogger"),
+    ("['csv']", "a logger is the text 'csv': give @csv, with the at sign"),
     (
       '[@InnerLoop]',
       'a logger is .*: give a function of root_dir and first_it',

@@ -1,5 +1,6 @@
 """Images of a MuJoCo body, rendered without a display."""
 
+from collections.abc import Callable
 import copy
 
 import mujoco
@@ -26,6 +27,7 @@ class MujocoRenderer(renderer.Renderer):
     width: int,
     height: int,
     marker: np.ndarray | None = None,
+    describe: Callable[[np.ndarray], str] | None = None,
   ):
     """Creates the OpenGL context and uploads the model.
 
@@ -34,6 +36,7 @@ class MujocoRenderer(renderer.Renderer):
       width: The width of the images in pixels.
       height: The height of the images in pixels.
       marker: A float array [3], the place of a red ball [m]; None: no ball.
+      describe: Returns a line about a physics state. None: there is none.
 
     Raises:
       errors.UsageError: No OpenGL library works on this machine.
@@ -43,6 +46,7 @@ class MujocoRenderer(renderer.Renderer):
     model.vis.global_.offheight = max(height, model.vis.global_.offheight)
     self._model = model
     self._marker = marker
+    self._describe = describe
     self._data = mujoco.MjData(model)
     self._gl_context = headless_graphics.create_context(width, height)
     self._context = mujoco.MjrContext(
@@ -88,6 +92,9 @@ class MujocoRenderer(renderer.Renderer):
     mujoco.mjr_readPixels(image, None, self._rectangle, self._context)
     # OpenGL counts rows from the bottom.
     return image[::-1].copy()
+
+  def caption(self, states: np.ndarray) -> str:
+    return '' if self._describe is None else self._describe(states[-1])
 
   def _add_marker(self):
     mujoco.mjv_initGeom(

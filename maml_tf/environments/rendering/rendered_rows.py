@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from maml_tf.core import errors
+from maml_tf.environments import tasks as tasks_lib
 from maml_tf.environments.rendering import renderer
 
 # Methods that version 0.1.0 called by another name.
@@ -65,6 +66,10 @@ class RenderedRows:
         no library that renders it.
     """
     raise errors.UsageError(self._cannot_be_rendered())
+
+  def describe_task(self, task: Any) -> str:
+    """Returns what a film calls a task, in one short line."""
+    return f'task {tasks_lib.name(task)}'
 
   # The names of version 0.1.0.
   picture_states = render_state

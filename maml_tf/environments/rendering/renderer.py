@@ -20,6 +20,15 @@ class Renderer(abc.ABC):
       An image, a uint8 array [height, width, 3].
     """
 
+  def caption(self, states: np.ndarray) -> str:
+    """Returns a line about the current state, such as speeds; '' for none.
+
+    Args:
+      states: As for `__call__`.
+    """
+    del states
+    return ''
+
   def close(self) -> None:  # noqa: B027
     """Releases resources. The renderer cannot be called afterwards."""
 

@@ -110,6 +110,56 @@ def test_goal_and_path_have_their_positions_in_the_image():
   assert not (np.abs(upper - blue).sum(axis=2) < 90).any()
 
 
+def test_large_images_of_points_have_numbers_and_a_legend():
+  path = [[0, 0], [0.1, 0.3]]
+  image = _render_points([0.5, 0.25], path, 320, 240)
+  text = np.abs(image - (90, 90, 90)).sum(axis=2) < 60
+  # Left of the vertical axis and below the horizontal one.
+  assert text[:, 120:158].any() and text[122:140].any()
+  # The legend: a blue and a red disc in the corner, with their names.
+  for rows, colour in (
+    (slice(0, 20), (31, 119, 180)),
+    (slice(20, 40), (214, 39, 40)),
+  ):
+    corner = image[rows, :16]
+    assert (np.abs(corner - colour).sum(axis=2) < 60).any()
+    assert text[rows, 16:50].any()
+  # Small ones do not.
+  image = _render_points([0.5, 0.25], path)
+  assert not (np.abs(image - (90, 90, 90)).sum(axis=2) < 60).any()
+
+
+@pytest.mark.parametrize(
+  ('value', 'tick'),
+  [(0.25, 0.2), (0.05, 0.05), (15, 10), (20, 20), (7.4, 5), (0.99, 0.5)],
+)
+def test_ticks_are_round_numbers(value, tick):
+  assert point_renderer._round_number(value) == pytest.approx(tick)
+
+
+def test_films_name_tasks_and_states():
+  cheetah = locomotion.HalfCheetahDirection(1, 1, horizon=5)
+  assert cheetah.describe_task(-1.0) == 'task -1: runs backward'
+  assert cheetah.describe_task(1.0) == 'task 1: runs forward'
+  cheetah.seed(0)
+  cheetah.reset()
+  for _ in range(3):
+    cheetah.step(np.ones((1, 6), np.float32))
+  qpos, qvel = cheetah.physics.qpos[0], cheetah.physics.qvel[0]
+  # Each step takes 0.05 s.
+  assert cheetah._describe_state(cheetah.render_state()[0]) == (
+    f'0.15 s, speed {qvel[0]:.1f} m/s, position {qpos[0]:.1f} m'
+  )
+  velocity = locomotion.HalfCheetahVelocity(1, 1)
+  assert velocity.describe_task(1.234) == 'task 1.23: runs at 1.23 m/s'
+  points = point_navigation.PointNavigation(1, 1)
+  goal = np.array([0.5, -0.25])
+  assert points.describe_task(goal) == 'task 0.5, -0.25: the hidden goal'
+  assert (
+    countdown_environment.CountdownEnvironment().describe_task(2.0) == 'task 2'
+  )
+
+
 def test_a_distant_goal_fits_into_the_image():
   image = _render_points([30.0, 0.0], [[0, 0]])
   _, column = _centre(image, (214, 39, 40))
