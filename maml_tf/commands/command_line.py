@@ -83,11 +83,10 @@ def run(name: str, argv: Sequence[str]) -> int:
     return terminal.print_error(name, 'stopped before it began', 130)
   except ImportError as error:
     # A library is missing, or does not fit to others.
-    remedy = '--debug shows where'
-    if os.environ.get('TF_USE_LEGACY_KERAS'):
-      remedy = 'unset TF_USE_LEGACY_KERAS, or install tf_keras'
     reason = ' '.join(str(error).split())
-    fault = ImportError(f'a library cannot be imported ({reason}): {remedy}')
+    fault = ImportError(
+      f'a library cannot be imported ({reason}): --debug shows where'
+    )
     fault.__cause__ = error
     debug = flags.FLAGS['debug'].value
     return terminal.print_error(name, fault, debug=debug)
