@@ -13,6 +13,7 @@ import pytest
 
 import maml_tf
 from maml_tf.adaptation import task_adaptation
+from maml_tf.core import errors
 from maml_tf.environments.rendering import headless_graphics
 from maml_tf.environments.rendering import point_renderer
 from maml_tf.run import trained_run
@@ -200,7 +201,7 @@ def test_a_task_that_cannot_be_drawn_is_found_before_it_adapts(
   points, monkeypatch, capfd
 ):
   def fail(*_):
-    raise ValueError('this goal cannot be drawn')
+    raise errors.UsageError('this goal cannot be drawn')
 
   monkeypatch.setattr(point_renderer, 'PointRenderer', fail)
   monkeypatch.setattr(task_adaptation, 'adapt', _must_not_run)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 import difflib
 import functools
 import importlib
-import importlib.util
 import itertools
 import os
 import re
@@ -71,12 +70,6 @@ def run(name: str, argv: Sequence[str]) -> int:
   """
   if len(argv) > 1:
     return terminal.print_error(name, f'{argv[1]} is not a flag: see --help')
-  if _lacks_legacy_keras():
-    return terminal.print_error(
-      name,
-      'TF_USE_LEGACY_KERAS is set but tf_keras is not installed: unset it, or'
-      " pip install 'tf_keras~=2.15.0'",
-    )
   try:
     module = importlib.import_module(f'{__package__}.{name}')
   except KeyboardInterrupt:
@@ -121,13 +114,6 @@ def _print_unexpected(name: str, error: BaseException) -> int:
   return terminal.print_error(
     name, 'this is a fault of maml_tf: please report it with the lines above', 1
   )
-
-
-def _lacks_legacy_keras() -> bool:
-  """Returns whether TensorFlow would not find the Keras that it is told to."""
-  # As TensorFlow reads it.
-  is_wanted = os.environ.get('TF_USE_LEGACY_KERAS') in ('true', 'True', '1')
-  return is_wanted and importlib.util.find_spec('tf_keras') is None
 
 
 def parse(command: Command, argv: Sequence[str]) -> list[str]:

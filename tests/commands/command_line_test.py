@@ -156,13 +156,3 @@ def test_python_is_repeated_as_it_was_typed(monkeypatch, tmp_path):
   # The one that would be found is another one.
   monkeypatch.setattr(sys, 'orig_argv', ['python3', '-c', 'x'])
   assert command_line.interpreter() == [str(python)]
-
-
-def test_keras_that_is_missing_is_one_line(monkeypatch, capsys):
-  monkeypatch.setattr(command_line.importlib.util, 'find_spec', lambda _: None)
-  monkeypatch.setenv('TF_USE_LEGACY_KERAS', '1')
-  assert command_line.run('train', ['train']) == 2
-  assert capsys.readouterr().err == (
-    'train: TF_USE_LEGACY_KERAS is set but tf_keras is not installed: unset it,'
-    " or pip install 'tf_keras~=2.15.0'\n"
-  )
