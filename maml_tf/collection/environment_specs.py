@@ -1,5 +1,7 @@
 """Checks that a policy can act in an environment; else one line says why."""
 
+import warnings
+
 import numpy as np
 import tensorflow as tf
 from tf_agents.environments import py_environment
@@ -12,9 +14,10 @@ def check_match(
   """Compares an environment's specs with those that a policy was made for.
 
   Structure and shapes must be equal; integers must match integers, and floats
-  floats. The bounds of integer actions must be equal too, and integer
-  observations must stay within those that the policy knows. Those of continuous
-  actions may differ, since actions are clipped.
+  floats. The bounds of integer actions must be equal too. A warning tells of
+  other bounds that differ: those of continuous actions, which are clipped to
+  the environment's, and those of integer observations, of which the policy may
+  not know all.
 
   Args:
     environment: The environment, batched or not.
@@ -28,7 +31,7 @@ def check_match(
       'observations',
       environment.observation_spec(),
       policy.time_step_spec.observation,
-      _known_values,
+      _same_kind,
     ),
     (
       'actions',
@@ -43,6 +46,28 @@ def check_match(
         f' are {_describe(ours)}: give an environment like the one it was'
         ' trained on'
       )
+  for name, theirs, ours, consequence in (
+    (
+      'observations',
+      environment.observation_spec(),
+      policy.time_step_spec.observation,
+      'the policy has not been trained on all of them',
+    ),
+    (
+      'actions',
+      environment.action_spec(),
+      policy.action_spec,
+      'actions are clipped',
+    ),
+  ):
+    for their, our in zip(tf.nest.flatten(theirs), tf.nest.flatten(ours)):
+      if not _within(their, our) and (name == 'actions' or _is_integer(our)):
+        warnings.warn(
+          f"the environment's {name} are from {_number(their.minimum)} to"
+          f" {_number(their.maximum)}, the policy's from"
+          f' {_number(our.minimum)} to {_number(our.maximum)}: {consequence}',
+          stacklevel=3,
+        )
 
 
 def _match(theirs, ours, matches):
@@ -62,22 +87,14 @@ def _same_kind(theirs, ours):
   )
 
 
-def _known_values(theirs, ours):
-  """Whether all of their values are among ours."""
-  if not _same_kind(theirs, ours):
-    return False
-  if not _are_bounded_integers(theirs, ours):
-    return True
-  return bool(
-    np.all(np.greater_equal(theirs.minimum, ours.minimum))
-    and np.all(np.less_equal(theirs.maximum, ours.maximum))
-  )
-
-
 def _same_choices(theirs, ours):
   if not _same_kind(theirs, ours):
     return False
-  if not _are_bounded_integers(theirs, ours):
+  return not _is_integer(theirs) or _same_bounds(theirs, ours)
+
+
+def _same_bounds(theirs, ours):
+  if not (hasattr(theirs, 'minimum') and hasattr(ours, 'minimum')):
     return True
   return bool(
     np.all(np.equal(theirs.minimum, ours.minimum))
@@ -85,8 +102,14 @@ def _same_choices(theirs, ours):
   )
 
 
-def _are_bounded_integers(*specs):
-  return all(_is_integer(s) and hasattr(s, 'minimum') for s in specs)
+def _within(theirs, ours):
+  """Whether they are the same bounds, or of integers narrower ones."""
+  if _same_bounds(theirs, ours):
+    return True
+  return _is_integer(theirs) and bool(
+    np.all(np.greater_equal(theirs.minimum, ours.minimum))
+    and np.all(np.less_equal(theirs.maximum, ours.maximum))
+  )
 
 
 def _is_integer(spec):

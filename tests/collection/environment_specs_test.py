@@ -103,3 +103,30 @@ def test_the_error_shows_both_specs_in_one_line(theirs, ours, message):
   with pytest.raises(ValueError, match=re.escape(message)) as error:
     environment_specs.check_match(_Specs(*theirs), _Policy(*ours))
   assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+  ('theirs', 'ours', 'message'),
+  [
+    (
+      (_floats(3), _bounded(2, bound=2.0)),
+      (_floats(3), _bounded(2)),
+      "actions are from -2.0 to 2.0, the policy's from -1.0 to 1.0: ",
+    ),
+    (
+      (_choice(9), _bounded(2)),
+      (_choice(5), _bounded(2)),
+      "observations are from 0 to 8, the policy's from 0 to 4: the policy has",
+    ),
+  ],
+)
+def test_other_bounds_are_told(theirs, ours, message):
+  with pytest.warns(UserWarning, match=re.escape(message)):
+    environment_specs.check_match(_Specs(*theirs), _Policy(*ours))
+
+
+def test_fewer_observations_are_no_reason_to_warn(recwarn):
+  environment_specs.check_match(
+    _Specs(_choice(4), _bounded(2)), _Policy(_choice(5), _bounded(2))
+  )
+  assert not recwarn

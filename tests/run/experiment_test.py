@@ -409,7 +409,7 @@ def test_evaluations_are_those_of_the_parameters_of_their_iteration(
     metrics = uninterrupted.rows[int(row['iteration']) - 1]
     assert row['env_steps'] == metrics['env_steps']
   # The last evaluations are repeated from the last checkpoint.
-  run = trained_run.load(str(evaluated_dir))
+  run = trained_run.load_for_process(str(evaluated_dir))
   evaluator = evaluation.Evaluator(run.agent, run.create_environment, run.seed)
   (trained,) = evaluator.evaluate().policies
   assert trained.returns.shape == (3, 3, 4)
