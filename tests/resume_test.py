@@ -82,6 +82,9 @@ def test_another_config_is_refused_or_recorded(root_dir, capfd):
 
 def test_nothing_is_left_of_a_finished_run(root_dir, capfd):
   before = (root_dir / 'config.gin').read_bytes()
+  # It would be exported with a setting that it was not trained with.
+  assert _train(root_dir, 1, _SMALLER, allow_config_change=True) == 2
+  assert 'has 1 iterations, none of which' in capfd.readouterr().err
   assert _train(root_dir, 1, shared_runs.NO_MODEL) == 0
   assert (
     'nothing is left to train: 1 iterations are done; to train on, give a'

@@ -85,6 +85,8 @@ def run(name: str, argv: Sequence[str]) -> int:
     return terminal.print_error(name, fault, debug=debug)
   try:
     return module.main(argv)
+  except KeyboardInterrupt:
+    return terminal.print_error(name, 'stopped', 130)
   except (Exception, SystemExit) as error:
     return _print_unexpected(name, error)
 

@@ -118,14 +118,27 @@ def train_eval(
     if workers.is_chief:
       stack.enter_context(run_folder.hold(root_dir, export_saved_model))
     with errors.usage_errors():
-      if not allow_config_change:
-        older_runs.keep_settings(root_dir)
+      lacking = _lacking(root_dir, workers, allow_config_change)
+      stack.enter_context(older_runs.without(lacking, root_dir))
       loop = _build(root_dir, settings, workers, allow_config_change)
     stack.enter_context(contextlib.closing(loop))
     stack.enter_context(workers.translate_errors())
     interrupt = stack.enter_context(interruption.handle_signals())
     loop.run(interrupt)
     return loop.finish(interrupt)
+
+
+def _lacking(
+  root_dir: str, workers: worker_group.WorkerGroup, allow_config_change: bool
+) -> list[str]:
+  """Returns the settings that all workers leave out; see `older_runs`."""
+  names = []
+  # Only the chief has the run's folder.
+  if workers.is_chief and not allow_config_change:
+    names = older_runs.lacking(root_dir)
+  with workers.translate_errors():
+    of_chief = workers.exchange([name in names for name in older_runs.ADDED])[0]
+  return [name for name, is_in in zip(older_runs.ADDED, of_chief) if is_in]
 
 
 def _build(
@@ -165,7 +178,7 @@ def _build(
     evaluator = evaluation.Evaluator(agent, new_environment, settings.seed)
   with workers.translate_errors():
     config_record.check_workers(workers.exchange)
-  if workers.is_chief:
+  if workers.is_chief and run_folder.has_checkpoints(root_dir):
     config_record.check(root_dir, allow_config_change)
   collector = meta_collector.MetaCollector(
     environment,
@@ -200,7 +213,7 @@ def _build(
     allow_config_change,
   )
   if workers.is_chief:
-    _begin(root_dir, checkpoints, loop.columns(), allow_config_change)
+    _begin(root_dir, settings, checkpoints, loop.columns(), allow_config_change)
     for line in unused_settings.lines():
       terminal.log(line)
   return loop
@@ -208,6 +221,7 @@ def _build(
 
 def _begin(
   root_dir: str,
+  settings: settings_lib.Settings,
   checkpoints: run_checkpoints.RunCheckpoints,
   columns: Mapping[str, Sequence[str]],
   allow_config_change: bool,
@@ -222,10 +236,15 @@ def _begin(
     config_record.keep_other(root_dir)
     config_record.write_or_check(root_dir)
     return
-  config_record.compare(root_dir, allow_config_change)
-  lines = run_folder.check_rows(
-    root_dir, run_checkpoints.iteration_of(checkpoint), columns
-  )
+  done = run_checkpoints.iteration_of(checkpoint)
+  changes = config_record.compare(root_dir, allow_config_change)
+  if changes and done >= settings.num_iterations:
+    raise errors.UsageError(
+      f'{root_dir} has {done} iterations, none of which {changes[0].name} ='
+      f' {changes[0].new} would change: give a train_eval.num_iterations of'
+      f' more than {done}, or no change'
+    )
+  lines = run_folder.check_rows(root_dir, done, columns)
   config_record.tell_version(root_dir, checkpoint)
   checkpoints.restore()
   for line in lines:

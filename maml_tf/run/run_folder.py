@@ -67,7 +67,7 @@ def _check(root_dir: str, exports: bool) -> None:
     paths.check_writable(folder)
   if exports:
     serving.check_directory(model)
-  if run_checkpoints.is_in(checkpoints):
+  if has_checkpoints(root_dir):
     return
   if os.path.exists(os.path.join(root_dir, loggers.METRICS_FILE)):
     raise ValueError(
@@ -84,6 +84,16 @@ def _check(root_dir: str, exports: bool) -> None:
         f'{path} is not of a run, since {root_dir} has no checkpoint of one:'
         ' move it away, or give another --root_dir'
       )
+
+
+def has_checkpoints(root_dir: str) -> bool:
+  """Returns whether a run in a folder has begun.
+
+  Args:
+    root_dir: The run's folder, which need not exist.
+  """
+  folder = os.path.join(root_dir, run_checkpoints.CHECKPOINT_DIR)
+  return run_checkpoints.is_in(folder)
 
 
 def check_rows(

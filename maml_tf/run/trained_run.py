@@ -53,7 +53,7 @@ def load(root_dir: str) -> TrainedRun:
 
   The gin config and the random generators of this process stay as they are. The
   agent, its policies and the environments read the run's config whenever they
-  are called.
+  are called, but not in threads that they start.
 
   Args:
     root_dir: The run's folder.

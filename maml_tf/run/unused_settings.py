@@ -126,6 +126,16 @@ def lines() -> list[str]:
   return found
 
 
+def is_bound_by_user(name: str) -> bool:
+  """Returns whether the user's own files or command line bind a setting.
+
+  Args:
+    name: Its owner, without modules, and its parameter.
+  """
+  settings, _ = _settings()
+  return any(f'{s.owner.rpartition(".")[2]}.{s.name}' == name for s in settings)
+
+
 def _settings() -> tuple[list[_Setting], _Mentions]:
   """Returns the user's settings, and what all files refer to."""
   mentions, settings = _Mentions(), []
@@ -153,10 +163,14 @@ def _setting(text: config_texts.Text, statement: Any) -> _Setting:
 
 def _is_own(text: config_texts.Text) -> bool:
   """Returns whether a user wrote it: no shipped config, no record of a run."""
-  return not text.path or not (
-    shipped_configs.contains(text.path)
-    or os.path.basename(text.path) == run_config.CONFIG_FILE
+  if not text.path:
+    return True
+  is_record = (
+    os.path.basename(text.path) == run_config.CONFIG_FILE
+    # Gin begins the settings of each owner so.
+    and '# Parameters for ' in text.content
   )
+  return not is_record and not shipped_configs.contains(text.path)
 
 
 def _where(setting: _Setting) -> str:

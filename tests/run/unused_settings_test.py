@@ -124,8 +124,12 @@ def test_shipped_files_and_records_may_set_what_others_replace(
 ):
   monkeypatch.chdir(tmp_path)
   text = 'later.weight = 3\nwhole.size = 1\n'
-  pathlib.Path('config.gin').write_text(text)
+  record = f'# Parameters for later:\n{text}'
+  pathlib.Path('config.gin').write_text(record)
   assert not _lines(files=['point.gin', 'maml_trpo.gin', 'config.gin'])
+  # A file of the user's may have this name, too.
+  pathlib.Path('config.gin').write_text(text)
+  assert _lines(files=['point.gin', 'maml_trpo.gin', 'config.gin'])
 
 
 @pytest.mark.parametrize(
