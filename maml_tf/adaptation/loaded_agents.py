@@ -1,4 +1,8 @@
-"""Agents of runs, loaded once for as many adaptations as follow."""
+"""Agents of runs, loaded once for as many adaptations as follow.
+
+The last four stay in memory. Code that a run imports is not looked at: after
+changing it, start a new process.
+"""
 
 import collections
 import os

@@ -333,7 +333,10 @@ class _Compiled:
 def _compiled(policy: adapted_policy.AdaptedPolicy) -> _Compiled:
   """Returns what has been compiled for a policy, which keeps it."""
   # Not an attribute that checkpoints would follow.
-  return vars(policy).setdefault('_adaptation', _Compiled(policy))
+  found = vars(policy).get('_adaptation')
+  if found is None:
+    found = vars(policy).setdefault('_adaptation', _Compiled(policy))
+  return found
 
 
 def _mean_kl(

@@ -57,7 +57,7 @@ def check_match(
       'actions',
       environment.action_spec(),
       policy.action_spec,
-      'actions are clipped',
+      "an action is clipped to the environment's",
     ),
   ):
     for their, our in zip(tf.nest.flatten(theirs), tf.nest.flatten(ours)):
@@ -134,4 +134,4 @@ def _describe(specs):
 
 def _number(bound):
   values = np.unique(bound)
-  return values[0] if values.size == 1 else np.asarray(bound).tolist()
+  return str(values[0]) if values.size == 1 else np.asarray(bound).tolist()

@@ -76,7 +76,13 @@ class Squashed(NamedTuple):
 
 
 def unwrap(distribution: tfd.Distribution) -> Squashed | None:
-  """Returns the parts of a squashed Gaussian; None for other distributions."""
+  """Returns the parts of a squashed Gaussian; None for other distributions.
+
+  Several bijectors are one. `Independent` changes nothing: whoever asks for a
+  log-probability sums over all dimensions.
+  """
+  if isinstance(distribution, tfd.Independent):
+    return unwrap(distribution.distribution)
   if isinstance(distribution, distribution_utils.SquashToSpecNormal):
     return Squashed(
       distribution.input_distribution,
@@ -93,6 +99,9 @@ def unwrap(distribution: tfd.Distribution) -> Squashed | None:
   base, bijector = distribution.distribution, distribution.bijector
   if isinstance(base, tfd.Independent):
     base = base.distribution
+  inside = unwrap(base)
+  if inside is not None:
+    base, bijector = inside.base, tfb.Chain([bijector, inside.bijector])
   is_elementwise = (
     bijector.forward_min_event_ndims == bijector.inverse_min_event_ndims == 0
   )

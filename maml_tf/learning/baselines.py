@@ -11,6 +11,7 @@ import tensorflow as tf
 from tf_agents.typing import types
 
 from maml_tf.core import checks
+from maml_tf.core import memory
 from maml_tf.core import meta_batch
 from maml_tf.learning import surrogates
 
@@ -44,8 +45,6 @@ class Baseline(Protocol):
 # Up to so many features the primal is solved, however few frames there are: it
 # needs 8 MB, and runs of older versions keep their bits.
 _MAX_PRIMAL_FEATURES = 1024
-# A matrix of so many equations takes 8 GB, and several are needed.
-_MAX_EQUATIONS = 2**15
 # The dual reads so many numbers of a frame at a time, which bounds its memory.
 _BLOCK = 4096
 
@@ -190,12 +189,14 @@ def _flat_parts(observation):
 def _check_size(num_features, num_frames):
   """Raises ValueError if there are too many equations; T may be None."""
   equations = min(num_features, num_frames or 0)
-  if equations > _MAX_EQUATIONS:
-    raise ValueError(
-      f'LinearFeatureBaseline has {num_features} features and {num_frames}'
-      f' frames a task: give at most {_MAX_EQUATIONS} frames (episodes_per_task'
-      ' * horizon), or another baseline, such as NoBaseline, or a value network'
-    )
+  memory.check(
+    f'the equations of LinearFeatureBaseline, with {num_features} features and'
+    f' {num_frames} frames a task,',
+    # Two float64 matrices.
+    16 * equations**2,
+    'give fewer frames (episodes_per_task * horizon), or another baseline, such'
+    ' as NoBaseline, or a value network',
+  )
 
 
 def _num_features(parts):

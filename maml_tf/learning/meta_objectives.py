@@ -261,7 +261,10 @@ class ExplorationObjective(PolicyGradientObjective):
     Raises:
       ValueError: A number is out of range.
     """
-    super().__init__(num_adaptation_steps, entropy_coefficient, name)
+    # Returns that are standardised weigh the other term.
+    super().__init__(
+      num_adaptation_steps, entropy_coefficient, name, exact=False
+    )
     self._exploration_coefficient = checks.number(
       'exploration_coefficient', exploration_coefficient, minimum=0
     )

@@ -231,6 +231,8 @@ def _check_action(distribution, action, spec):
       f'actor_network gives {action.dtype.name} actions, the spec of {name} has'
       f' {spec.dtype.name}: {_ADVICE}'
     )
+  if isinstance(distribution, tfd.Independent):
+    distribution = distribution.distribution
   if isinstance(distribution, tfd.Categorical):
     first, last = _range(distribution)
     if np.any(spec.minimum != first) or np.any(spec.maximum != last):

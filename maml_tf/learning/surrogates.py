@@ -124,9 +124,11 @@ def dice(
   uses advantages. Where pi is the policy that collected the data, all
   derivatives with fixed advantages are exact. They have the variance of whole
   episodes. The agent standardises advantages, which is not fixed: `exact`
-  removes that. Then a step ascends the expected discounted return, and the
-  meta-gradient through it is exact, if gae_lambda is 1 and nothing is added
-  behind a time limit.
+  removes that. Then a step ascends the expected discounted return, and its
+  derivative is exact in expectation, if gae_lambda is 1 and nothing is added
+  behind a time limit. With few episodes, a baseline that is fitted to them adds
+  a bias, and the outer loss depends on which episodes were drawn, which
+  `ExplorationObjective` credits.
 
   Args:
     log_prob: A differentiable tensor [T]: log pi(a|s).

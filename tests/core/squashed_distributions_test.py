@@ -196,6 +196,29 @@ def test_tensors_of_the_projections_of_tf_agents():
     )
 
 
+def test_other_ways_to_write_the_same_distribution():
+  normal = tfd.Normal(tf.constant(LOC), tf.constant(SCALE))
+  outer = tfb.Chain([tfb.Shift(np.array(2.5)), tfb.Scale(np.array(1.5))])
+  tanh = tfd.TransformedDistribution(normal, tfb.Tanh())
+  action = np.array([[1.5, 2.0], [3.9, 2.5]])
+  expected = action_distributions.log_prob(_squashed(), action)
+  for same in (
+    tfd.Independent(tfd.TransformedDistribution(tanh, outer), 1),
+    tfd.TransformedDistribution(tfd.Independent(tanh, 1), outer),
+  ):
+    np.testing.assert_allclose(
+      action_distributions.log_prob(same, action), expected, rtol=1e-9
+    )
+    np.testing.assert_allclose(
+      action_distributions.entropy(same),
+      action_distributions.entropy(_squashed()),
+      rtol=1e-9,
+    )
+    np.testing.assert_allclose(
+      action_distributions.kl_divergence(same, _squashed()), 0, atol=1e-9
+    )
+
+
 def test_a_bijector_that_mixes_dimensions_is_left_to_tfp():
   base = tfd.MultivariateNormalDiag(tf.zeros([1, 2]), tf.ones([1, 2]))
   mixed = tfd.TransformedDistribution(base, tfb.Permute([1, 0]))
