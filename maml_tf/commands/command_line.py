@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from absl import app
 from absl import flags
+from absl import logging
 
 from maml_tf.core import shipped_configs
 from maml_tf.core import terminal
@@ -70,6 +71,8 @@ def run(name: str, argv: Sequence[str]) -> int:
   """
   if len(argv) > 1:
     return terminal.print_error(name, f'{argv[1]} is not a flag: see --help')
+  # Libraries log what they import.
+  logging.set_verbosity(logging.WARNING)
   try:
     module = importlib.import_module(f'{__package__}.{name}')
   except KeyboardInterrupt:

@@ -5,7 +5,6 @@ import functools
 import os
 
 from absl import flags
-from absl import logging
 
 from maml_tf import evaluation
 from maml_tf.core import checks
@@ -42,7 +41,6 @@ def main(argv):
     return terminal.print_error(
       'evaluate', '--references is missing: --oracle and --pretrained need it'
     )
-  logging.set_verbosity(logging.WARNING)
   cpu.one_thread_an_operation()
   directory = _FLAGS.root_dir if _FLAGS.out is None else _FLAGS.out
   try:

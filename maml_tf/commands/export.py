@@ -3,7 +3,6 @@
 import os
 
 from absl import flags
-from absl import logging
 
 from maml_tf.core import errors
 from maml_tf.core import paths
@@ -17,7 +16,6 @@ _FLAGS = flags.FLAGS
 def main(argv):
   """Exports, and returns the exit code: 0, or 2 for bad input."""
   del argv  # Its flags are parsed.
-  logging.set_verbosity(logging.WARNING)
   try:
     _check()
     run = trained_run.load_for_process(_FLAGS.root_dir)

@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 from absl import flags
-from absl import logging
 import numpy as np
 import tqdm
 
@@ -38,7 +37,6 @@ def main(argv):
     return terminal.print_error(
       'render', '--root_dir is missing: give the folder of a training run'
     )
-  logging.set_verbosity(logging.WARNING)
   cpu.one_thread_an_operation()
   path = _FLAGS.out
   if path is None:

@@ -4,7 +4,6 @@ import datetime
 import os
 
 from absl import flags
-from absl import logging
 import gin
 
 from maml_tf.commands import command_line
@@ -29,7 +28,6 @@ def main(argv):
   SIGHUP, Ctrl-C or SIGTERM.
   """
   del argv  # Its flags are parsed.
-  logging.set_verbosity(logging.WARNING)
   cpu.one_thread_an_operation()
   root_dir = _FLAGS.root_dir
   if root_dir is None:

@@ -41,7 +41,8 @@ def test_lists_what_files_set_beside_the_defaults(capsys):
   assert {'PointNavigation', 'TrustRegionUpdate', 'Adam'} <= set(owners)
   # Others' own settings, and what a run supplies, are no settings here.
   assert 'tf_agents.' not in out
-  assert '.root_dir' not in out and '.action_spec' not in out
+  assert 'train_eval.root_dir' not in out
+  assert 'create_actor_network.action_spec' not in out
   assert all(re.match(r'#|$|[\w/]+(\.\w+)? = ', line) for line in lines)
 
 

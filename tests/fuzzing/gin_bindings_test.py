@@ -88,7 +88,7 @@ def stop_once_built(monkeypatch):
     ('MamlAgent', 'meta_update', 'True', 'meta_update is True'),
     ('MamlAgent', 'baseline', '@NoBaseline', 'baseline is <class'),
     ('MamlAgent', 'meta_objective_class', '3', 'meta_objective_class is 3'),
-    ('train_eval', 'value_network_fn', '""', "value_network_fn is ''"),
+    ('train_eval', 'value_network_fn', '""', "value_network_fn is the text ''"),
     ('train_eval', 'agent_class', '2', 'agent_class is 2'),
     ('train_eval', 'actor_network_fn', '@dice', 'dice'),
     # A reference to itself.
@@ -106,9 +106,9 @@ def stop_once_built(monkeypatch):
     # Values out of range, and values of wrong types.
     ('train_eval', 'num_tasks', str(10**12), 'num_tasks is 1000000000000'),
     ('train_eval', 'num_tasks', str(10**30), f'num_tasks is {10**30}'),
-    ('train_eval', 'episodes_per_task', str(10**12), '(horizon + 1) is'),
+    ('train_eval', 'episodes_per_task', str(10**12), '0 episodes of'),
     ('train_eval', 'seed', str(10**30), f'seed is {10**30}'),
-    ('Evaluator', 'num_tasks', str(10**12), '(horizon + 1) is'),
+    ('Evaluator', 'num_tasks', str(10**12), '1000000000000 tasks with'),
     ('InnerLoop', 'num_steps', str(10**12), 'num_steps is 1000000000000'),
     ('GradientUpdate', 'num_steps', '1001', 'give an integer of at most 1000'),
     ('TrustRegionUpdate', 'num_backtracks', str(10**12), 'num_backtracks is'),

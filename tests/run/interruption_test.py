@@ -22,11 +22,14 @@ def _send(number):
 def handlers():
   """The handlers before the test; they must be the same after it."""
   numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+  # Tests that run behind nohup ignore it.
+  inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)
   before = [signal.getsignal(number) for number in numbers]
   yield before
   after = [signal.getsignal(number) for number in numbers]
   for number, handler in zip(numbers, before):
     signal.signal(number, handler)
+  signal.signal(signal.SIGHUP, inherited)
   assert after == before
 
 
