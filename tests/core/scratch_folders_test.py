@@ -7,10 +7,12 @@ import sys
 
 from maml_tf.core import files
 from maml_tf.core import scratch_folders
+from tests.core import core_alone
 
 # Writes a new directory, and says so before it would put it in place.
-_WRITER = """
-import os, sys
+_WRITER = f"""
+{core_alone.PREAMBLE}
+import os
 from maml_tf.core import files
 with files.replace_directory(sys.argv[1]) as scratch:
   os.mkdir(scratch)

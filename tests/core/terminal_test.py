@@ -2,7 +2,6 @@
 
 import io
 import os
-import pathlib
 import pty
 import subprocess
 import sys
@@ -10,8 +9,8 @@ import sys
 import pytest
 import tqdm
 
-import maml_tf
 from maml_tf.core import terminal
+from tests.core import core_alone
 
 
 def test_errors_are_one_line_and_a_code(capsys):
@@ -52,8 +51,9 @@ def test_letters_that_a_terminal_lacks_are_escaped():
   assert written.buffer.getvalue() == b'\\xb1 1\n'
 
 
-_PRINTS = """
-import sys, warnings
+_PRINTS = f"""
+{core_alone.PREAMBLE}
+import warnings
 from maml_tf.core import terminal
 terminal.protect()
 with open(sys.argv[1], 'w') as file:
@@ -76,8 +76,6 @@ def test_a_process_outlives_its_output(redirection, tmp_path):
       f'sleep 0.1; "$0" -c "$1" "$2" {redirection}; exit "${{PIPESTATUS[0]}}"',
       *(sys.executable, _PRINTS, str(tmp_path / 'file')),
     ],
-    env=os.environ
-    | {'PYTHONPATH': str(pathlib.Path(maml_tf.__file__).parents[1])},
     capture_output=True,
     text=True,
     timeout=60,

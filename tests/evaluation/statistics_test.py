@@ -85,7 +85,7 @@ def test_the_interval_of_few_tasks_interquartile_mean_by_hand():
   assert statistics.iqm_low < 3 - 4.3027 / math.sqrt(5) / 0.6
 
 
-@pytest.mark.parametrize('num_tasks', [2, 5, 8, 20])
+@pytest.mark.parametrize('num_tasks', [2, 5])
 @pytest.mark.parametrize('draw', ['normal', 'gamma'])
 def test_intervals_cover_as_often_as_they_say(draw, num_tasks):
   rng = np.random.default_rng(num_tasks)
