@@ -13,6 +13,8 @@ import tempfile
 import time
 
 _LOCK_FILE = 'lock'
+# What such a folder may hold; see `files.replace_directory`.
+_CONTENT = frozenset((_LOCK_FILE, 'new', 'old'))
 # A folder of a version that locked nothing is taken for abandoned after this
 # time, in which it would have been written.
 _OLD_SECONDS = 3600.0
@@ -86,6 +88,8 @@ def _is_abandoned(path):
   try:
     if not os.path.isdir(path) or _identity(path) in _own:
       return False
+    if not _CONTENT.issuperset(os.listdir(path)):
+      return False  # It is someone else's.
     descriptor = os.open(os.path.join(path, _LOCK_FILE), os.O_RDWR)
   except FileNotFoundError:
     with contextlib.suppress(OSError):

@@ -35,9 +35,10 @@ def plan(
 ) -> Continuation:
   """Compares a file with what a run will write to it. Writes nothing.
 
-  Rows from `first_iteration` on are dropped: the run repeats them. Columns that
-  the file lacks are added at its end, and have NaN in the rows so far. Columns
-  that the run does not have stay, and have NaN from now on.
+  Rows from `first_iteration` on are dropped: the run repeats them. So are rows
+  that are cut or hold no numbers, with all rows of their iteration. Columns
+  that the file lacks are added at its end, and have NaN in the rows so far.
+  Columns that the run does not have stay, and have NaN from now on.
 
   Args:
     path: The file, which need not exist.
@@ -56,13 +57,9 @@ def plan(
     with open(path, newline='', encoding='utf-8-sig') as file:
       text = file.read()
     header, *rows = list(csv.reader(io.StringIO(text))) or [[]]
-    if header and '\n' in text and header[0] != _KEY:
-      raise ValueError(f'its first column is {header[0][:40]!r}, not {_KEY!r}')
-    kept = [
-      row
-      for row in rows
-      if len(row) == len(header) and int(row[0]) < first_iteration
-    ]
+    _check_header(header, is_cut='\n' not in text)
+    whole, broken = _divide(header, rows, is_cut=not text.endswith('\n'))
+    kept = [row for row in whole if int(row[0]) < first_iteration]
   except (ValueError, csv.Error) as error:
     raise errors.UsageError(
       f'{path} does not hold the rows of a run ({error}): bring them back, or'
@@ -73,6 +70,8 @@ def plan(
   added = [name for name in columns if name not in header]
   ended = [name for name in header if columns and name not in columns]
   lines = []
+  if broken:
+    lines.append(f'has rows that are cut or hold no numbers: {broken} dropped')
   if added:
     lines.append(f'has no {", ".join(added)}: added, NaN so far')
   if ended:
@@ -82,6 +81,43 @@ def plan(
     tuple((*row, *('nan' for _ in added)) for row in kept),
     tuple(lines),
   )
+
+
+def _check_header(header, is_cut):
+  """Raises ValueError unless it begins as a run's does; it may be cut."""
+  if not header or header[0] == _KEY:
+    return
+  if not (is_cut and _KEY.startswith(header[0])):
+    raise ValueError(f'its first column is {header[0][:40]!r}, not {_KEY!r}')
+
+
+def _divide(header, rows, is_cut):
+  """Returns the rows that are whole, and the number of the others.
+
+  Args:
+    header: The columns.
+    rows: All rows.
+    is_cut: Whether the last row may lack its end.
+
+  Raises:
+    ValueError: None is whole.
+  """
+  is_whole = [_is_whole(row, len(header)) for row in rows]
+  if rows and is_cut:
+    is_whole[-1] = False
+  if len(rows) > is_cut and not any(is_whole):
+    raise ValueError(f'no row has the {len(header)} numbers of its columns')
+  # An evaluation is several rows.
+  broken = {row[0] for row, ok in zip(rows, is_whole) if row and not ok}
+  whole = [r for r, ok in zip(rows, is_whole) if ok and r[0] not in broken]
+  return whole, len(rows) - len(whole)
+
+
+def _is_whole(row, num_columns):
+  try:
+    return len(row) == num_columns and bool([float(cell) for cell in row])
+  except ValueError:
+    return False
 
 
 def missing_iterations(continuation: Continuation, last: int) -> str:

@@ -77,3 +77,12 @@ def test_folders_of_versions_without_locks_are_old_first(tmp_path):
   os.utime(folder, (0, 0))
   files.recover_directory(str(tmp_path / 'model'))
   assert not folder.exists()
+
+
+def test_a_folder_of_someone_else_stays(tmp_path):
+  # It has the form of our names.
+  folder = tmp_path / '.model-20250101'
+  folder.mkdir()
+  (folder / 'notes').write_text('mine', encoding='utf-8')
+  os.utime(folder, (0, 0))
+  assert not scratch_folders.abandoned(str(tmp_path), '.model-')

@@ -77,6 +77,9 @@ def test_columns_may_stand_in_another_order(path):
     'iteration,a,b\nx,0.1,0.2\n',
     'iteration,\xe9\n',
     '\0\0\n',
+    # A header that lacks a column; somebody's notes.
+    'iteration,a\n1,0.1,0.2\n2,0.3,0.4\n',
+    'notes',
   ],
 )
 def test_what_is_no_table_of_a_run_is_refused(text, path):
@@ -107,6 +110,25 @@ def test_iterations_without_a_row_are_named(text, missing, path):
   path.write_text(text, encoding='utf-8')
   plan = csv_file.plan(str(path), 4, COLUMNS)
   assert csv_file.missing_iterations(plan, 3) == missing
+
+
+@pytest.mark.parametrize(
+  ('text', 'kept', 'broken'),
+  [
+    # The last number is cut: -0.6 may have been -0.62.
+    ('iteration,a,b\n1,0.1,0.2\n2,0.3,-0.6', ['1'], 1),
+    ('iteration,a,b\n1,0.1,0.2\n2,x,0.4\n3,0.5,0.6\n', ['1', '3'], 1),
+    # An evaluation, of which a row is cut, is dropped whole.
+    ('iteration,a,b\n1,0,0.2\n1,1,0.2\n3,0,0.4\n3,1\n', ['1', '1'], 2),
+  ],
+)
+def test_broken_rows_are_dropped_and_told(text, kept, broken, path):
+  path.write_text(text, encoding='utf-8')
+  plan = csv_file.plan(str(path), 9, COLUMNS)
+  assert [row[0] for row in plan.rows] == kept
+  assert plan.lines == (
+    f'has rows that are cut or hold no numbers: {broken} dropped',
+  )
 
 
 @pytest.mark.parametrize('text', ['', 'iteration,a,b\n', 'iterat'])
