@@ -34,7 +34,18 @@ def create(parent: str, prefix: str) -> Iterator[str]:
   Yields:
     Its path.
   """
-  path = tempfile.mkdtemp(prefix=prefix, dir=parent)
+  while True:
+    path = tempfile.mkdtemp(prefix=prefix, dir=parent)
+    with _locked(path):
+      # Else another process saw it before the lock, and removed it.
+      if os.path.exists(path):
+        yield path
+        return
+
+
+@contextlib.contextmanager
+def _locked(path):
+  """Locks a folder for the block, and removes it after it."""
   identity = _identity(path)
   _own.add(identity)
   descriptor = None
@@ -42,10 +53,11 @@ def create(parent: str, prefix: str) -> Iterator[str]:
     descriptor = os.open(
       os.path.join(path, _LOCK_FILE), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
     )
-    # Where there are no locks, one process at a time writes.
+    # Others hold it but to see whether it is held. Where there are no locks,
+    # one process at a time writes.
     with contextlib.suppress(OSError):
-      fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    yield path
+      fcntl.lockf(descriptor, fcntl.LOCK_EX)
+    yield
   finally:
     remove(path)
     if descriptor is not None:

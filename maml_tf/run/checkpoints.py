@@ -234,9 +234,7 @@ def read(checkpoint: tf.train.Checkpoint, path: str, advice: str) -> None:
   try:
     status = checkpoint.read(path)
     status.assert_existing_objects_matched().expect_partial()
-  except tf.errors.NotFoundError:
-    raise
-  except (AssertionError, ValueError, tf.errors.OpError) as error:
+  except (AssertionError, ValueError, tf.errors.InvalidArgumentError) as error:
     tf.get_logger().addFilter(_is_not_about_the_rest)
     reason = str(error).partition('\n')[0].partition(', likely')[0]
     raise errors.UsageError(

@@ -22,6 +22,7 @@ import gin
 import numpy as np
 
 from maml_tf.core import errors
+from maml_tf.run import config_registry
 
 
 class Binding(NamedTuple):
@@ -119,6 +120,14 @@ def _binding(name: str, value: Any) -> Binding:
     module = _module(value)
     if module:
       return Binding(f'@{module}.{value.__name__}', (module,))
+    name_in_gin = config_registry.name_of(value)
+    if name_in_gin and value.__module__ != '__main__':
+      return Binding(f'@{name_in_gin}', (value.__module__,))
+    if getattr(value, '__module__', None) == '__main__' and script() is None:
+      raise errors.UsageError(
+        f'{name} is {value!r}, which the run cannot record, since it is in no'
+        ' file: move it into a module, and import that'
+      )
   elif _is_literal(value):
     return Binding(repr(value))
   raise errors.UsageError(

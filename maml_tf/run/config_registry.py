@@ -41,6 +41,14 @@ def full_name(selector: str) -> str | None:
   return found.selector if found else None
 
 
+def name_of(function: Callable) -> str | None:
+  """Returns the full name of a function or class that can be configured."""
+  for name, found in gin_config._REGISTRY.items():
+    if function in (found.wrapper, found.wrapped):
+      return name
+  return None
+
+
 def settings_of(selector: str) -> list[str]:
   """Returns the parameters of a configurable that a config may set."""
   name = full_name(selector)

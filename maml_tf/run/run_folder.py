@@ -53,10 +53,16 @@ def _check(root_dir: str, exports: bool) -> None:
   checkpoints = os.path.join(root_dir, run_checkpoints.CHECKPOINT_DIR)
   model = os.path.join(root_dir, MODEL_DIR)
   for name in _FILES:
-    if os.path.isdir(os.path.join(root_dir, name)):
+    path = os.path.join(root_dir, name)
+    if os.path.isdir(path):
       raise ValueError(
-        f'{os.path.join(root_dir, name)} is a folder, where the run writes a'
-        ' file: move it away, or give another --root_dir'
+        f'{path} is a folder, where the run writes a file: move it away, or give'
+        ' another --root_dir'
+      )
+    if os.path.exists(path) and not os.access(path, os.W_OK):
+      raise ValueError(
+        f'{path} cannot be written: change its permissions, or give another'
+        ' --root_dir'
       )
   if os.path.lexists(checkpoints) and not os.path.isdir(checkpoints):
     raise ValueError(
@@ -138,6 +144,8 @@ def _remove_leftovers(root_dir: str) -> None:
   run_checkpoints.remove_leftovers(root_dir)
   with contextlib.suppress(OSError):
     files.recover_directory(os.path.join(root_dir, MODEL_DIR))
+  if not has_checkpoints(root_dir):
+    return  # Files of such names may be someone else's.
   for name in _FILES:
     with contextlib.suppress(OSError):
       os.remove(files.scratch_file(os.path.join(root_dir, name)))

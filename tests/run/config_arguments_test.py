@@ -167,3 +167,20 @@ def test_a_script_is_imported_as_the_program_that_it_is(monkeypatch, tmp_path):
 
 def _in_main():
   return type('MyTasks', (), {'__module__': '__main__'})
+
+
+def test_a_function_that_gin_knows_by_another_name():
+  # It is no name of its module.
+  known = gin.external_configurable(
+    lambda **sizes: None, name='known_tasks', module='config_arguments_test'
+  )
+  binding = given_to(known)['given_to.value']
+  assert binding.text == '@config_arguments_test.known_tasks'
+  assert gin.get_configurable(binding.text[1:]) is known
+
+
+def test_a_class_of_a_notebook_is_refused(monkeypatch):
+  monkeypatch.setattr(config_arguments, 'script', lambda: None)
+  mine = type('Mine', (), {'__module__': '__main__'})
+  with pytest.raises(errors.UsageError, match='move it into a module'):
+    given_to(mine)
