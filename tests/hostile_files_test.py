@@ -91,7 +91,8 @@ def test_a_pickle_in_metrics_csv_is_text(tmp_path, unpickled):
   path = tmp_path / loggers.METRICS_FILE
   path.write_text(f'iteration,loss\n1,"{bomb}"\n2,0.5\n')
   loggers.CsvLogger(str(tmp_path), first_iteration=2).close()
-  assert path.read_text() == f'iteration,loss\n1,"{bomb}"\n'
+  kept = path.with_name(f'{path.name}.1')
+  assert kept.read_text() == f'iteration,loss\n1,"{bomb}"\n2,0.5\n'
   assert not unpickled
   assert not (tmp_path / 'exploded').exists()
 

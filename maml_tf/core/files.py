@@ -93,6 +93,15 @@ def replace_directory(directory: str) -> Iterator[str]:
     sync(parent)
 
 
+def keep_beside(path: str) -> str:
+  """Renames a file to the first free of PATH.1, PATH.2, ...; returns that."""
+  number = 1
+  while os.path.lexists(f'{path}.{number}'):
+    number += 1
+  os.rename(path, f'{path}.{number}')
+  return f'{path}.{number}'
+
+
 def recover_directory(directory: str) -> None:
   """Cleans up after processes that were killed while they replaced a directory.
 

@@ -161,11 +161,8 @@ def keep_other(root_dir: str) -> None:
   text = _read(path)
   if text is None or text.startswith(_FIRST_LINE):
     return
-  number = 1
-  while os.path.lexists(f'{path}.{number}'):
-    number += 1
-  os.rename(path, f'{path}.{number}')
-  terminal.log(f'{path} was not of this run: it is kept as {path}.{number}')
+  kept = files.keep_beside(path)
+  terminal.log(f'{path} was not of this run: it is kept as {kept}')
 
 
 def recorded(root_dir: str) -> dict[str, str] | None:

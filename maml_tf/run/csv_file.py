@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from maml_tf.core import errors
 from maml_tf.core import files
+from maml_tf.core import terminal
 
 _KEY = 'iteration'
 
@@ -23,11 +24,13 @@ class Continuation(NamedTuple):
     columns: Its columns from now on; empty if they are those of the first row.
     rows: The rows that stay, as texts.
     lines: What is missing or added, a line each, without the file's name.
+    is_broken: Whether it has other rows that no killed process explains.
   """
 
   columns: tuple[str, ...]
   rows: tuple[tuple[str, ...], ...]
   lines: tuple[str, ...]
+  is_broken: bool = False
 
 
 def plan(
@@ -66,7 +69,8 @@ def plan(
       ' move it away'
     ) from error
   if not kept:
-    return Continuation((), (), ('has no rows',))
+    is_broken = broken > (not text.endswith('\n'))
+    return Continuation((), (), ('has no rows',), is_broken)
   added = [name for name in columns if name not in header]
   ended = [name for name in header if columns and name not in columns]
   lines = []
@@ -144,7 +148,10 @@ class CsvFile:
     self._file = None
     self.last_iteration = None
     if not continuation.rows:
-      if os.path.exists(path):
+      if continuation.is_broken:
+        kept = files.keep_beside(path)
+        terminal.log(f'{path} has no row that is whole: it is kept as {kept}')
+      elif os.path.exists(path):
         os.remove(path)
       return
     self.last_iteration = int(continuation.rows[-1][0])

@@ -56,8 +56,8 @@ def _check(root_dir: str, exports: bool) -> None:
     path = os.path.join(root_dir, name)
     if os.path.isdir(path):
       raise ValueError(
-        f'{path} is a folder, where the run writes a file: move it away, or give'
-        ' another --root_dir'
+        f'{path} is a folder, where the run writes a file: move it away, or'
+        ' give another --root_dir'
       )
     if os.path.exists(path) and not os.access(path, os.W_OK):
       raise ValueError(

@@ -73,6 +73,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
 
 def test_left_overs_of_killed_processes_are_removed(tmp_path):
   for name in (
+    'checkpoints/ckpt-1.index',
     'metrics.part.csv',
     'config.part.gin',
     'checkpoints/.writing/ckpt-3.index',
@@ -83,7 +84,15 @@ def test_left_overs_of_killed_processes_are_removed(tmp_path):
   (tmp_path / '.saved_model-abcdefgh/lock').touch()
   with run_folder.hold(str(tmp_path), exports=True):
     pass
-  assert [path.name for path in tmp_path.rglob('*')] == ['checkpoints']
+  left = sorted(path.name for path in tmp_path.rglob('*'))
+  assert left == ['checkpoints', 'ckpt-1.index']
+
+
+def test_files_of_such_names_stay_where_no_run_has_begun(tmp_path):
+  _write(tmp_path / 'config.part.gin')
+  with run_folder.hold(str(tmp_path), exports=True):
+    pass
+  assert (tmp_path / 'config.part.gin').exists()
 
 
 def test_the_old_model_returns_if_a_process_was_killed_amid_an_export(tmp_path):
