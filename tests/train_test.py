@@ -86,6 +86,14 @@ def test_no_gin_file_at_all(capfd):
   assert not _files()
 
 
+def test_an_algorithm_alone(capfd):
+  assert _main(gin_file=['promp.gin'], first=()) == 2
+  line = _one_line(capfd)
+  assert 'name an experiment before it' in line
+  assert '--gin_file=point.gin --gin_file=promp.gin' in line
+  assert not _files()
+
+
 def test_an_argument_that_is_not_a_flag(capfd):
   assert _main(argv=['point.gin']) == 2
   assert 'point.gin is not a flag' in _one_line(capfd)

@@ -9,6 +9,7 @@ import gin
 from maml_tf.commands import command_line
 from maml_tf.core import cpu
 from maml_tf.core import errors
+from maml_tf.core import shipped_configs
 from maml_tf.core import terminal
 from maml_tf.run import config as run_config
 from maml_tf.run import experiment
@@ -36,7 +37,9 @@ def main(argv):
     parsed = run_config.parse(_FLAGS.gin_file, _FLAGS.gin_bindings)
     with errors.usage_errors():
       # Creates the objects that settings of the run refer to.
-      gin.get_bindings('train_eval')
+      bindings = gin.get_bindings('train_eval')
+      if bindings.get('environment_class') is None:
+        _check_experiment()
       strategy = strategies.create(_FLAGS.strategy, _FLAGS.num_virtual_cpus)
     with unused_settings.watching(parsed):
       returns = experiment.train_eval(
@@ -61,6 +64,17 @@ def main(argv):
   path = ' -> '.join(f'{value:.1f}' for value in returns.mean(axis=(1, 2)))
   terminal.log(f'train: return on {returns.shape[1]} held-out tasks: {path}')
   return 0
+
+
+def _check_experiment() -> None:
+  """Raises ValueError if all files that were given are algorithms."""
+  names = [os.path.basename(name) for name in _FLAGS.gin_file]
+  algorithms = shipped_configs.groups().algorithms
+  if names and all(name in algorithms for name in names):
+    raise ValueError(
+      f'{names[0]} is an algorithm: name an experiment before it, as by'
+      f' --gin_file=point.gin --gin_file={names[0]}'
+    )
 
 
 def _new_root_dir() -> str:

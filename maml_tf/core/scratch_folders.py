@@ -65,8 +65,8 @@ def _locked(path):
     _own.discard(identity)
 
 
-def abandoned(parent: str, prefix: str) -> list[str]:
-  """Returns the folders of processes that have died.
+def abandoned(parent: str, prefix: str) -> Iterator[str]:
+  """Yields the folders of processes that have died, each locked meanwhile.
 
   Args:
     parent: As for `create`.
@@ -74,12 +74,11 @@ def abandoned(parent: str, prefix: str) -> list[str]:
   """
   # The names that `tempfile` makes: a user's `.model-backup-1` is none.
   name = re.compile(re.escape(prefix) + '[a-z0-9_]{8}')
-  paths = [os.path.join(parent, n) for n in os.listdir(parent)]
-  return [
-    path
-    for path in paths
-    if name.fullmatch(os.path.basename(path)) and _is_abandoned(path)
-  ]
+  for found in os.listdir(parent):
+    path = os.path.join(parent, found)
+    with contextlib.ExitStack() as stack:
+      if name.fullmatch(found) and _is_abandoned(path, stack):
+        yield path
 
 
 def remove(path: str) -> None:
@@ -96,7 +95,8 @@ def _identity(path):
   return status.st_dev, status.st_ino
 
 
-def _is_abandoned(path):
+def _is_abandoned(path, stack):
+  """Returns whether its process has died; then the stack keeps it locked."""
   try:
     if not os.path.isdir(path) or _identity(path) in _own:
       return False
@@ -109,10 +109,9 @@ def _is_abandoned(path):
     return False
   except OSError:
     return False
+  stack.callback(os.close, descriptor)
   try:
     fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
   except OSError:
     return False
-  finally:
-    os.close(descriptor)
   return True

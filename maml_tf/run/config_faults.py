@@ -117,9 +117,22 @@ def _explain(reason: str) -> str:
     r"No configurable matching (?:reference )?'@?(.+?)\W*'", reason
   )
   if unknown:
-    leaf = unknown[1].rpartition('/')[2].rpartition('.')[2]
-    return reason.rstrip('.') + _suggest(leaf, config_registry.names())
+    module, _, leaf = unknown[1].rpartition('/')[2].rpartition('.')
+    suggestion = _suggest(leaf, config_registry.names()) or _list(module)
+    return reason.rstrip('.') + suggestion
   return reason
+
+
+def _list(module: str) -> str:
+  """Returns the end of a line: what a module of Keras has."""
+  if not module.startswith('tf.keras.'):
+    return ''
+  names = [
+    name.rpartition('.')[2]
+    for name in config_registry.configurables()
+    if name.rpartition('.')[0] == module
+  ]
+  return f': give {", ".join(names)} or a function of yours' if names else ''
 
 
 def _suggest(name: str, names: Sequence[str]) -> str:

@@ -36,10 +36,12 @@ def test_a_folder_is_removed_at_the_end(tmp_path):
   with scratch_folders.create(str(tmp_path), '.model-') as path:
     assert os.path.basename(path).startswith('.model-')
     # Its own folder is not abandoned.
-    assert not scratch_folders.abandoned(str(tmp_path), '.model-')
+    assert not list(scratch_folders.abandoned(str(tmp_path), '.model-'))
     # Nor under another name of the place.
     (tmp_path / 'link').symlink_to(tmp_path)
-    assert not scratch_folders.abandoned(str(tmp_path / 'link'), '.model-')
+    assert not list(
+      scratch_folders.abandoned(str(tmp_path / 'link'), '.model-')
+    )
   assert os.listdir(tmp_path) == ['link']
 
 
@@ -85,4 +87,4 @@ def test_a_folder_of_someone_else_stays(tmp_path):
   folder.mkdir()
   (folder / 'notes').write_text('mine', encoding='utf-8')
   os.utime(folder, (0, 0))
-  assert not scratch_folders.abandoned(str(tmp_path), '.model-')
+  assert not list(scratch_folders.abandoned(str(tmp_path), '.model-'))

@@ -222,6 +222,10 @@ def test_a_binding_may_go_on_in_the_next_one():
     ('train_eval.root_dir = "x"', 'root_dir is not a setting: give --root_dir'),
     ('train_eval.strategy = "x"', 'strategy is not a setting: give --strategy'),
     ('MamlAgent.action_spec = 1', 'action_spec from the run: it is not a set'),
+    (
+      'MamlAgent.meta_update = @tf.keras.optimizers.Foo()',
+      'AdamW, Adamax, Ftr',
+    ),
   ],
 )
 def test_names_that_are_nearly_right(line, said):
