@@ -10,6 +10,7 @@ from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
+from maml_tf.collection import policy_inputs
 from maml_tf.core import action_distributions
 from maml_tf.core import observation_normalizer as observation_normalizer_lib
 from maml_tf.core import parameters as parameters_lib
@@ -84,7 +85,7 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     )
     self._network = network
     self._distributions = distributions
-    self._initial_parameters = _check_parameters(
+    self._initial_parameters = policy_inputs.check_parameters(
       initial_parameters, network.spec
     )
     self._observation_normalizer = observation_normalizer
@@ -138,8 +139,10 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     """
     if not policy_state:
       policy_state = self._get_initial_state(1)
-    self._check_time_step(time_step)
-    self._check_policy_state(policy_state, time_step)
+    policy_inputs.check_time_step(time_step, self.time_step_spec)
+    policy_inputs.check_policy_state(
+      policy_state, self.policy_state_spec, time_step
+    )
     tensors = self._per_task_distributions(time_step, policy_state)
     info = tensors if self._emit_behaviour else ()
     return policy_step.PolicyStep(
@@ -188,63 +191,27 @@ class AdaptedPolicy(tf_policy.TFPolicy):
     )
     return self._distributions.to_tensors(distribution)
 
-  def _check_time_step(self, time_step):
-    """Raises a `ValueError` if the shapes are not those of N rows."""
-    step_type = tf.TensorShape(time_step.step_type.shape)
-    num_rows = _leading(step_type)
-    for value, spec in zip(
-      tf.nest.flatten(time_step.observation),
-      tf.nest.flatten(self.time_step_spec.observation),
-    ):
-      shape = tf.TensorShape(value.shape)
-      if not shape.is_compatible_with([num_rows, *spec.shape]):
-        raise ValueError(
-          f'the observation has shape {tuple(shape)}, expected'
-          f' {_expected(num_rows, "N", spec.shape)}: give a time step of N'
-          ' rows, as ts.restart(observation, batch_size=N)'
-        )
-    if not step_type.is_compatible_with([None]):
-      raise ValueError(
-        f'step_type has shape {tuple(step_type)}, expected [N]: give a time'
-        ' step of N rows, as ts.restart(observation, batch_size=N)'
-      )
-
-  def _check_policy_state(self, policy_state, time_step):
-    """Raises a `ValueError` if it is not the state of B tasks of equal rows."""
-    num_tasks = _leading(policy_state[0].shape)
-    for value, spec in zip(policy_state, self.policy_state_spec):
-      shape = tf.TensorShape(value.shape)
-      if not shape.is_compatible_with([num_tasks, *spec.shape]):
-        raise ValueError(
-          f'a parameter in the policy state has shape {tuple(shape)}, expected'
-          f' {_expected(None, "B", spec.shape)}: give the parameters of B tasks'
-        )
-    num_rows = _leading(time_step.step_type.shape)
-    if num_rows and num_tasks and num_rows % num_tasks:
-      raise ValueError(
-        f'the time step has {num_rows} rows, the policy state the parameters of'
-        f' {num_tasks} tasks: give each task the same number of rows'
-      )
-
   def _receive(self, time_step, policy_state):
     """Returns tensors, in place of arrays and of states that were reset."""
     time_step = time_step._replace(
-      observation=_to_tensors(
+      observation=policy_inputs.to_tensors(
         'the observation',
         time_step.observation,
         self.time_step_spec.observation,
       ),
-      step_type=_to_tensors(
+      step_type=policy_inputs.to_tensors(
         'step_type', time_step.step_type, self.time_step_spec.step_type
       ),
     )
-    self._check_time_step(time_step)
+    policy_inputs.check_time_step(time_step, self.time_step_spec)
     if not policy_state:
       return time_step, policy_state
-    policy_state = _to_tensors(
+    policy_state = policy_inputs.to_tensors(
       'the policy state', policy_state, self.policy_state_spec
     )
-    self._check_policy_state(policy_state, time_step)
+    policy_inputs.check_policy_state(
+      policy_state, self.policy_state_spec, time_step
+    )
     return time_step, self._without_resets(policy_state)
 
   def _without_resets(self, policy_state):
@@ -306,43 +273,6 @@ def act_batch_invariant(
   return step
 
 
-def _to_tensors(name, nest, spec):
-  """Converts arrays to tensors of the spec's types.
-
-  Raises:
-    ValueError: A value is not an array of numbers.
-  """
-
-  def convert(value, part):
-    if tf.is_tensor(value):
-      return value
-    try:
-      return tf.convert_to_tensor(value, part.dtype)
-    except (TypeError, ValueError) as error:
-      raise ValueError(
-        f'{name} is not an array of {part.dtype.name}: {error}'
-      ) from None
-
-  return tf.nest.map_structure(convert, nest, spec)
-
-
-def _check_parameters(parameters, spec):
-  """Returns one task's parameters as a tuple.
-
-  Raises:
-    ValueError: Their number or a shape is wrong.
-  """
-  parameters = tuple(parameters)
-  shapes = [tuple(p.shape) for p in parameters]
-  expected = [tuple(s.shape) for s in spec]
-  if shapes != expected:
-    raise ValueError(
-      f'the parameters have shapes {shapes}, expected {expected}: give those of'
-      ' one task, such as tuple(p[0] for p in policy_state)'
-    )
-  return parameters
-
-
 def _are_zeros(policy_state):
   """Returns which of B states are zeros everywhere, a bool tensor [B]."""
   return tf.reduce_all(
@@ -352,17 +282,6 @@ def _are_zeros(policy_state):
     ],
     axis=0,
   )
-
-
-def _leading(shape):
-  """The size of the first axis; None if it is unknown or there is no axis."""
-  shape = tf.TensorShape(shape)
-  return tf.compat.dimension_value(shape[0]) if shape.rank else None
-
-
-def _expected(size, letter, shape):
-  sizes = [letter if size is None else size, *shape]
-  return f'[{", ".join(map(str, sizes))}]'
 
 
 def _size(tensor):

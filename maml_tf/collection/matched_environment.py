@@ -20,8 +20,8 @@ class MatchedEnvironment:
   to its bounds unless the environment clips them itself.
 
   Non-finite numbers pass in neither direction: a `FloatingPointError` names the
-  quantity and the step, before the environment is stepped with them. They do no
-  harm in an episode that nobody keeps, where the policy sees 0 in their place.
+  quantity and the step, before the environment is stepped with them. In an
+  episode that is not kept they are allowed, and the policy sees 0 instead.
 
   Attributes:
     faults: What was not finite in rows beyond those that count, by row.

@@ -178,7 +178,7 @@ class MetaCollector:
     """Samples tasks and collects all stages.
 
     Training counts from 1. Iteration 0, `random_streams.HELD_OUT`, plays the
-    held-out tasks: whoever trains on it has no tasks left to evaluate on.
+    held-out tasks: train on it, and no tasks are left to evaluate on.
 
     Args:
       iteration: The meta-iteration, which names the random streams.
