@@ -6,15 +6,19 @@ draws them again must not move those of the caller.
 
 from collections.abc import Iterator
 import contextlib
+import importlib
 import random
 import threading
 from typing import Any
 
-from keras.src import backend as keras_backend
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import context as eager_context
 from tensorflow.python.framework import op_callbacks
+
+# Legacy Keras is the package keras, or tf_keras beside Keras 3.
+_KERAS = tf.keras.Model.__module__.partition('.')[0]
+keras_backend: Any = importlib.import_module(f'{_KERAS}.src.backend')
 
 _LOCK = threading.RLock()
 _PHILOX = 1
