@@ -129,7 +129,7 @@ class _Entered:
   @tf.autograph.experimental.do_not_convert
   def __enter__(self) -> None:
     self._token = _entered.set(self._private)
-    # The caller's scopes are no scopes of the run.
+    # The run does not see the caller's scopes.
     self._scope = gin.config_scope(None)
     self._scope.__enter__()
 

@@ -53,8 +53,8 @@ def _locked(path):
     descriptor = os.open(
       os.path.join(path, _LOCK_FILE), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
     )
-    # Others hold it but to see whether it is held. Where there are no locks,
-    # one process at a time writes.
+    # Another process holds it only for a moment, to test it. Where there are no
+    # locks, only one process at a time may write.
     with contextlib.suppress(OSError):
       fcntl.lockf(descriptor, fcntl.LOCK_EX)
     yield

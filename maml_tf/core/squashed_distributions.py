@@ -78,8 +78,8 @@ class Squashed(NamedTuple):
 def unwrap(distribution: tfd.Distribution) -> Squashed | None:
   """Returns the parts of a squashed Gaussian; None for other distributions.
 
-  Several bijectors are one. `Independent` changes nothing: whoever asks for a
-  log-probability sums over all dimensions.
+  Nested bijectors are chained. `Independent` is removed: log-probabilities are
+  summed over all dimensions afterwards.
   """
   if isinstance(distribution, tfd.Independent):
     return unwrap(distribution.distribution)

@@ -1,7 +1,7 @@
 """Lines on stderr and stdout: what the command lines and a run report.
 
-What they do outlives the terminal: a line that nobody can read any more, since
-a pipe is closed or a disk is full, is dropped.
+A program goes on without its terminal: lines that cannot be written, because a
+pipe is closed or a disk is full, are dropped.
 """
 
 from collections.abc import Iterator
@@ -74,7 +74,7 @@ def bar_settings(stream: PatientStream) -> dict[str, Any]:
   try:
     columns = os.get_terminal_size(stream.fileno()).columns
   except (OSError, ValueError, AttributeError):
-    columns = None  # It is no terminal.
+    columns = None  # Not a terminal.
   # Terminals of `script` and `docker run -t` do not know their width.
   width = {'ncols': _WIDTH} if columns == 0 else {'dynamic_ncols': True}
   return {'file': stream, **width}

@@ -144,11 +144,10 @@ def shorten(text: str) -> str:
     ):
       blocks.append([is_frame and is_frame[1], ''])
     blocks[-1][1] += line
-  paths = [path for path, _ in blocks if path]
-  is_kept = is_of_user
-  if not any(is_of_user(path) for path in paths):
-    is_kept = lambda path: not _is_ours(path)  # noqa: E731
-  return ''.join(text for path, text in blocks if not path or is_kept(path))
+  paths = {path for path, _ in blocks if path}
+  kept = {path for path in paths if is_of_user(path)}
+  kept = kept or {path for path in paths if not _is_ours(path)}
+  return ''.join(text for path, text in blocks if not path or path in kept)
 
 
 def describe(error: BaseException) -> str:

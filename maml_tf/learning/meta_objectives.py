@@ -215,7 +215,7 @@ class PolicyGradientObjective(MetaObjective):
         `surrogates.policy_gradient_mean`.
 
     Raises:
-      ValueError: A number is out of range, or exact is no truth value.
+      ValueError: A number is out of range, or exact is not a bool.
     """
     super().__init__(num_adaptation_steps, 0.0, None, entropy_coefficient, name)
     self._exact = checks.boolean('exact', exact)

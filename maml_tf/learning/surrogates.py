@@ -143,7 +143,7 @@ def dice(
     The surrogate to maximise, a scalar.
 
   Raises:
-    ValueError: causal_discount is out of range, or exact is no truth value.
+    ValueError: causal_discount is out of range, or exact is not a bool.
   """
   checks.boolean('exact', exact)
   checks.number('causal_discount', causal_discount, minimum=0, maximum=1)
