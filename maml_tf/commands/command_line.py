@@ -24,6 +24,7 @@ from maml_tf.core import shipped_configs
 from maml_tf.core import stack
 from maml_tf.core import terminal
 from maml_tf.core import user_code
+from maml_tf.core import version
 
 # What each one does.
 SUMMARIES = {
@@ -128,8 +129,8 @@ def _print_unexpected(name: str, error: BaseException) -> int:
 def parse(command: Command, argv: Sequence[str]) -> list[str]:
   """Parses flags; returns the name and the arguments that are not flags.
 
-  With --help it prints help and exits; with flags that do not parse it prints
-  one line and exits with code 2.
+  With --help or --version it prints that and exits; with flags that do not
+  parse it prints one line and exits with code 2.
 
   Args:
     command: The command.
@@ -138,6 +139,9 @@ def parse(command: Command, argv: Sequence[str]) -> list[str]:
   given = argv[1 : argv.index('--')] if '--' in argv else argv[1:]
   if any(argument in _HELP for argument in given):
     terminal.show(_help(command))
+    sys.exit(0)
+  if '--version' in given:
+    terminal.show(version.describe())
     sys.exit(0)
   try:
     others = flags.FLAGS(argv)
@@ -258,7 +262,8 @@ def _help(command: Command) -> str:
       ("references, after a run's config.gin", groups.references),
     ):
       lines += ['', f'{title}:', *_wrap(', '.join(names), '  ')]
-  lines += ['', 'Flags of the libraries: --helpfull. All commands:']
+  lines += ['', 'Versions: --version. Flags of the libraries: --helpfull.']
+  lines += ['All commands:']
   return '\n'.join([*lines, '  python -m maml_tf'])
 
 

@@ -87,7 +87,7 @@ def _check_keras() -> None:
 
 
 def _is_installed(module: str) -> bool:
-  return module in sys.modules or importlib.util.find_spec(module) is not None
+  return importlib.util.find_spec(module) is not None
 
 
 def _tensorflow_version() -> str:
