@@ -47,6 +47,8 @@ _NEW_STACK = [
   # tf-agents imports it, and accepts no later release.
   'gym>=0.17,<=0.23.0',
   'numpy>=1.26,<3',
+  # Draws Gymnasium's classic-control environments.
+  'pygame-ce>=2.1.3',
   'tensorboard>=2.18,<2.22',
   'tensorflow>=2.18,<2.22',
   'tensorflow-probability>=0.25,<0.26',

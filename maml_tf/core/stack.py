@@ -1,11 +1,18 @@
-"""TensorFlow and its Keras, loaded as TF-Agents needs them.
+"""TensorFlow and its Keras, loaded as TF-Agents and MuJoCo need them.
 
 TF-Agents needs Keras 2. From TensorFlow 2.16 on, that is the package tf-keras,
 and `tf.keras` is that package if TF_USE_LEGACY_KERAS is 1 when a program first
 uses `tf.keras`. TensorFlow 2.15 has Keras 2 itself, and fails with the variable
 unless tf-keras is installed, too.
+
+TensorFlow also has a copy of LLVM, and so does Mesa, which draws MuJoCo's
+pictures where there is no GPU. Newer TensorFlow shows its symbols to all
+libraries that are loaded later. Mesa then calls the functions of the other LLVM
+and crashes.
 """
 
+from collections.abc import Iterator
+import contextlib
 import importlib
 import importlib.util
 import os
@@ -16,6 +23,10 @@ from maml_tf.core import quiet_imports
 _VARIABLE = 'TF_USE_LEGACY_KERAS'
 # As TensorFlow reads it.
 _TRUE = ('1', 'True', 'true')
+# TensorFlow needs it only where it is one static library, which its wheels are
+# not: it is said there that the import should fail. With it, all symbols of
+# TensorFlow become global.
+_GLOBAL_SYMBOLS = 'tensorflow.python.pywrap_dlopen_global_flags'
 
 
 class StackError(ImportError):
@@ -40,17 +51,39 @@ def load() -> None:
     raise StackError(
       f'tf-agents is not installed: run pip install {no_deps}tf-agents==0.19.0'
     )
-  _select_keras()
-  quiet_imports.import_tensorflow()
+  version = _tensorflow_version()
+  is_new = tuple(map(int, version.split('.')[:2])) >= (2, 16)
+  _select_keras(version, is_new)
+  with _symbols_of_its_own() if is_new else contextlib.nullcontext():
+    quiet_imports.import_tensorflow()
   _check_keras()
 
 
-def _select_keras() -> None:
+def exports_symbols() -> bool:
+  """Whether libraries that are loaded now find TensorFlow's symbols.
+
+  So it is if the program has imported a newer TensorFlow before this package.
+  """
+  return _VARIABLE in os.environ and _GLOBAL_SYMBOLS in sys.modules
+
+
+@contextlib.contextmanager
+def _symbols_of_its_own() -> Iterator[None]:
+  """Lets an import of TensorFlow keep its symbols to itself."""
+  if 'tensorflow' in sys.modules:
+    yield
+    return
+  sys.modules[_GLOBAL_SYMBOLS] = None  # Its import raises an ImportError.
+  try:
+    yield
+  finally:
+    del sys.modules[_GLOBAL_SYMBOLS]
+
+
+def _select_keras(version: str, is_new: bool) -> None:
   """Makes `tf.keras` legacy Keras, unless the program has used it."""
-  version = _tensorflow_version()
-  major, minor = map(int, version.split('.')[:2])
   value = os.environ.get(_VARIABLE)
-  if (major, minor) < (2, 16):
+  if not is_new:
     if value in _TRUE and not _is_installed('tf_keras'):
       raise StackError(
         f'{_VARIABLE} is {value}, but TensorFlow {version} has legacy Keras '
@@ -63,8 +96,9 @@ def _select_keras() -> None:
       'or set it to 1'
     )
   if not _is_installed('tf_keras'):
+    release = '.'.join(version.split('.')[:2])
     raise StackError(
-      f'tf-keras is not installed: run pip install tf-keras=={major}.{minor}.*'
+      f'tf-keras is not installed: run pip install tf-keras=={release}.*'
     )
   os.environ[_VARIABLE] = '1'
 

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from maml_tf.core import errors
+from maml_tf.core import stack
 
 # The supported values of MUJOCO_GL, each with its Debian package.
 _PACKAGES = {'egl': 'libegl1', 'osmesa': 'libosmesa6'}
@@ -19,11 +20,15 @@ _DISPLAYS = ('DISPLAY', 'WAYLAND_DISPLAY')
 _TRIAL = """
 import sys
 import importlib
+for module in sys.argv[2:]:
+  importlib.import_module(module)
 context = importlib.import_module('mujoco.' + sys.argv[1]).GLContext(8, 8)
 context.make_current()
 import mujoco
 model = mujoco.MjModel.from_xml_string('<mujoco/>')
-mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
+context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
+mujoco.mjr_rectangle(mujoco.MjrRect(0, 0, 8, 8), 1, 1, 1, 1)
+mujoco.mjr_finish()
 """
 
 
@@ -51,6 +56,11 @@ def create_context(width: int, height: int) -> Any:
       context = library.GLContext(width, height)
       context.make_current()
       return context
+  if stack.exports_symbols() and any(map(_works_alone, names)):
+    raise errors.UsageError(
+      'MuJoCo cannot render beside TensorFlow, which was imported first: import'
+      ' maml_tf before tensorflow'
+    )
   packages = ' or '.join(_PACKAGES[name] for name in names)
   raise errors.UsageError(
     f'MuJoCo cannot render with {" or ".join(names)}: install the Debian'
@@ -74,9 +84,19 @@ def choose_library() -> None:
 
 
 def works(name: str) -> bool:
-  """Returns whether a process can render with the library 'egl' or 'osmesa'."""
+  """Returns whether this process can render with 'egl' or 'osmesa'."""
+  # TensorFlow's symbols may come between those of the library.
+  return _works_beside(name, ['tensorflow'] * stack.exports_symbols())
+
+
+def _works_alone(name: str) -> bool:
+  return _works_beside(name, [])
+
+
+def _works_beside(name: str, modules: list[str]) -> bool:
+  """Returns whether a process that has imported modules can render."""
   done = subprocess.run(
-    [sys.executable, '-c', _TRIAL, name],
+    [sys.executable, '-c', _TRIAL, name, *modules],
     env={**os.environ, 'MUJOCO_GL': name},
     capture_output=True,
     check=False,

@@ -1,4 +1,4 @@
-"""The package in one process with programs that use TensorFlow and Keras 3."""
+"""The package beside TensorFlow and Keras 3, which a program imports first."""
 
 import os
 import subprocess
@@ -6,6 +6,8 @@ import sys
 
 import pytest
 import tensorflow as tf
+
+from maml_tf.environments.rendering import headless_graphics
 
 _VARIABLE = 'TF_USE_LEGACY_KERAS'
 _HAS_KERAS_3 = tuple(map(int, tf.__version__.split('.')[:2])) >= (2, 16)
@@ -19,6 +21,7 @@ def _run(code):
   """Runs a program; returns its exit code, stdout and last line of stderr."""
   # The package has set it in this process.
   inherited = {k: v for k, v in os.environ.items() if k != _VARIABLE}
+  inherited['MUJOCO_GL'] = 'egl'
   done = subprocess.run(
     [sys.executable, '-c', code], capture_output=True, text=True, env=inherited
   )
@@ -56,3 +59,22 @@ def test_models_of_keras_3_train_beside_it():
     'print(model.predict(x, verbose=0).shape)'
   )
   assert (code, out) == (0, '(8, 1)\n'), line
+
+
+def test_pictures_beside_a_tensorflow_that_was_first_are_right_or_one_line():
+  if not headless_graphics.works('egl'):
+    pytest.skip('EGL is not installed')
+  code, out, line = _run(
+    'import tensorflow, maml_tf\n'
+    'from maml_tf.core import errors\n'
+    'from maml_tf.environments.rendering import headless_graphics\n'
+    'try: print(type(headless_graphics.create_context(8, 8)).__name__)\n'
+    'except errors.UsageError as error: print(error)'
+  )
+  assert code == 0, line
+  # Mesa has a copy of LLVM, as TensorFlow has; libraries of GPUs have none.
+  assert out in (
+    'GLContext\n',
+    'MuJoCo cannot render beside TensorFlow, which was imported first: import '
+    'maml_tf before tensorflow\n',
+  )
