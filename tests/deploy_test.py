@@ -8,13 +8,15 @@ import subprocess
 import sys
 import zipfile
 
-import jsonschema
-import kubernetes_validate
 import pytest
 import tensorflow as tf
-import yaml
-from yamllint import config as yamllint_config
-from yamllint import linter
+
+_REASON = "the linters are not installed: pip install -e '.[deploy]'"
+kubernetes_validate = pytest.importorskip('kubernetes_validate', reason=_REASON)
+jsonschema = pytest.importorskip('jsonschema', reason=_REASON)
+yaml = pytest.importorskip('yaml', reason=_REASON)
+yamllint_config = pytest.importorskip('yamllint.config', reason=_REASON)
+linter = pytest.importorskip('yamllint.linter', reason=_REASON)
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _DOCKERFILE = (_ROOT / 'deploy' / 'Dockerfile').read_text()
