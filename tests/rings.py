@@ -44,6 +44,7 @@ _UNITS = (
   'learning/trust_region_test.py',
   'run/config_arguments_test.py',
   'run/config_test.py',
+  'run/config_values_test.py',
   'run/unused_settings_test.py',
   'run/csv_file_test.py',
   'run/keras_optimizers_test.py',

@@ -19,6 +19,7 @@ from maml_tf import evaluation
 from maml_tf import learning
 from maml_tf import run
 from maml_tf.core import errors
+from maml_tf.core import plain_texts
 from maml_tf.core import terminal
 from maml_tf.run import config as run_config
 from maml_tf.run import config_registry
@@ -110,7 +111,7 @@ def _text(value: Any) -> str:
     return f'@{value.__name__}'
   if isinstance(value, Mapping):
     value = dict(value)
-  return ' '.join(repr(value).split())
+  return ' '.join(plain_texts.of(value).split())
 
 
 def _first_line(function: Callable) -> str:

@@ -6,6 +6,8 @@ import math
 import numbers
 from typing import Any
 
+from maml_tf.core import plain_texts
+
 # TensorFlow counts the elements of an axis in int32.
 MAX_SIZE = 2**31 - 1
 # Tracing a graph with more copies of a step would take too long.
@@ -31,11 +33,12 @@ def integer(
   is_integer = isinstance(value, numbers.Integral)
   if not is_integer or isinstance(value, bool) or value < minimum:
     raise ValueError(
-      f'{name} is {value!r}: give an integer of at least {minimum}'
+      f'{name} is {plain_texts.of(value)}: give an integer of at least'
+      f' {minimum}'
     )
   if value > maximum:
     raise ValueError(
-      f'{name} is {value!r}: give an integer of at most {maximum}'
+      f'{name} is {plain_texts.of(value)}: give an integer of at most {maximum}'
     )
   return int(value)
 
@@ -92,7 +95,7 @@ def number(
     if math.isfinite(bound)
   ]
   wanted = ' '.join(['a finite number', ' and '.join(bounds)]).strip()
-  raise ValueError(f'{name} is {value!r}: give {wanted}')
+  raise ValueError(f'{name} is {plain_texts.of(value)}: give {wanted}')
 
 
 def one_of(name: str, value: Any, choices: Sequence[str]) -> str:

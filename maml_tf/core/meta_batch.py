@@ -20,6 +20,11 @@ import tensorflow as tf
 from tf_agents.trajectories import trajectory
 from tf_agents.typing import types
 
+from maml_tf.core import tf_agents_on_numpy2
+
+# All that uses TF-Agents here, library and commands, imports this module.
+tf_agents_on_numpy2.apply()
+
 
 class MetaBatch(NamedTuple):
   """All stages of one meta-iteration, on-policy, read once.

@@ -18,6 +18,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
 from maml_tf.core import checks
+from maml_tf.core import plain_texts
 from maml_tf.core import random_streams
 from maml_tf.environments import tasks as tasks_lib
 from maml_tf.environments.rendering import rendered_rows
@@ -367,5 +368,7 @@ def _checked_key(key):
   words = tuple(key) if np.iterable(key) else (key,)
   for word in words:
     if not isinstance(word, numbers.Integral) or word < 0:
-      raise ValueError(f'seed {key!r}: give non-negative integers')
+      raise ValueError(
+        f'seed {plain_texts.of(key)}: give non-negative integers'
+      )
   return words

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from maml_tf.core import plain_texts
+
 # Far below float32's maximum, so that rewards computed from it stay finite.
 _LARGEST_NUMBER = 1e30
 
@@ -155,7 +157,7 @@ def name(task: Any) -> str:
   values = to_numbers(task)
   if values is not None:
     return ', '.join(f'{value:.3g}' for value in values)
-  text = ' '.join(str(task).split())
+  text = plain_texts.line(task)
   if len(text) > _LONGEST_NAME:
     return text[: _LONGEST_NAME - 3] + '...'
   return text

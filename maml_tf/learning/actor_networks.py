@@ -14,6 +14,7 @@ from tf_agents.typing import types
 
 from maml_tf.core import checks
 from maml_tf.core import memory
+from maml_tf.core import plain_texts
 from maml_tf.learning import discrete_projection_network
 from maml_tf.learning import encoder_layers
 from maml_tf.learning import observation_encoders
@@ -114,8 +115,8 @@ def layer_units(fc_layer_params: Sequence[int]) -> tuple[int, ...]:
   is_sequence = isinstance(fc_layer_params, Sequence | np.ndarray)
   if not is_sequence or isinstance(fc_layer_params, str):
     raise ValueError(
-      f'fc_layer_params is {fc_layer_params!r}: give the units of each layer,'
-      ' such as (64, 64)'
+      f'fc_layer_params is {plain_texts.of(fc_layer_params)}: give the units of'
+      ' each layer, such as (64, 64)'
     )
   layers = tuple(
     checks.integer('fc_layer_params', units, 1, checks.MAX_SIZE)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tf_agents.typing import types
 
 from maml_tf.core import checks
+from maml_tf.core import plain_texts
 from maml_tf.learning import finite_updates
 from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import meta_problem
@@ -91,7 +92,8 @@ class TrustRegionUpdate(tf.Module):
     )
     if backtrack_ratio >= 1:
       raise ValueError(
-        f'backtrack_ratio is {backtrack_ratio!r}: give a number below 1'
+        f'backtrack_ratio is {plain_texts.of(backtrack_ratio)}: give a'
+        ' number below 1'
       )
     if value_update is not None and not (
       isinstance(value_update, meta_updates.GradientUpdate)

@@ -22,6 +22,7 @@ import gin
 import numpy as np
 
 from maml_tf.core import errors
+from maml_tf.core import plain_texts
 from maml_tf.run import config_registry
 
 
@@ -129,9 +130,10 @@ def _binding(name: str, value: Any) -> Binding:
         ' file: move it into a module, and import that'
       )
   elif _is_literal(value):
-    return Binding(repr(value))
+    return Binding(plain_texts.of(value))
+  shown = ' '.join(plain_texts.of(value).split())
   raise errors.UsageError(
-    f'{name} is {" ".join(repr(value).split())}, which the run cannot record:'
+    f'{name} is {shown}, which the run cannot record:'
     ' give a function or class at the top of a module, and bind its other'
     " arguments by gin, such as gin.bind_parameter('MamlAgent.discount', 0.9)"
   )
@@ -148,6 +150,6 @@ def _module(function):
 
 def _is_literal(value):
   try:
-    return ast.literal_eval(repr(value)) == value
+    return ast.literal_eval(plain_texts.of(value)) == value
   except (ValueError, SyntaxError):
     return False

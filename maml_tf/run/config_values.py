@@ -4,6 +4,14 @@ import inspect
 import re
 
 import gin
+from gin import config as gin_config
+
+from maml_tf.core import plain_texts
+
+# gin leaves values out of its record if it cannot parse their `repr`: on NumPy
+# 2, all numbers of NumPy that a program binds or that are defaults.
+for _name in ('_is_literally_representable', '_config_str'):
+  setattr(gin_config, _name, plain_texts.writing(getattr(gin_config, _name)))
 
 
 def of_text(config: str) -> dict[str, str]:
@@ -44,4 +52,6 @@ def _default(name: str) -> str | None:
   if parameter not in parameters:
     return None
   default = parameters[parameter].default
-  return None if default is inspect.Parameter.empty else repr(default)
+  if default is inspect.Parameter.empty:
+    return None
+  return plain_texts.of(default)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from maml_tf.core import errors
 from maml_tf.core import files
+from maml_tf.core import plain_texts
 from maml_tf.core import terminal
 
 _KEY = 'iteration'
@@ -170,7 +171,7 @@ class CsvFile:
       self._file.write(','.join(self._columns) + '\n')
     for row in rows:
       # repr of a float reads back as the same float.
-      values = (repr(row.get(c, math.nan)) for c in self._columns)
+      values = (plain_texts.of(row.get(c, math.nan)) for c in self._columns)
       self._file.write(','.join(values) + '\n')
     self._file.flush()
     self.last_iteration = step

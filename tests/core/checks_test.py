@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from maml_tf.core import checks
 from maml_tf.core import errors
+from maml_tf.core import plain_texts
 
 NOT_NUMBERS = (True, False, None, 'a', '3', [1], (2,), 1j, np.ones(2))
 
@@ -28,7 +29,7 @@ def test_integer_refuses_other_values_and_names_the_valid_ones(value):
   with pytest.raises(ValueError) as error:
     checks.integer('num_tasks', value, 2)
   assert str(error.value) == (
-    f'num_tasks is {value!r}: give an integer of at least 2'
+    f'num_tasks is {plain_texts.of(value)}: give an integer of at least 2'
   )
 
 
@@ -45,7 +46,8 @@ def test_number_without_limits_accepts_finite_numbers(value):
 def test_number_refuses_everything_but_finite_numbers(value):
   with pytest.raises(ValueError) as error:
     checks.number('discount', value)
-  assert str(error.value) == f'discount is {value!r}: give a finite number'
+  shown = plain_texts.of(value)
+  assert str(error.value) == f'discount is {shown}: give a finite number'
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,8 @@ def test_number_respects_its_limits(limits, inside, outside, wanted):
   for value in outside:
     with pytest.raises(ValueError) as error:
       checks.number('x', value, **limits)
-    assert str(error.value) == f'x is {value!r}: give a finite number {wanted}'
+    shown = plain_texts.of(value)
+    assert str(error.value) == f'x is {shown}: give a finite number {wanted}'
 
 
 @pytest.mark.parametrize(

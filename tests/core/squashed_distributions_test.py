@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import integrate
 import tensorflow as tf
 import tensorflow_probability as tfp
 from tf_agents.agents.sac import tanh_normal_projection_network
@@ -54,7 +55,7 @@ def test_the_density_integrates_to_one():
     log_prob = action_distributions.log_prob(
       _squashed(loc * ones, scale * ones), action
     )
-    mass = np.trapz(np.exp(log_prob), action[:, 0])
+    mass = integrate.trapezoid(np.exp(log_prob), action[:, 0])
     np.testing.assert_allclose(mass, 1, rtol=1e-5)
 
 
@@ -111,7 +112,7 @@ def test_entropy_is_the_integral():
     density = np.exp(-0.5 * ((x - loc) / scale) ** 2)
     density /= scale * np.sqrt(2 * np.pi)
     expected = 0.5 * np.log(2 * np.pi * np.e) + np.log(scale)
-    expected += np.trapz(density * _log_slope(x), x)
+    expected += integrate.trapezoid(density * _log_slope(x), x)
     entropy = action_distributions.entropy(_squashed([[loc]], [[scale]]))
     np.testing.assert_allclose(entropy, [expected], atol=tolerance)
 

@@ -50,6 +50,7 @@ def given_to(value):
     (None, 'None', ()),
     (False, 'False', ()),
     ((1, 2), '(1, 2)', ()),
+    ((np.int64(1), [np.float32(0.5), np.True_]), '(1, [0.5, True])', ()),
     ([], '[]', ()),
     (
       point_navigation.PointNavigation,

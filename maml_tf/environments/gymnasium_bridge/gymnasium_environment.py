@@ -12,6 +12,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
 from maml_tf.core import checks
+from maml_tf.core import plain_texts
 from maml_tf.environments import mujoco_batch
 from maml_tf.environments.gymnasium_bridge import gymnasium_spaces
 from maml_tf.environments.gymnasium_bridge import returned_values
@@ -130,8 +131,8 @@ class GymnasiumEnvironment(py_environment.PyEnvironment):
     seeds = list(seed) if np.iterable(seed) else []
     if len(seeds) != self.batch_size:
       raise ValueError(
-        f'seed is {seed!r}: give one int, or one for each of'
-        f' {self.batch_size} rows'
+        f'seed is {plain_texts.of(seed)}: give one int, or one for each'
+        f' of {self.batch_size} rows'
       )
     self._seed = [checks.integer('seed', s, 0) for s in seeds]
 

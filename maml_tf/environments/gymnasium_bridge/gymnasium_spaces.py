@@ -156,9 +156,11 @@ def _spec_dtype(space):
 def _bounds(space):
   """Returns the inclusive lower and upper bounds."""
   if isinstance(space, spaces.Discrete):
-    return space.start, space.start + space.n - 1
+    # start + n may be one more than their type holds.
+    return int(space.start), int(space.start) + int(space.n) - 1
   if isinstance(space, spaces.MultiDiscrete):
-    return space.start, space.start + space.nvec - 1
+    first = space.start.astype(np.int64)
+    return first, first + space.nvec.astype(np.int64) - 1
   if isinstance(space, spaces.MultiBinary):
     return 0, 1
   dtype = _spec_dtype(space)

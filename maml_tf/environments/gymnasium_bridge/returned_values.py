@@ -16,6 +16,8 @@ import gymnasium
 from gymnasium import spaces
 import numpy as np
 
+from maml_tf.core import plain_texts
+
 _VALUES = {
   'reset': ('observation', 'info'),
   'step': ('observation', 'reward', 'terminated', 'truncated', 'info'),
@@ -136,8 +138,7 @@ def check_step(
   if rewards is None or rewards.size != size:
     wanted = f'{size} numbers' if promised.batch_shape else 'a number'
     raise ValueError(
-      f'the reward of {promised.name} is {_shorten(repr(reward))}: return'
-      f' {wanted}'
+      f'the reward of {promised.name} is {_show(reward)}: return {wanted}'
     )
   for name, value in (('terminated', terminated), ('truncated', truncated)):
     # Gymnasium's wrappers take None for False.
@@ -147,7 +148,7 @@ def check_step(
     if flags.dtype.kind not in 'biuf' or flags.size != size:
       wanted = f'{size} booleans' if promised.batch_shape else 'True or False'
       raise ValueError(
-        f'{name} of {promised.name} is {_shorten(repr(value))}: return {wanted}'
+        f'{name} of {promised.name} is {_show(value)}: return {wanted}'
       )
   return observation, reward, terminated, truncated, as_info(info)
 
@@ -273,7 +274,7 @@ def _check_part(subject, space, value, batch_shape, with_bounds):
   array = _to_numbers(value)
   if array is None:
     raise ValueError(
-      f'{subject} is {_shorten(repr(value))}, its space'
+      f'{subject} is {_show(value)}, its space'
       f' {_shorten(str(space))} has numbers: return an array of them'
     )
   expected = (*batch_shape, *(space.shape or ()))
@@ -316,7 +317,7 @@ def _parts(subject, space, value):
   size = len(space.spaces)
   if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != size:
     raise ValueError(
-      f'{subject} is {_shorten(repr(value))}, its space is a Tuple of {size}'
+      f'{subject} is {_show(value)}, its space is a Tuple of {size}'
       f' spaces: return a tuple of {size} values'
     )
   return list(enumerate(space.spaces))
@@ -352,6 +353,10 @@ def _is_inside(space, array):
   else:
     return True
   return bool(((array >= low) & (array <= high)).all())
+
+
+def _show(value):
+  return _shorten(plain_texts.of(value))
 
 
 def _shorten(text):

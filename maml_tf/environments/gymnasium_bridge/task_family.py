@@ -20,6 +20,7 @@ import gymnasium
 import numpy as np
 
 from maml_tf.core import errors
+from maml_tf.core import plain_texts
 from maml_tf.environments import tasks as tasks_lib
 from maml_tf.environments.gymnasium_bridge import pickling
 
@@ -119,7 +120,8 @@ def sample(
       tasks = sampler(n)
   if not np.iterable(tasks) or isinstance(tasks, (str, bytes, dict)):
     raise ValueError(
-      f'sample_tasks({n}) returned {tasks!r}: give a list of {n} tasks'
+      f'sample_tasks({n}) returned {plain_texts.of(tasks)}: give a list of'
+      f' {n} tasks'
     )
   listed = list(tasks)
   if len(listed) != n:

@@ -40,6 +40,15 @@ _FLOAT_MAX = np.finfo(np.float32).max
     (spaces.Discrete(4), (), np.int64, 0, 3),
     (spaces.Discrete(4, start=-2), (), np.int64, -2, 1),
     (spaces.Discrete(4, dtype=np.int8), (), np.int32, 0, 3),
+    # 28 + 100 is more than an int8.
+    (spaces.Discrete(100, start=28, dtype=np.int8), (), np.int32, 28, 127),
+    (
+      spaces.MultiDiscrete([100], dtype=np.int8, start=[28]),
+      (1,),
+      np.int32,
+      [28],
+      [127],
+    ),
     (spaces.MultiDiscrete([2, 5]), (2,), np.int64, [0, 0], [1, 4]),
     (
       spaces.MultiDiscrete([2, 5], dtype=np.int32, start=[1, -1]),
