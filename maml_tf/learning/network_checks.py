@@ -74,7 +74,8 @@ def check_networks(
 
   Raises:
     ValueError: A network takes other observations, computes in another type
-      than that of its variables, or has another output than the agent needs.
+      than that of its variables or with variables that are not its own, or has
+      another output than the agent needs.
   """
   networks = {'actor_network': actor_network}
   if value_network is not None:
@@ -94,6 +95,7 @@ def check_networks(
         f'{name} has regularizers, which have no effect: leave them out',
         stacklevel=3,
       )
+    _check_variables(name, network, time_step_spec)
   _check_types(networks)
   if value_network is not None:
     _check_values(value_network, time_step_spec)
@@ -182,6 +184,25 @@ def _check_precision(name: str, layers: Iterable[tf.keras.layers.Layer]):
         " supported: call tf.keras.mixed_precision.set_global_policy('float32')"
         ' before you make the network'
       )
+
+
+def _check_variables(name, network, time_step_spec):
+  """Raises ValueError for variables that the network does not know.
+
+  They would be neither trained nor adapted. Layers of Keras 3 have such.
+  """
+  with tf.GradientTape() as tape:
+    action_distributions.example_output(network, time_step_spec)
+  # With several replicas, each has a copy of a variable.
+  copies = tf.distribute.get_strategy().experimental_local_results
+  known = {id(c) for v in network.variables for c in (v, *copies(v))}
+  unknown = [v for v in tape.watched_variables() if id(v) not in known]
+  if unknown:
+    raise ValueError(
+      f'{name} computes with {", ".join(v.name for v in unknown)}, which'
+      ' cannot be trained, as the network does not know it: make it with layers'
+      ' of tf.keras (not of Keras 3) that are attributes of the network'
+    )
 
 
 def _check_types(networks):

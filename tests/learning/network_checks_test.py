@@ -11,6 +11,8 @@ from tf_agents.distributions import shifted_categorical
 from tf_agents.networks import actor_distribution_network
 from tf_agents.networks import categorical_projection_network
 from tf_agents.networks import nest_map
+from tf_agents.networks import network as network_lib
+from tf_agents.networks import normal_projection_network
 from tf_agents.networks import sequential
 from tf_agents.networks import value_network
 from tf_agents.specs import tensor_spec
@@ -246,6 +248,42 @@ def test_mixed_precision():
     tf.keras.mixed_precision.set_global_policy(None)
   with _refused('actor_network', 'mixed_bfloat16', 'set_global_policy'):
     _check(network)
+
+
+class _WithAStranger(network_lib.DistributionNetwork):
+  """A network that computes with something that it does not know."""
+
+  def __init__(self, stranger):
+    projection = normal_projection_network.NormalProjectionNetwork(TWO)
+    super().__init__(OBSERVATION, (), projection.output_spec, 'stranger')
+    self._projection, self._stranger = projection, stranger
+
+  def call(self, observation, step_type=None, network_state=()):
+    return self._projection(self._stranger(observation), 1)
+
+
+def test_a_variable_of_nobody():
+  factor = tf.Variable(2.0, name='factor')
+  with pytest.raises(ValueError, match='computes with factor:0, which cannot'):
+    _check(_WithAStranger(lambda observation: factor * observation))
+
+
+def test_a_layer_of_keras_3():
+  keras = pytest.importorskip('keras')
+  if keras.layers.Dense is layers.Dense:
+    pytest.skip('TensorFlow 2.15 cannot stand beside Keras 3')
+  with pytest.raises(ValueError, match='kernel.*bias.*not of Keras 3'):
+    _check(_WithAStranger(keras.layers.Dense(3)))
+
+
+def test_frozen_layers_are_known():
+  frozen = layers.Dense(3, trainable=False)
+  _check(_WithAStranger(frozen))
+
+
+def test_variables_of_replicas_are_known(two_replicas):
+  with two_replicas.scope():
+    _check(_actor())
 
 
 def test_variables_of_two_types():
