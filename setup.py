@@ -114,12 +114,16 @@ setuptools.setup(
       'yamllint>=1.35',
     ],
   },
+  project_urls={
+    'MAML': 'https://arxiv.org/abs/1703.03400',
+    'ProMP': 'https://arxiv.org/abs/1810.06784',
+    'TF-Agents': 'https://www.tensorflow.org/agents',
+  },
   keywords='reinforcement-learning meta-learning maml tensorflow tf-agents',
   classifiers=[
     'Development Status :: 4 - Beta',
     'Intended Audience :: Developers',
     'Intended Audience :: Science/Research',
-    'License :: OSI Approved :: Apache Software License',
     'Operating System :: POSIX :: Linux',
     'Programming Language :: Python :: 3 :: Only',
     'Programming Language :: Python :: 3.10',
