@@ -12,7 +12,7 @@ from tf_agents.specs import array_spec
 from tf_agents.typing import types
 
 _INT64_MAX = np.iinfo(np.int64).max
-# The spaces that `integer_bounds` knows.
+# Spaces of integers.
 INTEGERS = (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
@@ -115,11 +115,13 @@ def to_value(
   return value[()] if isinstance(space, spaces.Discrete) else value
 
 
-def integer_bounds(space: spaces.Space) -> tuple[Any, Any]:
+def integer_bounds(
+  space: spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary,
+) -> tuple[Any, Any]:
   """Returns the smallest and largest values of a space of integers.
 
   Args:
-    space: A `Discrete`, `MultiDiscrete` or `MultiBinary`.
+    space: One of `INTEGERS`.
   """
   if isinstance(space, spaces.MultiBinary):
     return 0, 1
