@@ -106,6 +106,28 @@ def test_imports_are_not_circular():
   assert not pending
 
 
+def _reached(name):
+  """The modules that a module imports, directly or through others."""
+  reached, pending = set(), [name]
+  while pending:
+    new = _imports(SOURCES[pending.pop()], SOURCES) - reached
+    reached |= new
+    pending += new
+  return reached
+
+
+@pytest.mark.parametrize(
+  'name',
+  # Importing maml_tf in a program imports the agent.
+  [
+    'learning.maml_agent',
+    *(f'commands.{command}' for command in ROWS[-1] if command != '__main__'),
+  ],
+)
+def test_programs_and_commands_mend_tf_agents(name):
+  assert 'core.tf_agents_on_numpy2' in _reached(name)
+
+
 def _rooms_of_build():
   """The rooms in BUILD, and the rooms that each depends on."""
   tree = ast.parse((_ROOT / 'BUILD').read_text(encoding='utf-8'))

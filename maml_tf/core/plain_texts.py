@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 _IS_NEEDED = int(np.__version__.partition('.')[0]) >= 2
+# NumPy 2's name of how NumPy 1.25 and 1.26 wrote scalars.
+_AS_NUMPY_1: Any = '1.25'
 
 
 def of(value: Any) -> str:
@@ -42,5 +44,5 @@ def writing(function: Callable) -> Callable:
 
 def _plainly() -> 'contextlib.AbstractContextManager[Any]':
   if _IS_NEEDED:
-    return np.printoptions(legacy='1.25')
+    return np.printoptions(legacy=_AS_NUMPY_1)
   return contextlib.nullcontext()

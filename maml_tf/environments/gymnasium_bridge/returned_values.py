@@ -17,6 +17,7 @@ from gymnasium import spaces
 import numpy as np
 
 from maml_tf.core import plain_texts
+from maml_tf.environments.gymnasium_bridge import gymnasium_spaces
 
 _VALUES = {
   'reset': ('observation', 'info'),
@@ -344,12 +345,8 @@ def _is_inside(space, array):
       # A float64 number may round to the bound.
       with np.errstate(over='ignore'):
         array = array.astype(space.dtype)
-  elif isinstance(space, spaces.Discrete):
-    low, high = space.start, space.start + space.n - 1
-  elif isinstance(space, spaces.MultiDiscrete):
-    low, high = space.start, space.start + space.nvec - 1
-  elif isinstance(space, spaces.MultiBinary):
-    low, high = 0, 1
+  elif isinstance(space, gymnasium_spaces.INTEGERS):
+    low, high = gymnasium_spaces.integer_bounds(space)
   else:
     return True
   return bool(((array >= low) & (array <= high)).all())

@@ -149,6 +149,7 @@ def test_wrong_observations(space, observation, message):
     (BOX, [np.full(3, 1 + 1e-9)], [np.full(3, 1e300)]),
     (PICTURE, [np.full((2, 2, 3), 255)], [np.full((2, 2, 3), 256)]),
     (spaces.Discrete(3, start=-1), [-1, np.int64(1), 0.0], [-2, 2]),
+    (spaces.Discrete(100, start=28, dtype=np.int8), [28, 127], [27, 128]),
     (
       spaces.MultiDiscrete([3, 2], start=[1, 5]),
       [[1, 5], np.array([3, 6])],
