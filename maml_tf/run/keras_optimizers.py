@@ -75,9 +75,9 @@ def _without_newer(
   for setting in sorted(lacking):
     if settings[setting] != _NEWER[setting]:
       raise ValueError(
-        f'{name}.{setting} is {settings[setting]!r}, but the Keras of'
-        f' TensorFlow {tf.__version__} has no such setting: leave it out, or use'
-        ' a newer TensorFlow'
+        f'{name}.{setting} is {settings[setting]!r}, which the Keras of'
+        f' TensorFlow {tf.__version__} lacks: leave it out, or use a newer'
+        ' TensorFlow'
       )
   return {n: v for n, v in settings.items() if n not in lacking}
 

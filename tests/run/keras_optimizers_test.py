@@ -124,7 +124,9 @@ def test_learning_rates_that_are_none(value, word):
 
 # The Keras of TensorFlow 2.21 has Adam.adaptive_epsilon, that of 2.15 has not.
 def test_settings_of_a_newer_keras_that_change_nothing_are_taken():
-  update = _update('Adam', 'Adam.adaptive_epsilon = False')
+  update = _update(
+    'Adam', 'Adam.adaptive_epsilon = False', 'GradientUpdate.num_steps = 1'
+  )
   variable = tf.Variable(1.0)
   _steps(update, variable, 1)
   # Adam's first step is the learning rate.
