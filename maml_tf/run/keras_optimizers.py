@@ -5,6 +5,7 @@
 `tf.keras.optimizers.legacy` are not: their short names would be the same.
 """
 
+from collections.abc import Container
 import functools
 import inspect
 from typing import Any
@@ -16,6 +17,9 @@ import tensorflow as tf
 from maml_tf.core import checks
 
 _MODULE = 'tf.keras.optimizers'
+# Settings of newer versions of Keras, and what older ones do. A run records all
+# settings, and may go on with an older one.
+_NEWER = {'adaptive_epsilon': False}
 
 
 def _register() -> None:
@@ -49,6 +53,7 @@ def _checked(optimizer: type) -> Any:
 
   @functools.wraps(optimizer, updated=())
   def create(*args, **kwargs):
+    kwargs = _without_newer(optimizer.__name__, signature.parameters, kwargs)
     arguments = signature.bind_partial(*args, **kwargs).arguments
     if 'learning_rate' in arguments:
       _check(f'{optimizer.__name__}.learning_rate', arguments['learning_rate'])
@@ -56,6 +61,25 @@ def _checked(optimizer: type) -> Any:
 
   create.__signature__ = signature
   return create
+
+
+def _without_newer(
+  name: str, parameters: Container[str], settings: dict[str, Any]
+) -> dict[str, Any]:
+  """Leaves out settings that this Keras lacks, but has as given.
+
+  Raises:
+    ValueError: It cannot do what one of them says.
+  """
+  lacking = {n for n in settings if n in _NEWER and n not in parameters}
+  for setting in sorted(lacking):
+    if settings[setting] != _NEWER[setting]:
+      raise ValueError(
+        f'{name}.{setting} is {settings[setting]!r}, which the Keras of'
+        f' TensorFlow {tf.__version__} lacks: leave it out, or use a newer'
+        ' TensorFlow'
+      )
+  return {n: v for n, v in settings.items() if n not in lacking}
 
 
 def _check(name: str, learning_rate: Any) -> None:

@@ -1,5 +1,7 @@
 """Keras' optimizers and schedules, as configs name them."""
 
+import inspect
+
 import gin
 import numpy as np
 import pytest
@@ -118,6 +120,29 @@ def test_learning_rates_that_are_none(value, word):
   message = str(caught.value).splitlines()[0]
   assert 'Adam.learning_rate is' in message and word in message
   assert 'give a' in message
+
+
+# The Keras of TensorFlow 2.21 has Adam.adaptive_epsilon, that of 2.15 has not.
+def test_settings_of_a_newer_keras_that_change_nothing_are_taken():
+  update = _update(
+    'Adam', 'Adam.adaptive_epsilon = False', 'GradientUpdate.num_steps = 1'
+  )
+  variable = tf.Variable(1.0)
+  _steps(update, variable, 1)
+  # Adam's first step is the learning rate.
+  np.testing.assert_allclose(variable, 1 - 1e-3, rtol=1e-6)
+
+
+def test_settings_of_a_newer_keras_that_change_the_run_are_refused():
+  if (
+    'adaptive_epsilon' in inspect.signature(tf.keras.optimizers.Adam).parameters
+  ):
+    pytest.skip('this Keras has Adam.adaptive_epsilon')
+  with pytest.raises(ValueError) as caught:
+    _update('Adam', 'Adam.adaptive_epsilon = True')
+  message = str(caught.value).splitlines()[0]
+  assert 'Adam.adaptive_epsilon is True' in message
+  assert 'leave it out, or use a newer TensorFlow' in message
 
 
 def test_optimizers_of_the_legacy_module_are_refused():

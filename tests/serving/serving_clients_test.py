@@ -20,6 +20,7 @@ from maml_tf.run import config as run_config
 from maml_tf.run import experiment
 from tests import configs
 from tests.serving import cheetah_client
+from tests.serving import recorded_stages
 from tests.serving import serving_client
 
 ROOT = pathlib.Path(maml_tf.__file__).parents[1]
@@ -60,22 +61,6 @@ def _run(*command, **kwargs):
   return process.stdout
 
 
-def _record(path, collected):
-  """Writes the support stages for `serving_client`."""
-  arrays = {'query.observation': collected.meta_batch.query.observation[:, 0]}
-  for step, stage in enumerate(collected.meta_batch.support):
-    info = {f'policy_info_0_{k}': t for k, t in stage.policy_info[0].items()}
-    frames = stage._asdict() | info
-    del frames['policy_info']
-    arrays |= {f'{step}.{name}': t.numpy() for name, t in frames.items()}
-  np.savez(
-    path,
-    batch_size=len(collected.tasks),
-    num_adaptation_steps=len(collected.meta_batch.support),
-    **arrays,
-  )
-
-
 def _assert_client_agrees(python, agent, environment, tmp_path):
   collected = meta_collector.MetaCollector(
     environment,
@@ -86,7 +71,7 @@ def _assert_client_agrees(python, agent, environment, tmp_path):
   ).collect(1)
   serving.save_adaptive(agent, str(tmp_path / 'model'))
   recorded, out = tmp_path / 'recorded.npz', tmp_path / 'out.npz'
-  _record(recorded, collected)
+  recorded_stages.record(recorded, collected)
   _run(
     python,
     serving_client.__file__,
