@@ -49,11 +49,12 @@ _NEW_STACK = [
   'numpy>=1.26,<3',
   # Draws Gymnasium's classic-control environments.
   'pygame-ce>=2.1.3',
-  'tensorboard>=2.18,<2.22',
-  'tensorflow>=2.18,<2.22',
+  'tensorboard>=2.19,<2.22',
+  'tensorflow>=2.19,<2.22',
   'tensorflow-probability>=0.25,<0.26',
-  # Its minor version is TensorFlow's.
-  'tf-keras>=2.18,<2.22',
+  # Its minor version is TensorFlow's. 2.18 fails to draw initial parameters with
+  # a seed on CPython 3.12.
+  'tf-keras>=2.19,<2.22',
 ]
 
 setuptools.setup(

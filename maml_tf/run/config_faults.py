@@ -15,6 +15,10 @@ _VALUES = 'give a number, a text in quotes, a list, @a_function or %a_macro'
 _MEANINGS = (
   (r'Expected newline\.', f'more follows than a value: {_VALUES}'),
   (r'Unable to parse value\.', f'it has no value that gin reads: {_VALUES}'),
+  # From Python 3.12 on, text without its second quote is not one token.
+  (r'unterminated string', f'it has no value that gin reads: {_VALUES}'),
+  # There Python evaluates more, such as 0777.
+  (r'(.*) \(<unknown>, line \d+\).*', r'\1'),
   (r"malformed node.*token '(.*?)'", rf"'\1' is not a value: {_VALUES}"),
   (
     r"Couldn't parse statement.*",
