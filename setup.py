@@ -52,8 +52,8 @@ _NEW_STACK = [
   'tensorboard>=2.19,<2.22',
   'tensorflow>=2.19,<2.22',
   'tensorflow-probability>=0.25,<0.26',
-  # Its minor version is TensorFlow's. 2.18 fails to draw initial parameters with
-  # a seed on CPython 3.12.
+  # Its minor version is TensorFlow's. On CPython 3.12, 2.18 fails to draw
+  # initial parameters once there is a seed.
   'tf-keras>=2.19,<2.22',
 ]
 

@@ -342,7 +342,7 @@ class MetaCollector:
   def _other_counts(self, stages):
     counts = [sum(stage.num_discarded for stage in stages)]
     counts = counts * self._environment.may_discard + [
-      np.count_nonzero(stage.successes)
+      int(np.count_nonzero(stage.successes))
       for stage in stages
       if stage.successes is not None
     ]

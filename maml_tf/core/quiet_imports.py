@@ -69,21 +69,25 @@ def _filtered_stderr(dropped: str) -> Iterator[None]:
   try:
     stderr = os.dup(2)
   except OSError:  # Closed.
-    grep = None
-  if grep is None:
     yield
     return
+  if grep is None:
+    os.close(stderr)
+    yield
+    return
+  reading, writing = os.pipe()
   # A session of its own: Ctrl-C must not end the filter first.
   with subprocess.Popen(
     [grep, '-v', '-E', dropped],
-    stdin=subprocess.PIPE,
+    stdin=reading,
     stdout=stderr,
     stderr=subprocess.DEVNULL,
     start_new_session=True,
-  ) as process:
+  ):
+    os.dup2(writing, 2)
+    os.close(reading)
+    os.close(writing)
     try:
-      os.dup2(process.stdin.fileno(), 2)
-      process.stdin.close()
       yield
     finally:
       os.dup2(stderr, 2)

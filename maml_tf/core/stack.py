@@ -17,6 +17,7 @@ import importlib
 import importlib.util
 import os
 import sys
+from typing import Any
 
 from maml_tf.core import quiet_imports
 
@@ -73,11 +74,12 @@ def _symbols_of_its_own() -> Iterator[None]:
   if 'tensorflow' in sys.modules:
     yield
     return
-  sys.modules[_GLOBAL_SYMBOLS] = None  # Its import raises an ImportError.
+  modules: dict[str, Any] = sys.modules
+  modules[_GLOBAL_SYMBOLS] = None  # Its import raises an ImportError.
   try:
     yield
   finally:
-    del sys.modules[_GLOBAL_SYMBOLS]
+    del modules[_GLOBAL_SYMBOLS]
 
 
 def _select_keras(version: str, is_new: bool) -> None:

@@ -156,7 +156,7 @@ class MetaWorldTasks(gymnasium_tasks.GymnasiumTasks):
     """Draws a training task of the class that plays at a place."""
     num_classes = len(self._benchmark.training_classes)
     tasks = self._benchmark.tasks.training[index % num_classes :: num_classes]
-    return tasks[rng.integers(len(tasks))]
+    return tasks[int(rng.integers(len(tasks)))]
 
   def _check_tasks(self, tasks):
     for task in tasks:
