@@ -12,8 +12,7 @@ from tf_agents.specs import array_spec
 from tf_agents.typing import types
 
 _INT64_MAX = np.iinfo(np.int64).max
-# Spaces of integers.
-INTEGERS = (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+_INTEGERS = (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
 def to_spec(
@@ -52,7 +51,7 @@ def to_spec(
     )
   if isinstance(space, spaces.Box):
     _check_box(space, name)
-  elif not isinstance(space, INTEGERS):
+  elif not isinstance(space, _INTEGERS):
     raise ValueError(
       f'{name or "the space"} is {space}, which has no spec: wrap the'
       ' environment so that it gives Box, Discrete, MultiDiscrete, MultiBinary,'
@@ -115,24 +114,6 @@ def to_value(
   return value[()] if isinstance(space, spaces.Discrete) else value
 
 
-def integer_bounds(
-  space: spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary,
-) -> tuple[Any, Any]:
-  """Returns the smallest and largest values of a space of integers.
-
-  Args:
-    space: One of `INTEGERS`.
-  """
-  if isinstance(space, spaces.MultiBinary):
-    return 0, 1
-  # start + n may be one more than their type holds.
-  if isinstance(space, spaces.Discrete):
-    first = int(space.start)
-    return first, first + int(space.n) - 1
-  first = space.start.astype(np.int64)
-  return first, first + space.nvec.astype(np.int64) - 1
-
-
 def _check_box(space, name):
   """Raises ValueError if TensorFlow has no type for a box's numbers."""
   if space.dtype.kind not in 'fiub':
@@ -174,8 +155,14 @@ def _spec_dtype(space):
 
 def _bounds(space):
   """Returns the inclusive lower and upper bounds."""
-  if isinstance(space, INTEGERS):
-    return integer_bounds(space)
+  # start + n may be one more than their type holds.
+  if isinstance(space, spaces.Discrete):
+    return int(space.start), int(space.start) + int(space.n) - 1
+  if isinstance(space, spaces.MultiDiscrete):
+    first = space.start.astype(np.int64)
+    return first, first + space.nvec.astype(np.int64) - 1
+  if isinstance(space, spaces.MultiBinary):
+    return 0, 1
   dtype = _spec_dtype(space)
   if dtype != np.float32:
     return space.low.astype(dtype), space.high.astype(dtype)

@@ -16,9 +16,6 @@ import gymnasium
 from gymnasium import spaces
 import numpy as np
 
-from maml_tf.core import plain_texts
-from maml_tf.environments.gymnasium_bridge import gymnasium_spaces
-
 _VALUES = {
   'reset': ('observation', 'info'),
   'step': ('observation', 'reward', 'terminated', 'truncated', 'info'),
@@ -28,6 +25,8 @@ _UNPACKING = tuple(
   str(pathlib.Path(gymnasium.__file__).parent / folder)
   for folder in ('wrappers', 'vector')
 )
+# As in `core.plain_texts`, which this file cannot import.
+_PLAIN: Any = None if np.__version__.startswith('1.') else '1.25'
 # Messages must stay readable if a space has many bounds.
 _MAX_LENGTH = 100
 
@@ -345,15 +344,23 @@ def _is_inside(space, array):
       # A float64 number may round to the bound.
       with np.errstate(over='ignore'):
         array = array.astype(space.dtype)
-  elif isinstance(space, gymnasium_spaces.INTEGERS):
-    low, high = gymnasium_spaces.integer_bounds(space)
+  elif isinstance(space, spaces.Discrete):
+    # start + n may be one more than their type holds.
+    low, high = int(space.start), int(space.start) + int(space.n) - 1
+  elif isinstance(space, spaces.MultiDiscrete):
+    low = space.start.astype(np.int64)
+    high = low + space.nvec.astype(np.int64) - 1
+  elif isinstance(space, spaces.MultiBinary):
+    low, high = 0, 1
   else:
     return True
   return bool(((array >= low) & (array <= high)).all())
 
 
 def _show(value):
-  return _shorten(plain_texts.of(value))
+  """Returns a value's text with plain numbers, as NumPy 1 writes them."""
+  with np.printoptions(legacy=_PLAIN):
+    return _shorten(repr(value))
 
 
 def _shorten(text):
