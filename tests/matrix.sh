@@ -9,6 +9,7 @@
 # constraints/pythonVERSION.txt. It takes about an hour on 2 cores.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source tests/pythons.sh
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_PROGRESS_BAR=off PIP_NO_INPUT=1
 
 # The README's command that ends with a module, with another Python.
@@ -56,7 +57,7 @@ mkdir -p results/matrix constraints
 [[ $# -gt 0 ]] || set -- 3.10 3.11 3.12 3.13
 failed=0
 for version; do
-  if ! "python$version" -c '' 2>/dev/null; then
+  if [[ -z $(present "$version") ]]; then
     echo "python$version is not present"
     continue
   fi
