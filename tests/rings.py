@@ -12,6 +12,7 @@ _TESTS = pathlib.Path(__file__).parent
 _UNITS = (
   'collection/episode_buffer_test.py',
   'collection/regrouping_test.py',
+  'constraints_test.py',
   'core',
   'environments/gymnasium_bridge/gymnasium_spaces_test.py',
   'environments/gymnasium_bridge/returned_values_test.py',
