@@ -56,6 +56,8 @@ _RECORDED_CONFIGS = {
   'point': (('point.gin',), _RECORDED_SIZES),
   'learned': (_VALUE_FILES, (*_RECORDED_SIZES, *_VALUE_SIZES)),
 }
+# Settings that only one stack has; `run/keras_optimizers.py` knows them.
+_NEWER = {'tf.keras.optimizers.Adam.adaptive_epsilon'}
 _BEGUN, _RESUMED = 3, 5
 # A difference is relative to the largest number of its array or column.
 # Rounding differs from stack to stack, and training amplifies it. The two
@@ -84,7 +86,7 @@ class Rows:
       result = f'{difference:.1e} | {bound:g} | {"yes" if holds else "NO"}'
     except subprocess.CalledProcessError as error:
       holds = False
-      *_, last = [*error.stderr.splitlines(), '']
+      *_, last = ['', *error.stderr.strip().split('\n')]
       result = f'{" ".join(error.cmd[1:])}: {last} | | NO'
     except AssertionError as error:
       holds = False
@@ -99,19 +101,22 @@ class Stack:
   def __init__(self, name, python):
     self.name, self._python = name, python
 
-  def run(self, *command, **variables):
+  def run(self, *command):
     """Runs Python.
 
     Raises:
       subprocess.CalledProcessError: It fails.
     """
+    environment = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'}
+    # Whoever needs it sets it.
+    environment.pop('TF_USE_LEGACY_KERAS', None)
     subprocess.run(
       [self._python, *map(str, command)],
       check=True,
       capture_output=True,
       text=True,
       cwd=_ROOT,
-      env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3', **variables},
+      env=environment,
     )
 
   def command(self, name, root_dir, *flags):
@@ -132,10 +137,10 @@ class Stack:
     self.run('-m', 'tests.one_stack', name, *arguments)
     return _read(arguments[-1])
 
-  def serve(self, model, recorded, out, **variables):
+  def serve(self, model, recorded, out):
     """Lets a client that imports TensorFlow alone act and adapt."""
     client = _ROOT / 'tests' / 'serving' / 'serving_client.py'
-    self.run(client, model, recorded, out, **variables)
+    self.run(client, model, recorded, out)
     return _read(out)
 
 
@@ -241,6 +246,18 @@ def _try_model(rows, name, exports, other, plain, root_dir):
     differences.append(_difference(expected, found))
 
 
+def _try_settings(rows, old, new, folder):
+  """Configs name the same settings, with the same defaults."""
+  with rows.row('all', 'settings that differ', 'old', 'new', bound=0) as found:
+    ours, theirs = (
+      stack.step('settings', folder / f'settings_{stack.name}.json')
+      for stack in (old, new)
+    )
+    differing = {n for n, _ in ours.items() ^ theirs.items()} - _NEWER
+    assert not differing, differing
+    found.append(0)
+
+
 def _try_recorded(rows, stack, folder):
   """Runs that version 0.1.0 recorded go on."""
   for name, config in _RECORDED_CONFIGS.items():
@@ -265,7 +282,14 @@ def main():
   )
   with tempfile.TemporaryDirectory() as scratch:
     folder = pathlib.Path(scratch)
+    for stack in (old, new, plain):
+      found = stack.step('versions', folder / 'versions.json')
+      text = ', '.join(f'{name} {version}' for name, version in found.items())
+      print(f'- {stack.name}: {text}')
+    print()
+    assert not {'tf_keras', 'tf-agents'} & found.keys(), found
     rows = Rows()
+    _try_settings(rows, old, new, folder)
     for name in arguments.configs.split(','):
       for begins, other in ((old, new), (new, old)):
         _try_run(

@@ -61,10 +61,10 @@ def tensors(root_dir, out):
 
   reader = tf.train.load_checkpoint(f'{root_dir}/checkpoints')
   values = {
-    name.replace('/', '|'): reader.get_tensor(name)
+    name.replace('/', '|'): np.asarray(reader.get_tensor(name))
     for name in reader.get_variable_to_shape_map()
   }
-  np.savez(out, **{n: v for n, v in values.items() if v.dtype.kind in 'fiu'})
+  np.savez(out, **{n: v for n, v in values.items() if v.dtype.kind == 'f'})
 
 
 def stages(root_dir, recorded, out):

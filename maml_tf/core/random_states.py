@@ -16,9 +16,11 @@ import tensorflow as tf
 from tensorflow.python.eager import context as eager_context
 from tensorflow.python.framework import op_callbacks
 
-# Legacy Keras is the package keras, or tf_keras beside Keras 3.
-_KERAS = tf.keras.Model.__module__.partition('.')[0]
-keras_backend: Any = importlib.import_module(f'{_KERAS}.src.backend')
+from maml_tf.core import legacy_keras
+
+keras_backend: Any = importlib.import_module(
+  f'{legacy_keras.PACKAGE}.src.backend'
+)
 
 _LOCK = threading.RLock()
 _PHILOX = 1

@@ -78,7 +78,8 @@ def _parse(paths, gin_bindings, texts):
     errors.UsageError: A text is wrong.
   """
   try:
-    gin.parse_config_files_and_bindings(paths, gin_bindings)
+    with config_references.importing():
+      gin.parse_config_files_and_bindings(paths, gin_bindings)
   except (
     ValueError,
     TypeError,

@@ -1,10 +1,14 @@
 """Lets gin files refer to anything in the modules that they import.
 
 Gin knows only what has been registered with it. A user's environment need not
-be: `import my_module` and `@my_module.MyEnv` suffice.
+be: `import my_module` and `@my_module.MyEnv` suffice. Imports of `keras` and of
+`tf_keras` both mean legacy Keras, so that runs go on with another TensorFlow.
 """
 
+import builtins
+from collections.abc import Iterator
 from collections.abc import Sequence
+import contextlib
 import importlib
 import re
 import sys
@@ -13,8 +17,10 @@ import types
 from typing import Any
 
 import gin
+from gin import config as gin_config
 
 from maml_tf.core import errors
+from maml_tf.core import legacy_keras
 from maml_tf.run import config_arguments
 from maml_tf.run import config_texts
 
@@ -50,6 +56,21 @@ def register(texts: Sequence[config_texts.Text]) -> None:
         _register_from(modules, selector)
 
 
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+  """Lets gin import what `register` does, for the block."""
+
+  def import_module(name, **kwargs):
+    return builtins.__import__(legacy_keras.module_name(name), **kwargs)
+
+  # It hides the built-in function from gin's module alone.
+  vars(gin_config)['__import__'] = import_module
+  try:
+    yield
+  finally:
+    vars(gin_config).pop('__import__', None)
+
+
 def _modules(
   texts: Sequence[config_texts.Text],
 ) -> dict[str, types.ModuleType]:
@@ -76,6 +97,7 @@ def _import(
   if name == config_arguments.script():
     # The program itself, which must not run a second time.
     sys.modules.setdefault(name, sys.modules['__main__'])
+  name = legacy_keras.module_name(name)
   try:
     return importlib.import_module(name)
   except (Exception, SystemExit) as error:

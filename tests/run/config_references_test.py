@@ -4,6 +4,7 @@ import sys
 
 import gin
 import pytest
+import tensorflow as tf
 
 from maml_tf.core import errors
 from maml_tf.run import config
@@ -54,6 +55,28 @@ def test_a_class_and_a_function_need_not_be_registered(folder, tmp_path):
   gin.clear_config()
   config.parse(['config.gin'], [])
   assert receive()[0]().size == 4
+
+
+# `keras` is legacy Keras before TensorFlow 2.16, and `tf_keras` after it.
+@pytest.mark.parametrize('package', ['keras', 'tf_keras'])
+def test_both_names_of_legacy_keras_are_the_keras_here(package, tmp_path):
+  (tmp_path / 'x.gin').write_text(
+    f'import {package}.activations\n'
+    f'from {package} import initializers\n'
+    f'receive.first = @{package}.activations.swish\n'
+    'receive.second = @initializers.HeNormal()\n'
+  )
+  config.parse(['x.gin'], [])
+  first, second = receive()
+  assert first.__module__ == tf.keras.activations.swish.__module__
+  assert isinstance(second, tf.keras.initializers.HeNormal)
+  # The record says what the user's file says.
+  record = gin.operative_config_str()
+  assert f'import {package}.activations\n' in record
+  (tmp_path / 'config.gin').write_text(record)
+  gin.clear_config()
+  config.parse(['config.gin'], [])
+  assert isinstance(receive()[1], tf.keras.initializers.HeNormal)
 
 
 def test_included_files_and_scopes_count(folder, tmp_path):

@@ -14,7 +14,11 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-FORBIDDEN = ('maml_tf', 'tf_agents', 'tensorflow_probability', 'gin')
+FORBIDDEN = (
+  *('maml_tf', 'tf_agents', 'tensorflow_probability', 'gin'),
+  # The package of legacy Keras where `keras` is version 3.
+  'tf_keras',
+)
 
 
 class _Forbid(importlib.abc.MetaPathFinder):
