@@ -9,6 +9,7 @@ import builtins
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
+import contextvars
 import importlib
 import re
 import sys
@@ -31,6 +32,9 @@ _FROM_IMPORT = re.compile(
 _REFERENCE = re.compile(r'@(?:\w+/)*([A-Za-z_][\w.]*)')
 _BINDING = re.compile(r'^\s*(?:\w+/)*([A-Za-z_][\w.]*)\.\w+\s*=', re.MULTILINE)
 _COMMENT = re.compile(r'#.*')
+_importing: contextvars.ContextVar[bool] = contextvars.ContextVar(
+  'importing', default=False
+)
 
 
 def register(texts: Sequence[config_texts.Text]) -> None:
@@ -59,16 +63,28 @@ def register(texts: Sequence[config_texts.Text]) -> None:
 @contextlib.contextmanager
 def importing() -> Iterator[None]:
   """Lets gin import what `register` does, for the block."""
-
-  def import_module(name, **kwargs):
-    return builtins.__import__(legacy_keras.module_name(name), **kwargs)
-
-  # It hides the built-in function from gin's module alone.
-  vars(gin_config)['__import__'] = import_module
+  token = _importing.set(True)
   try:
     yield
   finally:
-    vars(gin_config).pop('__import__', None)
+    _importing.reset(token)
+
+
+def _import_for_gin(name: str, **kwargs: Any) -> types.ModuleType:
+  """Imports a module of a gin file, or one that gin is about to record."""
+  here = legacy_keras.module_name(name)
+  if _importing.get():
+    return builtins.__import__(here, **kwargs)
+  try:
+    return builtins.__import__(name, **kwargs)
+  except ModuleNotFoundError:
+    if here == name:
+      raise
+    return builtins.__import__(here, **kwargs)
+
+
+# It hides the built-in function from gin's module alone.
+vars(gin_config)['__import__'] = _import_for_gin
 
 
 def _modules(
