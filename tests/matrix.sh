@@ -43,7 +43,7 @@ try_version() {
   .venv/bin/python -m maml_tf --version
   timed "$train --gin_bindings='train_eval.num_iterations = 1' 2>&1"
   timed "${test//pip install/pip install --quiet} -q -rs -p no:cacheprovider"
-  .venv/bin/python -m pip freeze --exclude-editable >.venv/freeze.txt
+  .venv/bin/python -m pip freeze --all --exclude pip --exclude-editable >.venv/freeze.txt
 }
 
 if [[ ${1:-} == --one ]]; then
