@@ -77,18 +77,22 @@ def _filtered_stderr(dropped: str) -> Iterator[None]:
     return
   reading, writing = os.pipe()
   # A session of its own: Ctrl-C must not end the filter first.
-  with subprocess.Popen(
+  process = subprocess.Popen(
     [grep, '-v', '-E', dropped],
     stdin=reading,
     stdout=stderr,
     stderr=subprocess.DEVNULL,
     start_new_session=True,
-  ):
-    os.dup2(writing, 2)
-    os.close(reading)
-    os.close(writing)
-    try:
-      yield
-    finally:
-      os.dup2(stderr, 2)
-      os.close(stderr)
+  )
+  os.dup2(writing, 2)
+  os.close(reading)
+  os.close(writing)
+  try:
+    yield
+  finally:
+    os.dup2(stderr, 2)
+    os.close(stderr)
+    # The filter ends when nobody can write to it. A process that was started
+    # meanwhile still may.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+      process.wait(timeout=5)

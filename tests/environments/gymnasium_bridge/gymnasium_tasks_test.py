@@ -1,8 +1,6 @@
 """Tests of Gymnasium families in training."""
 
-import glob
 import os
-import pathlib
 import re
 import signal
 import time
@@ -16,6 +14,7 @@ import tensorflow as tf
 from maml_tf.core import errors
 from maml_tf.environments.gymnasium_bridge import gymnasium_tasks
 from tests.environments.gymnasium_bridge import families
+from tests.run import process_table
 
 
 def make(family, num_tasks=3, each=4, horizon=10, **arguments):
@@ -120,11 +119,7 @@ def test_too_many_failures_end_in_a_line_and_the_traceback(tmp_path):
 
 
 def child_processes():
-  return {
-    pid
-    for path in glob.glob('/proc/self/task/*/children')
-    for pid in pathlib.Path(path).read_text().split()
-  }
+  return process_table.children(os.getpid())
 
 
 def test_processes_end_with_an_interrupted_request(tmp_path):
