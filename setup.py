@@ -47,7 +47,8 @@ _NEW_STACK = [
   # tf-agents imports it, and accepts no later release.
   'gym>=0.17,<=0.23.0',
   'numpy>=1.26,<3',
-  # Draws Gymnasium's classic-control environments.
+  # Draws Gymnasium's classic-control environments: their own extra asks for it,
+  # not for pygame, which has the same modules.
   'pygame-ce>=2.1.3',
   'tensorboard>=2.19,<2.22',
   'tensorflow>=2.19,<2.22',
@@ -73,7 +74,8 @@ setuptools.setup(
   install_requires=[
     'absl-py>=1.4',
     'cloudpickle>=2',
-    'gin-config>=0.5',
+    # Some of its private functions are replaced.
+    'gin-config>=0.5,<0.6',
     'gymnasium[mujoco]>=1.2,<2',
     'imageio>=2.30',
     'matplotlib>=3.7',

@@ -37,12 +37,13 @@ try_version() {
   install=${train% && *}
   train=${train##*&& }
   # Otherwise pip names a hundred packages.
-  timed "${install//pip install/pip install --quiet}"
+  timed "${install//pip install/pip install -qq}"
   du -sh .venv
   .venv/bin/python -m pip check || true
   .venv/bin/python -m maml_tf --version
   timed "$train --gin_bindings='train_eval.num_iterations = 1' 2>&1"
-  timed "${test//pip install/pip install --quiet} -q -rs -p no:cacheprovider"
+  rm -r .venv
+  timed "${test//pip install/pip install -qq} -q -rs -p no:cacheprovider"
   .venv/bin/python -m pip freeze --all --exclude pip --exclude-editable >.venv/freeze.txt
 }
 
@@ -61,18 +62,18 @@ for version; do
     echo "python$version is not present"
     continue
   fi
-  output=results/matrix/python$version.txt
-  if "$0" --one "$version" "$scratch/$version" >"$output" 2>&1; then
+  output=$scratch/python$version.txt
+  if tests/matrix.sh --one "$version" "$scratch/$version" >"$output" 2>&1; then
     {
-      echo "# What pip chose for Python $version, and all tests passed with:"
-      echo "# pip install -c constraints/python$version.txt ."
+      echo "# What pip chose for Python $version. All tests passed with it."
+      echo "# Use: pip install -c constraints/python$version.txt ."
       cat "$scratch/$version/.venv/freeze.txt"
     } >"constraints/python$version.txt"
   else
     failed=1
   fi
-  echo "== $output"
   tail -n 3 "$output"
+  mv "$output" results/matrix/
   rm -rf "${scratch:?}/$version"
 done
 exit $failed

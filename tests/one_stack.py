@@ -1,4 +1,4 @@
-"""What `cross_stacks.py` lets the TensorFlow of one stack do; run as a program.
+"""Steps of `cross_stacks.py` that run on one stack; run as a program.
 
 python -m tests.one_stack versions OUT.json
 python -m tests.one_stack settings OUT.json
@@ -36,7 +36,7 @@ def versions(out):
 
 def settings(out):
   """Writes all settings that a config may have, with their defaults."""
-  from maml_tf import settings as command  # noqa: F401
+  importlib.import_module('maml_tf.settings')
   from maml_tf.run import config_registry
 
   for module in ('environments.locomotion', 'environments.classic_control'):

@@ -2,10 +2,10 @@
 # python3.13.
 if command -v pyenv >/dev/null; then
   PYENV_VERSION=$(
-    pyenv versions --bare | grep -E '^3\.[0-9]+\.[0-9]+$' | sort -rV |
-      paste -sd :
+    pyenv versions --bare | { grep -E '^3\.[0-9]+\.[0-9]+$' || true; } |
+      sort -rV | paste -sd :
   )
-  export PYENV_VERSION
+  [[ -z $PYENV_VERSION ]] || export PYENV_VERSION
 fi
 
 # Prints those of the given versions, such as 3.13, that are present.

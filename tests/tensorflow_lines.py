@@ -2,11 +2,9 @@
 
 import re
 
-# From 2.17 on, whatever TF_CPP_MIN_LOG_LEVEL is.
-_LINE = re.compile(
-  r'(WARNING: All log messages before absl::InitializeLog.*'
-  r'|[IWE]\d{4} \S+ +\d+ \S+:\d+\] .*)\n'
-)
+from maml_tf.core import quiet_imports
+
+_LINE = re.compile(f'(?:{quiet_imports.BEFORE_LEVEL}).*\n', flags=re.MULTILINE)
 
 
 def without(stderr: str) -> str:

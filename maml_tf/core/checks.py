@@ -54,7 +54,7 @@ def boolean(name: str, value: Any) -> bool:
     ValueError: If it is not; the message names the setting.
   """
   if not isinstance(value, bool):
-    raise ValueError(f'{name} is {value!r}: give True or False')
+    raise ValueError(f'{name} is {plain_texts.of(value)}: give True or False')
   return value
 
 
@@ -78,13 +78,10 @@ def number(
     ValueError: If it is not; the message names the setting.
   """
   is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-  if (
-    is_number
-    and math.isfinite(value)
-    and value > above
-    and minimum <= value <= maximum
-  ):
-    return float(value)
+  # NumPy warns if it compares a float32 with a bound that is larger.
+  result = float(value) if is_number else math.nan
+  if math.isfinite(result) and result > above and minimum <= result <= maximum:
+    return result
   bounds = [
     text
     for text, bound in (
@@ -110,7 +107,8 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
     ValueError: If it is not; the message lists the choices.
   """
   if value not in choices:
-    raise ValueError(f'{name} is {value!r}: give ' + ' or '.join(choices))
+    given = plain_texts.of(value)
+    raise ValueError(f'{name} is {given}: give ' + ' or '.join(choices))
   return value
 
 

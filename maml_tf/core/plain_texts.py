@@ -6,24 +6,29 @@ wrote, and files would not read back.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
 import functools
+import threading
 from typing import Any
 
 import numpy as np
 
-# NumPy 2's name of how NumPy 1.25 and 1.26 wrote scalars; None changes nothing.
-_PLAIN: Any = None if np.__version__.startswith('1.') else '1.25'
+# NumPy 2's name of how NumPy 1.25 and 1.26 wrote scalars.
+_AS_NUMPY_1: Any = '1.25'
+# NumPy 2.0 has one set of options for all threads.
+_LOCK = threading.RLock()
 
 
 def of(value: Any) -> str:
   """Returns `repr` of a value: 0.5, whichever type of float it is."""
-  with np.printoptions(legacy=_PLAIN):
+  with _plainly():
     return repr(value)
 
 
 def line(value: Any) -> str:
   """Returns `str` of a value in one line; its items may be NumPy's numbers."""
-  with np.printoptions(legacy=_PLAIN):
+  with _plainly():
     return ' '.join(str(value).split())
 
 
@@ -32,7 +37,16 @@ def writing(function: Callable) -> Callable:
 
   @functools.wraps(function)
   def write(*args, **kwargs):
-    with np.printoptions(legacy=_PLAIN):
+    with _plainly():
       return function(*args, **kwargs)
 
   return write
+
+
+@contextlib.contextmanager
+def _plainly() -> Iterator[None]:
+  if np.__version__.startswith('1.'):
+    yield
+    return
+  with _LOCK, np.printoptions(legacy=_AS_NUMPY_1):
+    yield

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import contextlib
 import importlib
 import os
-import shutil
 import subprocess
 import sys
+from typing import Any
 
 # By default, the native code of TensorFlow 2.15 prints about ten lines during
 # its import. On every machine, three of them are errors ("Unable to register
@@ -27,10 +27,13 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', _SILENT)
 #   WARNING: All log messages before absl::InitializeLog() is called are ...
 #   I0000 00:00:1795751639.890318   24651 port.cc:153] oneDNN custom ...
 # Fatal ones begin with F.
-_BEFORE_LEVEL = (
+BEFORE_LEVEL = (
   r'^WARNING: All log messages before absl::InitializeLog'
   r'|^[IWE][0-9]{4} [^ ]+ +[0-9]+ [^ ]+:[0-9]+\] '
 )
+
+# Filters that may still run: Python warns of those that nobody refers to.
+_FILTERS = []
 
 # TF-Agents imports gym. From this table of announcements, gym prints that
 # Gymnasium supersedes it. Users of this package cannot act on that: its own
@@ -50,11 +53,11 @@ def import_tensorflow() -> None:
   is written to stderr meanwhile is passed on when the import ends, even if a
   native error ends the process.
   """
-  is_silent = os.environ['TF_CPP_MIN_LOG_LEVEL'] == _SILENT
+  is_silent = os.environ.get('TF_CPP_MIN_LOG_LEVEL') == _SILENT
   if 'tensorflow' in sys.modules or not is_silent:
     importlib.import_module('tensorflow')
     return
-  with _filtered_stderr(_BEFORE_LEVEL):
+  with _filtered_stderr(BEFORE_LEVEL):
     importlib.import_module('tensorflow')
 
 
@@ -65,34 +68,39 @@ def _filtered_stderr(dropped: str) -> Iterator[None]:
   A process of its own filters: native code holds Python's lock while it
   prints, and what it prints last may be why it dies.
   """
-  grep = shutil.which('grep')
-  try:
-    stderr = os.dup(2)
-  except OSError:  # Closed.
-    yield
-    return
-  if grep is None:
-    os.close(stderr)
-    yield
-    return
-  reading, writing = os.pipe()
-  # A session of its own: Ctrl-C must not end the filter first.
-  process = subprocess.Popen(
-    [grep, '-v', '-E', dropped],
-    stdin=reading,
-    stdout=stderr,
+  with contextlib.ExitStack() as stack:
+    try:
+      stderr = os.dup(2)
+      stack.callback(os.close, stderr)
+      process = _start_filter(dropped, stderr)
+    except OSError:  # stderr is closed, or no process can be started.
+      yield
+      return
+    os.dup2(process.stdin.fileno(), 2)
+    process.stdin.close()
+    try:
+      yield
+    finally:
+      os.dup2(stderr, 2)
+      _FILTERS.append(process)
+      # It ends when nobody can write to it. A process that was started
+      # meanwhile still may.
+      with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=1)
+
+
+def _start_filter(dropped: str, output: int) -> Any:
+  """Starts a process that passes on all lines but those of a pattern.
+
+  Raises:
+    OSError: It cannot be started.
+  """
+  return subprocess.Popen(
+    # Any bytes count as text.
+    ['grep', '-a', '--line-buffered', '-v', '-E', dropped],
+    stdin=subprocess.PIPE,
+    stdout=output,
     stderr=subprocess.DEVNULL,
+    # Ctrl-C must not end it first.
     start_new_session=True,
   )
-  os.dup2(writing, 2)
-  os.close(reading)
-  os.close(writing)
-  try:
-    yield
-  finally:
-    os.dup2(stderr, 2)
-    os.close(stderr)
-    # The filter ends when nobody can write to it. A process that was started
-    # meanwhile still may.
-    with contextlib.suppress(subprocess.TimeoutExpired):
-      process.wait(timeout=5)

@@ -24,9 +24,9 @@ from maml_tf.core import quiet_imports
 _VARIABLE = 'TF_USE_LEGACY_KERAS'
 # As TensorFlow reads it.
 _TRUE = ('1', 'True', 'true')
-# TensorFlow needs it only where it is one static library, which its wheels are
-# not: it is said there that the import should fail. With it, all symbols of
-# TensorFlow become global.
+# It makes all symbols of TensorFlow global. TensorFlow needs that only where it
+# is one static library, which its wheels are not; a comment in its
+# pywrap_tensorflow.py expects that this import fails otherwise.
 _GLOBAL_SYMBOLS = 'tensorflow.python.pywrap_dlopen_global_flags'
 
 
@@ -55,21 +55,24 @@ def load() -> None:
   version = _tensorflow_version()
   is_new = tuple(map(int, version.split('.')[:2])) >= (2, 16)
   _select_keras(version, is_new)
-  with _symbols_of_its_own() if is_new else contextlib.nullcontext():
-    quiet_imports.import_tensorflow()
+  if is_new:
+    with _local_symbols():
+      quiet_imports.import_tensorflow()
+  else:
+    importlib.import_module('tensorflow')
   _check_keras()
 
 
 def exports_symbols() -> bool:
   """Whether libraries that are loaded now find TensorFlow's symbols.
 
-  So it is if the program has imported a newer TensorFlow before this package.
+  They do if the program imported a newer TensorFlow before this package.
   """
-  return _VARIABLE in os.environ and _GLOBAL_SYMBOLS in sys.modules
+  return _GLOBAL_SYMBOLS in sys.modules
 
 
 @contextlib.contextmanager
-def _symbols_of_its_own() -> Iterator[None]:
+def _local_symbols() -> Iterator[None]:
   """Lets an import of TensorFlow keep its symbols to itself."""
   if 'tensorflow' in sys.modules:
     yield
@@ -129,7 +132,8 @@ def _is_installed(module: str) -> bool:
 def _tensorflow_version() -> str:
   """Returns TensorFlow's version without importing it."""
   if 'tensorflow' in sys.modules:
-    return sys.modules['tensorflow'].__version__
+    # Another thread may be importing it: this waits.
+    return importlib.import_module('tensorflow').__version__
   # Its import takes a third of the time of --help, which does not come here.
   metadata = importlib.import_module('importlib.metadata')
   try:

@@ -8,6 +8,7 @@ VERSION = '0.1.0'
 # What a report of a fault should name.
 _LIBRARIES = (
   'tensorflow',
+  'tensorflow-cpu',
   'tf-keras',
   'tensorflow-probability',
   'tf-agents',

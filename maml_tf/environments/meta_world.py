@@ -14,6 +14,7 @@ import gin
 import numpy as np
 
 from maml_tf.core import checks
+from maml_tf.core import plain_texts
 from maml_tf.core import terminal
 from maml_tf.environments import meta_world_environment
 from maml_tf.environments import tasks as tasks_lib
@@ -162,7 +163,8 @@ class MetaWorldTasks(gymnasium_tasks.GymnasiumTasks):
     for task in tasks:
       if not (hasattr(task, 'env_name') and hasattr(task, 'data')):
         raise ValueError(
-          f'a task is {task!r}: give tasks of MetaWorldTasks.task_list'
+          f'a task is {plain_texts.of(task)}: give tasks of'
+          ' MetaWorldTasks.task_list'
         )
     super()._check_tasks([_to_meta_world(task) for task in tasks])
 

@@ -133,7 +133,8 @@ def check_objects(tasks: Any, num_tasks: int) -> list[Any]:
     ValueError: If there are not B of them.
   """
   if isinstance(tasks, (str, bytes, dict)) or not np.iterable(tasks):
-    raise ValueError(f'tasks is {tasks!r}: give a list of {num_tasks} tasks')
+    given = plain_texts.of(tasks)
+    raise ValueError(f'tasks is {given}: give a list of {num_tasks} tasks')
   listed = list(tasks)
   if len(listed) != num_tasks:
     raise ValueError(

@@ -189,7 +189,7 @@ def _check_precision(name: str, layers: Iterable[tf.keras.layers.Layer]):
 def _check_variables(name, network, time_step_spec):
   """Raises ValueError for variables that the network does not know.
 
-  They would be neither trained nor adapted. Layers of Keras 3 have such.
+  They would be neither trained nor adapted. Layers of Keras 3 hold such.
   """
   with tf.GradientTape() as tape:
     action_distributions.example_output(network, time_step_spec)

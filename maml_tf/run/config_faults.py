@@ -17,7 +17,7 @@ _MEANINGS = (
   (r'Unable to parse value\.', f'it has no value that gin reads: {_VALUES}'),
   # From Python 3.12 on, text without its second quote is not one token.
   (r'unterminated string', f'it has no value that gin reads: {_VALUES}'),
-  # There Python evaluates more, such as 0777.
+  # Python 3.12 appends the place in its own code.
   (r'(.*) \(<unknown>, line \d+\).*', r'\1'),
   (r"malformed node.*token '(.*?)'", rf"'\1' is not a value: {_VALUES}"),
   (

@@ -66,7 +66,7 @@ def _checked(optimizer: type) -> Any:
 def _without_newer(
   name: str, parameters: Container[str], settings: dict[str, Any]
 ) -> dict[str, Any]:
-  """Leaves out settings that this Keras lacks, but has as given.
+  """Drops settings that this Keras lacks if it does what they say anyway.
 
   Raises:
     ValueError: It cannot do what one of them says.

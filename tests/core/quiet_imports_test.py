@@ -5,6 +5,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
 
 import maml_tf
 
@@ -26,6 +27,7 @@ def _run(code, directory, exit_code=0, **environment):
     stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT,
     text=True,
+    errors='surrogateescape',
     check=False,
   )
   assert process.returncode == exit_code, process.stdout
@@ -62,15 +64,17 @@ _EARLY = (
 _LATE = (
   'F0000 00:00:1795752005.103372 7 cpu_feature_guard.cc:9] needs AVX',
   'WARNING: something else',
+  # Not UTF-8.
+  'caf\udce9',
 )
 
 
 def _import_double(directory, last, **arguments):
   """Imports a TensorFlow that prints natively, then does something."""
   (directory / 'tensorflow').mkdir()
-  lines = '\n'.join([*_EARLY, *_LATE, ''])
+  lines = '\n'.join([*_EARLY, *_LATE, '']).encode('utf-8', 'surrogateescape')
   (directory / 'tensorflow' / '__init__.py').write_text(
-    f'import os\nos.write(2, {lines.encode()!r})\n{last}'
+    f'import os\nos.write(2, {lines!r})\n{last}'
   )
   code = (
     f'import sys; sys.path.insert(0, {str(directory)!r}); '
@@ -92,9 +96,20 @@ def test_a_native_error_is_still_printed(tmp_path):
   assert lines == [*_LATE]
 
 
+def test_a_process_that_goes_on_writing_is_not_waited_for(tmp_path):
+  last = (
+    'import subprocess, sys\n'
+    'child = subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL)\n'
+    'import atexit; atexit.register(child.kill)'
+  )
+  start = time.monotonic()
+  assert _import_double(tmp_path, last) == [*_LATE, 'after']
+  assert time.monotonic() - start < 30
+
+
 def test_an_exception_is_still_printed(tmp_path):
   lines = _import_double(tmp_path, 'raise ImportError("no")', exit_code=1)
-  assert lines[:2] == [*_LATE]
+  assert lines[: len(_LATE)] == [*_LATE]
   assert lines[-1] == 'ImportError: no'
 
 

@@ -25,7 +25,7 @@ _UNPACKING = tuple(
   str(pathlib.Path(gymnasium.__file__).parent / folder)
   for folder in ('wrappers', 'vector')
 )
-# As in `core.plain_texts`, which this file cannot import.
+# As in `core.plain_texts`, which belongs to a package that needs TensorFlow.
 _PLAIN: Any = None if np.__version__.startswith('1.') else '1.25'
 # Messages must stay readable if a space has many bounds.
 _MAX_LENGTH = 100

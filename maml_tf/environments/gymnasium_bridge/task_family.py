@@ -156,7 +156,8 @@ def task_list(
       lists.append(None)
       continue
     if not np.iterable(value) or isinstance(value, (str, bytes, dict)):
-      raise ValueError(f'{name} is {value!r}: give a list of tasks')
+      given = plain_texts.of(value)
+      raise ValueError(f'{name} is {given}: give a list of tasks')
     lists.append(tuple(value))
     if not lists[-1]:
       raise ValueError(f'{name} is empty: give at least one task')
