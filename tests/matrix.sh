@@ -65,7 +65,7 @@ for version; do
   output=$scratch/python$version.txt
   if tests/matrix.sh --one "$version" "$scratch/$version" >"$output" 2>&1; then
     {
-      echo "# What pip chose for Python $version. All tests passed with it."
+      echo "# What pip chose for Python $version when tests/matrix.sh ran."
       echo "# Use: pip install -c constraints/python$version.txt ."
       cat "$scratch/$version/.venv/freeze.txt"
     } >"constraints/python$version.txt"
