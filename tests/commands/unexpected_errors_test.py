@@ -1,5 +1,6 @@
 """What a command prints about errors that it does not expect."""
 
+import sys
 import types
 
 from absl import flags
@@ -17,9 +18,7 @@ def _raise(error):
 
 def _run(monkeypatch, main, debug=False):
   module = types.SimpleNamespace(main=main)
-  monkeypatch.setattr(
-    command_line.importlib, 'import_module', lambda name: module
-  )
+  monkeypatch.setitem(sys.modules, 'maml_tf.commands.train', module)
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()
   monkeypatch.setattr(flags.FLAGS['debug'], 'value', debug)
