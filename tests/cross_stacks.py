@@ -60,8 +60,8 @@ _RECORDED_CONFIGS = {
 _NEWER = {'tf.keras.optimizers.Adam.adaptive_epsilon'}
 _BEGUN, _RESUMED = 3, 5
 # A difference is relative to the largest number of its array or column.
-# Rounding differs from stack to stack, and training amplifies it. The two
-# versions of MuJoCo differ, too.
+# Rounding differs from stack to stack; training amplifies it, and HalfCheetah
+# does so within an episode.
 _SAME = 1e-5
 _TRAINED = 1e-3
 _CLOCKS = re.compile('second')
