@@ -11,8 +11,9 @@ import numpy as np
 from tf_agents.specs import array_spec
 from tf_agents.typing import types
 
+from maml_tf.environments.gymnasium_bridge import returned_values
+
 _INT64_MAX = np.iinfo(np.int64).max
-_INTEGERS = (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
 def to_spec(
@@ -51,7 +52,7 @@ def to_spec(
     )
   if isinstance(space, spaces.Box):
     _check_box(space, name)
-  elif not isinstance(space, _INTEGERS):
+  elif not isinstance(space, returned_values.INTEGERS):
     raise ValueError(
       f'{name or "the space"} is {space}, which has no spec: wrap the'
       ' environment so that it gives Box, Discrete, MultiDiscrete, MultiBinary,'
@@ -155,14 +156,8 @@ def _spec_dtype(space):
 
 def _bounds(space):
   """Returns the inclusive lower and upper bounds."""
-  # start + n may be one more than their type holds.
-  if isinstance(space, spaces.Discrete):
-    return int(space.start), int(space.start) + int(space.n) - 1
-  if isinstance(space, spaces.MultiDiscrete):
-    first = space.start.astype(np.int64)
-    return first, first + space.nvec.astype(np.int64) - 1
-  if isinstance(space, spaces.MultiBinary):
-    return 0, 1
+  if isinstance(space, returned_values.INTEGERS):
+    return returned_values.integer_bounds(space)
   dtype = _spec_dtype(space)
   if dtype != np.float32:
     return space.low.astype(dtype), space.high.astype(dtype)

@@ -16,6 +16,8 @@ import gymnasium
 from gymnasium import spaces
 import numpy as np
 
+# Spaces of integers.
+INTEGERS = (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 _VALUES = {
   'reset': ('observation', 'info'),
   'step': ('observation', 'reward', 'terminated', 'truncated', 'info'),
@@ -254,6 +256,19 @@ def _check_observation(promised, observation, warn):
     )
 
 
+def integer_bounds(space: spaces.Space) -> tuple[Any, Any]:
+  """Returns the smallest and the largest values of one of `INTEGERS`."""
+  if isinstance(space, spaces.MultiBinary):
+    return 0, 1
+  # start + n may be one more than their type holds.
+  if isinstance(space, spaces.Discrete):
+    first = int(space.start)
+    return first, first + int(space.n) - 1
+  assert isinstance(space, spaces.MultiDiscrete)
+  first = space.start.astype(np.int64)
+  return first, first + space.nvec.astype(np.int64) - 1
+
+
 def _check_part(subject, space, value, batch_shape, with_bounds):
   """Compares a part of an observation with its space.
 
@@ -344,14 +359,8 @@ def _is_inside(space, array):
       # A float64 number may round to the bound.
       with np.errstate(over='ignore'):
         array = array.astype(space.dtype)
-  elif isinstance(space, spaces.Discrete):
-    # start + n may be one more than their type holds.
-    low, high = int(space.start), int(space.start) + int(space.n) - 1
-  elif isinstance(space, spaces.MultiDiscrete):
-    low = space.start.astype(np.int64)
-    high = low + space.nvec.astype(np.int64) - 1
-  elif isinstance(space, spaces.MultiBinary):
-    low, high = 0, 1
+  elif isinstance(space, INTEGERS):
+    low, high = integer_bounds(space)
   else:
     return True
   return bool(((array >= low) & (array <= high)).all())
