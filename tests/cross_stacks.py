@@ -188,9 +188,7 @@ def _try_run(rows, name, begins, other, plain, folder):
   )
   between = (begins.name, other.name)
 
-  with rows.row(
-    name, 'evaluates: returns', *between, bound=_TRAINED
-  ) as differences:
+  with rows.row(name, 'evaluates: returns', *between) as differences:
     for stack, root_dir in ((begins, own), (other, others)):
       stack.command('evaluate', root_dir, '--num_tasks=4')
     found = [_columns(path / 'evaluation.csv') for path in (own, others)]
