@@ -1,8 +1,8 @@
 """Texts in which NumPy's numbers are plain, as NumPy 1 wrote them.
 
 NumPy 2 shows the float64 0.5 as `np.float64(0.5)`, alone in `repr` and inside a
-list or tuple also in `str`. Messages would name numbers in a way that nobody
-wrote, and files would not read back.
+list or tuple also in `str`. Messages would be harder to read, and gin and CSV
+readers could not read such numbers back.
 """
 
 from collections.abc import Callable

@@ -32,7 +32,7 @@ BEFORE_LEVEL = (
   r'|^[IWE][0-9]{4} [^ ]+ +[0-9]+ [^ ]+:[0-9]+\] '
 )
 
-# Filters that may still run: Python warns of those that nobody refers to.
+# Filters that may still run. Python would warn of a lost reference to one.
 _FILTERS = []
 
 # TF-Agents imports gym. From this table of announcements, gym prints that
@@ -83,8 +83,8 @@ def _filtered_stderr(dropped: str) -> Iterator[None]:
     finally:
       os.dup2(stderr, 2)
       _FILTERS.append(process)
-      # It ends when nobody can write to it. A process that was started
-      # meanwhile still may.
+      # The filter ends once its input is closed everywhere. A process that was
+      # started meanwhile may keep it open.
       with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=1)
 
