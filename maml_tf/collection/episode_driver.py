@@ -94,8 +94,7 @@ class EpisodeDriver:
       if stop.is_set():
         raise _OtherGroupFailed
 
-    def play(group, rows, tasks):
-      observers = [observer.of_rows(rows) for observer in self._observers]
+    def play(group, rows, tasks, observers):
       try:
         return self._play(
           group,
@@ -108,7 +107,14 @@ class EpisodeDriver:
         raise
 
     first, *others = zip(
-      environment.groups, environment.group_rows, environment.group_tasks
+      environment.groups,
+      environment.group_rows,
+      environment.group_tasks,
+      # Here, since observers need not bear several threads.
+      [
+        [observer.of_rows(rows) for observer in self._observers]
+        for rows in environment.group_rows
+      ],
     )
     with futures.ThreadPoolExecutor(len(others)) as pool:
       playing = [pool.submit(play, *other) for other in others]

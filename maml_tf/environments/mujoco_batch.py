@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from maml_tf.core import cpu
+from maml_tf.environments import mujoco_clock
 
 _FULL_PHYSICS = mujoco.mjtState.mjSTATE_FULLPHYSICS.value
 
@@ -66,6 +67,7 @@ class MujocoBatch:
         contradicts the list.
     """
     route_warnings()
+    mujoco_clock.switch_off()
     self._models: list[mujoco.MjModel]
     if isinstance(model, mujoco.MjModel):
       if num_rows is None:
