@@ -24,6 +24,9 @@ Observer = Callable[[trajectory.Trajectory], None]
 class Environment(Protocol):
   """What a rollout needs of an environment, e.g. of a batched `PyEnvironment`.
 
+  `TaskEnvironment`'s method `rest` saves steps of rows that wait; it is called
+  if there is one.
+
   Both methods return a `TimeStep` of arrays [N, ...], which the next step may
   overwrite. An action is a nest of arrays [N, ...], which `step` may overwrite.
   """
@@ -57,8 +60,8 @@ def play_episodes(
 
   The rollout ends as soon as every row has finished its episode, or after
   `horizon` steps. A row that finishes early waits for the others: the
-  environment goes on stepping it, but its frames are LAST/LAST boundaries with
-  reward 0.
+  environment lets it rest or goes on stepping it, but its frames are LAST/LAST
+  boundaries with reward 0.
 
   Observers see one frame for each step and a final one, at most horizon + 1.
   Frame t holds observation t, the action taken there and the reward that
@@ -84,6 +87,7 @@ def play_episodes(
   ended = time_step.is_last()
   finished = np.zeros_like(ended)
   action_step = None
+  rest = getattr(environment, 'rest', lambda rows: None)
   for t in range(horizon):
     start = time.perf_counter()
     action_step = actor(time_step, t)
@@ -96,10 +100,15 @@ def play_episodes(
     _observe(observers, time_step, action_step, next_time_step, finished)
     finished = finished | ended
     time_step, ended = next_time_step, next_time_step.is_last()
-    if np.all(finished | ended):
+    waiting = finished | ended
+    if waiting.all():
       break
+    if waiting.any():
+      rest(waiting)
   no_action = tf.nest.map_structure(np.zeros_like, action_step)
   _observe(observers, time_step, no_action, time_step, finished)
+  # Whoever steps on, without a reset, plays all rows.
+  rest(np.zeros_like(finished))
   return Seconds(environment_seconds, actor_seconds)
 
 

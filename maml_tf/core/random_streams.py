@@ -6,8 +6,12 @@ uninterrupted one, and the division of tasks over workers changes no draw.
 
 from collections.abc import Iterable
 import enum
+import numbers
+from typing import Any
 
 import numpy as np
+
+from maml_tf.core import plain_texts
 
 # Training's iterations count from 1: the streams of iteration 0, and with them
 # the held-out tasks, are never used in training.
@@ -80,3 +84,38 @@ def generator(stream_key: Key) -> np.random.Generator:
   return np.random.Generator(
     np.random.Philox(np.random.SeedSequence(stream_key))
   )
+
+
+def keys_of_seed(seed: Any, num_tasks: int) -> list[Key]:
+  """Returns a key for each task of an environment.
+
+  Args:
+    seed: A sequence of B keys, one a task. A key is a non-negative int or a
+      tuple of them. An int s stands for the keys (s, 0), ..., (s, B - 1).
+    num_tasks: B.
+
+  Raises:
+    ValueError: If there are not B keys, or a key holds anything but
+      non-negative ints.
+  """
+  if isinstance(seed, numbers.Integral):
+    keys: list[Any] = [(seed, b) for b in range(num_tasks)]
+  else:
+    keys = list(seed) if np.iterable(seed) else [seed]
+  if len(keys) != num_tasks:
+    raise ValueError(
+      f'seed has {len(keys)} keys for {num_tasks} tasks: give one int, '
+      'or one key for each task'
+    )
+  return [_checked_key(key) for key in keys]
+
+
+def _checked_key(key):
+  """Returns a random stream's key as a tuple of non-negative ints."""
+  words = tuple(key) if np.iterable(key) else (key,)
+  for word in words:
+    if not isinstance(word, numbers.Integral) or word < 0:
+      raise ValueError(
+        f'seed {plain_texts.of(key)}: give non-negative integers'
+      )
+  return words

@@ -11,14 +11,16 @@ import copy
 import os
 from typing import Any
 
-from absl import logging
 import mujoco
 from mujoco import rollout
 import numpy as np
 import numpy.typing as npt
 
 from maml_tf.core import cpu
-from maml_tf.environments import mujoco_clock
+from maml_tf.environments import mujoco_process
+
+# A name of version 0.1.0.
+route_warnings = mujoco_process.route_warnings
 
 _FULL_PHYSICS = mujoco.mjtState.mjSTATE_FULLPHYSICS.value
 
@@ -66,8 +68,7 @@ class MujocoBatch:
       ValueError: If the models' structures differ, or `num_rows` is missing or
         contradicts the list.
     """
-    route_warnings()
-    mujoco_clock.switch_off()
+    mujoco_process.prepare()
     self._models: list[mujoco.MjModel]
     if isinstance(model, mujoco.MjModel):
       if num_rows is None:
@@ -87,6 +88,7 @@ class MujocoBatch:
     self._frame_skip = frame_skip
     self._timesteps = np.array([m.opt.timestep for m in self._models])
     self._unstable = np.zeros(self.num_rows, bool)
+    self._resting = np.zeros(self.num_rows, bool)
     self._rollout: rollout.Rollout | None = None
     self._pool: futures.ThreadPoolExecutor | None = None
     self._contact_forces: np.ndarray | None = None
@@ -188,6 +190,14 @@ class MujocoBatch:
       forces[rows] = 0
       self._keep_forces(forces)
 
+  def rest(self, rows: np.ndarray) -> None:
+    """Chooses the rows that `step` leaves as they are.
+
+    Args:
+      rows: A bool array [N].
+    """
+    self._resting = rows.copy()
+
   def set_models(self, models: Sequence[mujoco.MjModel]) -> None:
     """Gives every row a model. States stay; usually, `set_state` follows.
 
@@ -218,22 +228,34 @@ class MujocoBatch:
     Raises:
       RuntimeError: If the batch is closed.
     """
+    if self._rollout is None and self._pool is None:
+      raise RuntimeError('this MujocoBatch is closed: make a new one')
+    rows: Any = slice(None)
+    models = self._models
+    if self._resting.any():
+      rows = np.flatnonzero(~self._resting)
+      models = [models[row] for row in rows]
+    timesteps = self._timesteps[rows]
     # A row that MuJoCo resets shows the time of its first steps. All others
     # show a later time, since no row is allowed to begin before the first step.
-    start = self._state.copy()
-    start[:, 0] = np.maximum(start[:, 0], self._timesteps)
+    start = self._state[rows].copy()
+    start[:, 0] = np.maximum(start[:, 0], timesteps)
     if self._rollout is not None:
-      state, unstable = self._roll_out(start, controls)
-    elif self._pool is not None:
-      state, unstable = self._step_one_by_one(start, controls)
+      after, failed = self._roll_out(models, start, controls[rows])
     else:
-      raise RuntimeError('this MujocoBatch is closed: make a new one')
+      after, failed = self._step_one_by_one(
+        models, start, controls[rows], timesteps, rows
+      )
     # MuJoCo adds up the time step by step. This repeats its rounding.
-    state[:, 0] = self._state[:, 0]
+    after[:, 0] = self._state[rows, 0]
     for _ in range(self._frame_skip):
-      state[:, 0] += self._timesteps
-    if unstable.any():
-      state[unstable] = self._state[unstable]
+      after[:, 0] += timesteps
+    if failed.any():
+      after[failed] = self._state[rows][failed]
+    state, unstable = after, failed
+    if self._resting.any():
+      state, unstable = self._state.copy(), np.zeros(self.num_rows, bool)
+      state[rows], unstable[rows] = after, failed
     unstable.flags.writeable = False
     self._unstable = unstable
     self._keep(state)
@@ -247,36 +269,38 @@ class MujocoBatch:
       self._pool.shutdown()
       self._pool = None
 
-  def _roll_out(self, start, controls):
-    """Returns the states [N, ...] after a step, and which are unstable [N]."""
+  def _roll_out(self, models, start, controls):
+    """Returns the states [K, ...] after a step, and which are unstable [K]."""
     assert self._rollout is not None
-    self._controls[:] = controls[:, np.newaxis]
+    num_rows = len(models)
+    self._controls[:num_rows] = controls[:, np.newaxis]
     self._rollout.rollout(
-      self._models,
+      models,
       self._datas,
       start,
-      self._controls,
+      self._controls[:num_rows],
       skip_checks=True,
       nstep=self._frame_skip,
-      state=self._substates,
+      state=self._substates[:num_rows],
     )
-    state = self._substates[:, -1].copy()
+    state = self._substates[:num_rows, -1].copy()
     return state, state[:, 0] <= start[:, 0]
 
-  def _step_one_by_one(self, start, controls):
+  def _step_one_by_one(self, models, start, controls, timesteps, rows):
     """As `_roll_out`, with contact forces."""
     assert self._pool is not None
-    state, forces = np.empty_like(start), np.zeros_like(self.contact_forces)
+    state = np.empty_like(start)
+    forces = np.zeros((len(models), self._nbody, 6))
     # As promised above. MuJoCo itself would clear them for one physics step.
     finite = np.isfinite(controls).all(axis=1, keepdims=True)
     controls = np.where(finite, controls, 0.0)
     # MuJoCo runs outside Python's lock, so threads share the cores.
-    ends = np.linspace(0, self.num_rows, self._num_threads + 1).astype(int)
+    ends = np.linspace(0, len(models), self._num_threads + 1).astype(int)
 
     def advance(thread):
       data = self._datas[thread]
       for row in range(ends[thread], ends[thread + 1]):
-        model = self._models[row]
+        model = models[row]
         mujoco.mj_setState(model, data, start[row], _FULL_PHYSICS)
         # As in the rollout, the solver starts cold.
         data.qacc_warmstart[:] = 0
@@ -290,10 +314,12 @@ class MujocoBatch:
       pass  # An exception of a thread would surface here.
     # After a reset, less time than that of all steps has passed since zero.
     unstable = state[:, 0] < start[:, 0] + (
-      (self._frame_skip - 0.5) * self._timesteps
+      (self._frame_skip - 0.5) * timesteps
     )
     forces[unstable] = 0
-    self._keep_forces(forces)
+    all_forces = self.contact_forces.copy()
+    all_forces[rows] = forces
+    self._keep_forces(all_forces)
     return state, unstable
 
   def _keep(self, state):
@@ -314,7 +340,7 @@ def load_model(source: str) -> mujoco.MjModel:
   Raises:
     ValueError: If the file does not exist, or MuJoCo refuses the XML.
   """
-  route_warnings()
+  mujoco_process.route_warnings()
   if source.lstrip().startswith('<'):
     return mujoco.MjModel.from_xml_string(source)
   if not os.path.isfile(source):
@@ -355,24 +381,6 @@ def vary_model(
     mujoco.mj_setConst(varied, data)
     models.append(varied)
   return models
-
-
-def route_warnings() -> None:
-  """Sends MuJoCo's warnings to absl's log, unless they have a handler already.
-
-  Without a handler, MuJoCo writes them to MUJOCO_LOG.TXT in the working
-  directory.
-  """
-  if mujoco.get_mju_user_warning() is None:
-    mujoco.set_mju_user_warning(_log_warning)
-
-
-def _log_warning(message):
-  # Gymnasium's model files use this deprecated attribute; users cannot fix
-  # them.
-  if 'settotalmass' not in message:
-    # Each row of an unstable simulation warns at each step.
-    logging.log_every_n_seconds(logging.WARNING, 'MuJoCo: %s', 1, message)
 
 
 def _sizes(model):

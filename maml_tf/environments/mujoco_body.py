@@ -99,6 +99,10 @@ class MujocoBody(task_environment.TaskEnvironment):
   def use_threads(self, num_threads: int) -> None:
     self._physics.use_threads(num_threads)
 
+  def rest(self, rows: np.ndarray) -> None:
+    super().rest(rows)
+    self._physics.rest(self._resting)
+
   def set_tasks(self, tasks: Any) -> None:
     before = self._tasks, getattr(self, '_row_tasks', None)
     super().set_tasks(tasks)
@@ -143,6 +147,7 @@ class MujocoBody(task_environment.TaskEnvironment):
 
   def _reset_rows(self, rows, starts):
     qpos, qvel = np.split(starts, [self._model.nq], axis=1)
+    self._physics.rest(self._resting)
     self._physics.set_state(qpos, qvel, rows)
     return self._observation()[rows]
 

@@ -93,6 +93,9 @@ class ObservedTask(task_environment.TaskEnvironment):
   def seed(self, seed: Any) -> None:
     self._environment.seed(seed)
 
+  def rest(self, rows: np.ndarray) -> None:
+    self._environment.rest(rows)
+
   def close(self) -> None:
     self._environment.close()
 

@@ -7,7 +7,6 @@ episodes: FIRST, MID, ..., LAST, then FIRST again at the next call.
 
 import abc
 from collections.abc import Sequence
-import numbers
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.typing import types
 
 from maml_tf.core import checks
-from maml_tf.core import plain_texts
 from maml_tf.core import random_streams
 from maml_tf.environments import tasks as tasks_lib
 from maml_tf.environments.rendering import rendered_rows
@@ -92,6 +90,7 @@ class TaskEnvironment(
     self.seed(np.random.SeedSequence().entropy)
     self._elapsed = np.zeros(self.batch_size, np.int64)
     self._ended = np.zeros(self.batch_size, bool)
+    self._resting = np.zeros(self.batch_size, bool)
     self._num_unstable_episodes = 0
     self._no_action = tf.nest.map_structure(self._no_action_part, action_spec)
 
@@ -222,8 +221,19 @@ class TaskEnvironment(
         non-negative ints.
     """
     self._generators = [
-      random_streams.generator(_checked_key(key)) for key in self._keys(seed)
+      random_streams.generator(key)
+      for key in random_streams.keys_of_seed(seed, self._num_tasks)
     ]
+
+  def rest(self, rows: np.ndarray) -> None:
+    """Lets rows wait at LAST until the next `reset`, instead of starting anew.
+
+    They are not stepped, which saves time. Their observation stays.
+
+    Args:
+      rows: A bool array [N]. Rows whose episode has not ended play on.
+    """
+    self._resting = rows & self._ended
 
   @abc.abstractmethod
   def _draw_starts(
@@ -260,9 +270,9 @@ class TaskEnvironment(
     """Advances every row by one step.
 
     Args:
-      action: An array [N, A], or a nest. In rows that are about to be reset, it
-        is zero, or the value of the spec that is closest to zero. The results
-        for these rows are ignored.
+      action: An array [N, A], or a nest. In rows whose episode has ended
+        (`_ended`), it is zero, or the value of the spec that is closest to
+        zero. The results for these rows are ignored.
 
     Returns:
       observation: A float32 array [N, O], or a nest.
@@ -291,6 +301,7 @@ class TaskEnvironment(
     self._ensure_tasks()
     self._elapsed[:] = 0
     self._ended = np.zeros(self.batch_size, bool)
+    self._resting = np.zeros(self.batch_size, bool)
     return ts.TimeStep(
       np.full(self.batch_size, ts.StepType.FIRST, np.int32),
       np.zeros(self.batch_size, np.float32),
@@ -305,23 +316,29 @@ class TaskEnvironment(
       action = tf.nest.map_structure(
         self._checked_action, action, self._action_spec
       )
-    starting = np.flatnonzero(self._ended)
+    last = self._current_time_step
+    resting = np.flatnonzero(self._resting)
+    starting = np.flatnonzero(self._ended & ~self._resting)
     if starting.size == self.batch_size:
       return self._reset()
-    if starting.size:
-      action = _with_rows(action, starting, self._no_action)
+    if starting.size or resting.size:
+      action = _with_rows(action, self._ended, self._no_action)
 
     observation, reward, terminated = self._advance(action)
     unstable = self._unstable_rows() & ~self._ended
     self._num_unstable_episodes += np.count_nonzero(unstable)
     terminated = terminated | unstable
     self._elapsed += 1
-    ended = terminated | self._truncated_rows()
+    ended = terminated | self._truncated_rows() | self._resting
     ended |= self._elapsed >= self._horizon
     step_type = np.where(ended, ts.StepType.LAST, ts.StepType.MID)
     discount = np.where(terminated, np.float32(0), np.float32(1))
+    # Copies: the arrays of `_advance` may be part of its state.
+    if resting.size:
+      kept = tf.nest.map_structure(lambda a: a[resting], last.observation)
+      observation = _with_rows(observation, resting, kept)
+      reward = _with_rows(reward, resting, 0)
     if starting.size:
-      # Copies: the arrays of `_advance` may be part of its state.
       starts = self._start(starting)
       observation = _with_rows(observation, starting, starts)
       reward = _with_rows(reward, starting, 0)
@@ -345,19 +362,6 @@ class TaskEnvironment(
       zero = np.clip(0, spec.minimum, spec.maximum)
       return np.broadcast_to(zero, spec.shape).astype(spec.dtype)
     return np.zeros(spec.shape, spec.dtype)
-
-  def _keys(self, seed):
-    """Returns the B keys of `seed`."""
-    if isinstance(seed, numbers.Integral):
-      keys: list[Any] = [(seed, b) for b in range(self._num_tasks)]
-    else:
-      keys = list(seed) if np.iterable(seed) else [seed]
-    if len(keys) != self._num_tasks:
-      raise ValueError(
-        f'seed has {len(keys)} keys for {self._num_tasks} tasks: give one int, '
-        'or one key for each task'
-      )
-    return keys
 
   def _ensure_tasks(self):
     """Draws tasks if there are none yet."""
@@ -385,14 +389,3 @@ def _with_rows(nest, rows, values):
     return array
 
   return tf.nest.map_structure(replace, nest, values)
-
-
-def _checked_key(key):
-  """Returns a random stream's key as a tuple of non-negative ints."""
-  words = tuple(key) if np.iterable(key) else (key,)
-  for word in words:
-    if not isinstance(word, numbers.Integral) or word < 0:
-      raise ValueError(
-        f'seed {plain_texts.of(key)}: give non-negative integers'
-      )
-  return words

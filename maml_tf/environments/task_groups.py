@@ -14,6 +14,7 @@ import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 
 from maml_tf.core import cpu
+from maml_tf.core import random_streams
 from maml_tf.environments import task_environment
 from maml_tf.environments import tasks as tasks_lib
 from maml_tf.environments.rendering import renderer
@@ -102,9 +103,13 @@ class TaskGroups(task_environment.TaskEnvironment):
     self._current_time_step = None
 
   def seed(self, seed: Any) -> None:
-    keys = self._keys(seed)
+    keys = random_streams.keys_of_seed(seed, self.num_tasks)
     for group, of_group in zip(self.groups, self.group_tasks):
       group.seed(keys[of_group])
+
+  def rest(self, rows: np.ndarray) -> None:
+    for group, of_group in zip(self.groups, self.group_rows):
+      group.rest(rows[of_group])
 
   def close(self) -> None:
     for group in self.groups:

@@ -1,5 +1,8 @@
 """One whole episode of every row, against a loop over single environments."""
 
+import collections
+import threading
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +12,7 @@ from maml_tf.collection import episode_buffer
 from maml_tf.collection import episode_driver
 from maml_tf.environments import locomotion
 from maml_tf.environments import point_navigation
+from maml_tf.environments import task_groups
 from tests import point_agent
 from tests.collection import scripted_policy
 
@@ -265,3 +269,98 @@ def test_measures_where_the_time_goes():
   driver.run((), (_actions(6),))
   assert driver.environment_seconds > 0
   assert driver.policy_seconds > 0
+
+
+def _cheetahs(*sizes):
+  return [
+    locomotion.HalfCheetahDirection(size, NUM_EPISODES, HORIZON)
+    for size in sizes
+  ]
+
+
+def _collect(environment, noise, **kwargs):
+  """Collects one stage of four tasks; returns its tensors."""
+  environment.set_tasks([1.0, -1.0, -1.0, 1.0])
+  environment.seed([(1, b) for b in range(4)])
+  agent = point_agent.create_agent(environment)
+  policy = agent.collect_policy
+  buffer = episode_buffer.EpisodeBuffer(
+    policy.collect_data_spec, 4, NUM_EPISODES, HORIZON
+  )
+  driver = episode_driver.EpisodeDriver(
+    environment, policy, [buffer], HORIZON, **kwargs
+  )
+  state = tuple(
+    p + 0.1 * np.arange(4).reshape([4] + [1] * (p.shape.rank - 1))
+    for p in policy.get_initial_state(4)
+  )
+  driver.run(state, (noise,))
+  assert driver.environment_seconds > 0
+  assert driver.policy_seconds > 0
+  return buffer.read()
+
+
+def test_groups_that_play_side_by_side_give_the_same_bits():
+  noise = np.random.default_rng(0).normal(size=(HORIZON, 4 * NUM_EPISODES, 6))
+  noise = noise.astype(np.float32)
+  tf.keras.utils.set_random_seed(0)
+  one = _collect(*_cheetahs(4), noise)
+  for sizes in ((2, 2), (3, 1), (1, 2, 1), (2, 2)):
+    tf.keras.utils.set_random_seed(0)
+    groups = task_groups.TaskGroups(_cheetahs(*sizes))
+    for ours, theirs in zip(
+      tf.nest.flatten(_collect(groups, noise)),
+      tf.nest.flatten(one),
+      strict=True,
+    ):
+      np.testing.assert_array_equal(ours, theirs)
+    groups.close()
+
+
+def test_observers_of_whole_frames_see_all_groups_together():
+  groups = task_groups.TaskGroups(_cheetahs(2, 2))
+  groups.set_tasks([1.0, -1.0, -1.0, 1.0])
+  num_rows = 4 * NUM_EPISODES
+  frames = _run(groups, np.zeros((HORIZON, num_rows, 6), np.float32))
+  assert [len(frame.reward) for frame in frames] == [num_rows] * (HORIZON + 1)
+
+
+class _Failing:
+  """An observer of rows that raises in the group that begins at some row."""
+
+  def __init__(self, first_row, error):
+    self._first_row = first_row
+    self._error = error
+    self.num_frames = collections.Counter()
+
+  def __call__(self, frame):
+    raise AssertionError('It sees groups only.')
+
+  def of_rows(self, rows):
+    def watch(frame):
+      del frame
+      self.num_frames[rows.start] += 1
+      if rows.start == self._first_row:
+        raise self._error
+
+    return watch
+
+
+@pytest.mark.parametrize('first_row', [0, 2 * NUM_EPISODES])
+@pytest.mark.parametrize('error', [ValueError('broken'), KeyboardInterrupt()])
+def test_an_error_in_one_group_ends_all(first_row, error):
+  groups = task_groups.TaskGroups(
+    [locomotion.HalfCheetahDirection(2, NUM_EPISODES, 1000) for _ in range(2)]
+  )
+  groups.set_tasks([1.0, -1.0, -1.0, 1.0])
+  failing = _Failing(first_row, error)
+  driver = episode_driver.EpisodeDriver(
+    groups, scripted_policy.ScriptedPolicy(), [failing], 1000
+  )
+  num_rows = 4 * NUM_EPISODES
+  with pytest.raises(type(error)) as raised:
+    driver.run((), (np.zeros((1000, num_rows, 6), np.float32),))
+  assert raised.value is error
+  # The other group did not play on to the end.
+  assert sum(failing.num_frames.values()) < 1000
+  assert threading.active_count() < 10

@@ -259,3 +259,25 @@ def test_parts_of_an_action_do_not_share_memory_with_the_environment():
   frames = _play(Parts(1, 3, 2), actor=act)
   action = np.stack([frame.action['force'] for frame in frames], 1).tolist()
   assert action == _stack(_play(_Rows(1, 3, 2)), 'action')
+
+
+class _RestingRows(_Rows):
+  """Rows that can rest."""
+
+  def rest(self, rows):
+    self.log.append(rows.tolist())
+
+
+def test_rows_that_wait_are_told_to_rest():
+  environment = _RestingRows(1, 3, 2)
+  _play(environment)
+  assert environment.log == [
+    'reset',
+    'step',
+    [True, False, False],
+    'step',
+    [True, False, True],
+    'step',
+    # All have ended; whoever steps on plays all rows.
+    [False, False, False],
+  ]

@@ -384,3 +384,57 @@ def test_steps_with_contact_forces_equal_those_of_the_rollout():
   batches[1].close()
   with pytest.raises(RuntimeError, match='closed'):
     batches[1].step(controls[0])
+
+
+@pytest.mark.parametrize('contact_forces', [False, True])
+def test_resting_rows_stay_and_change_no_other(contact_forces):
+  model = mujoco_batch.load_model(mujoco_body.asset_path('half_cheetah.xml'))
+  rng = np.random.default_rng(0)
+  qvel = rng.standard_normal((8, model.nv))
+  controls = rng.uniform(-1, 1, (3, 8, model.nu))
+  resting = np.isin(np.arange(8), (0, 3, 4))
+  plain, batch = (
+    mujoco_batch.MujocoBatch(model, 8, 5, 2, contact_forces=contact_forces)
+    for _ in range(2)
+  )
+  for physics in (plain, batch):
+    physics.set_state(np.tile(model.qpos0, (8, 1)), qvel)
+    physics.step(controls[0])
+  before = batch.state
+  batch.rest(resting)
+  for control in controls[1:]:
+    plain.step(control)
+    batch.step(control)
+  np.testing.assert_array_equal(batch.state[resting], before[resting])
+  np.testing.assert_array_equal(batch.state[~resting], plain.state[~resting])
+  if contact_forces:
+    np.testing.assert_array_equal(
+      batch.contact_forces[~resting], plain.contact_forces[~resting]
+    )
+  batch.rest(np.zeros(8, bool))
+  batch.step(controls[0])
+  assert (batch.state[:, 0] > before[:, 0]).all()
+
+
+def test_a_resting_row_is_not_unstable():
+  models = [mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=1))] * 2
+  batch = mujoco_batch.MujocoBatch(models)
+  batch.set_state(np.full((2, 1), np.nan), np.zeros((2, 1)))
+  batch.rest(np.array([True, False]))
+  batch.step(np.zeros((2, 1)))
+  np.testing.assert_array_equal(batch.unstable, [False, True])
+
+
+def test_threads_can_be_changed_later():
+  model = mujoco_batch.load_model(mujoco_body.asset_path('half_cheetah.xml'))
+  batch = mujoco_batch.MujocoBatch(model, 7, 5)
+  controls = np.random.default_rng(0).uniform(-1, 1, (7, model.nu))
+  states = []
+  for num_threads in (1, 2, 3, 1):
+    batch.use_threads(num_threads)
+    assert batch.num_threads == num_threads
+    batch.set_state(np.tile(model.qpos0, (7, 1)), np.ones((7, model.nv)))
+    batch.step(controls)
+    states.append(batch.state)
+  for state in states[1:]:
+    np.testing.assert_array_equal(state, states[0])

@@ -614,3 +614,42 @@ def test_what_advance_returns_is_not_written_to():
     environment.reset()
     played.append([environment.step(a) for a in _actions(environment, 6)])
   tf.nest.map_structure(np.testing.assert_array_equal, *played)
+
+
+def test_a_row_that_rests_waits_for_the_next_reset(make):
+  environment = make(horizon=1)
+  actions = _actions(environment, 4)
+  environment.reset()
+  last = environment.step(actions[0])
+  assert last.is_last().all()
+  resting = np.arange(environment.batch_size) % 2 == 0
+  environment.rest(resting)
+  for action in actions[1:3]:
+    later = environment.step(action)
+    assert (later.step_type[resting] == LAST).all()
+    assert (later.reward[resting] == 0).all()
+    np.testing.assert_array_equal(
+      later.observation[resting], last.observation[resting]
+    )
+  # The others have begun anew meanwhile, and ended again.
+  assert (later.step_type[~resting] == LAST).all()
+  environment.rest(np.zeros_like(resting))
+  assert (environment.step(actions[3]).step_type[resting] == FIRST).all()
+
+
+def test_a_row_whose_episode_goes_on_cannot_rest(make):
+  environment = make(horizon=100)
+  actions = _actions(environment, 3)
+  plain, rested = (make(horizon=100) for _ in range(2))
+  for env in (plain, rested):
+    env.set_tasks(environment.tasks)
+    env.seed(0)
+  played = []
+  for env in (plain, rested):
+    env.reset()
+    env.step(actions[0])
+    going_on = ~env.current_time_step().is_last()
+    if env is rested:
+      env.rest(np.ones(env.batch_size, bool))
+    played.append(env.step(actions[1]).observation[going_on])
+  np.testing.assert_array_equal(*played)
