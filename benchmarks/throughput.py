@@ -5,6 +5,9 @@ limit), Gymnasium's HalfCheetah-v5 in a Python loop, and whole meta-iterations.
 
   python benchmarks/throughput.py --tasks=40 --episodes=20 --horizon=100
 
+With --cores it does so with 1, 2, 4, ... cores, each in a process of its own
+that may use no others. --cores 1 16 names the numbers.
+
 Run it on an idle machine: all figures are wall time. The last line is JSON.
 """
 
@@ -14,7 +17,11 @@ import argparse
 from collections.abc import Sequence
 import functools
 import json
+import os
+import pathlib
 import resource
+import subprocess
+import sys
 import time
 
 import gymnasium
@@ -34,7 +41,7 @@ from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import meta_updates
 
 _FRAME_SKIP = 5
-_THREADS = (1, 2, 4)
+_THREADS = (1, 2, 4)  # And as many as there are processors, and twice that.
 _PARTS = ('physics', 'acting', 'adaptation', 'update', 'other')
 
 
@@ -53,7 +60,7 @@ def measure_physics_limit(
   actions = rng.standard_normal((num_rows, horizon, model.nu))
   controls = np.repeat(actions, _FRAME_SKIP, axis=1)
   best = np.inf
-  for num_threads in _THREADS:
+  for num_threads in sorted({*_THREADS, cpu.count(), 2 * cpu.count()}):
     datas = [mujoco.MjData(model) for _ in range(num_threads)]
     with rollout.Rollout(nthread=num_threads) as pool:
       for _ in range(repeats):
@@ -129,6 +136,69 @@ def measure_iterations(
   return env_steps / total, {k: v / iterations for k, v in seconds.items()}
 
 
+def core_counts(available: int) -> list[int]:
+  """Returns 1, 2, 4, ... below the number of cores, and that number."""
+  counts = [1]
+  while 2 * counts[-1] < available:
+    counts.append(2 * counts[-1])
+  return counts if available == 1 else [*counts, available]
+
+
+def measure_cores(
+  counts: Sequence[int], arguments: Sequence[str]
+) -> dict[str, dict[str, float]]:
+  """Runs this file with some of the cores, a process for each number.
+
+  Args:
+    counts: The numbers of cores.
+    arguments: The flags of each process.
+
+  Returns:
+    The last line of each, by the number of cores. Those that fail are omitted.
+  """
+  available = sorted(os.sched_getaffinity(0))
+  command = [sys.executable, str(pathlib.Path(__file__)), *arguments]
+  results = {}
+  for count in counts:
+    # A process inherits it, before TensorFlow starts threads.
+    os.sched_setaffinity(0, available[:count])
+    try:
+      done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    finally:
+      os.sched_setaffinity(0, available)
+    if done.returncode:
+      print(f'{count} cores: failed', flush=True)
+      continue
+    results[str(count)] = json.loads(done.stdout.splitlines()[-1])
+    print(_row(count, results[str(count)]), flush=True)
+  return results
+
+
+def _row(count: int, result: dict[str, float]) -> str:
+  limit, speed = (
+    result[f'{name}_steps_per_second'] for name in ('physics_limit', 'env')
+  )
+  return (
+    f'{count:3} cores  physics {limit:10,.0f}  meta-iterations {speed:10,.0f}'
+    f'  ratio {result["ratio_to_limit"]:.3f}'
+  )
+
+
+def _check_cores(counts: Sequence[int], available: int) -> list[int]:
+  """Returns the numbers of cores to measure.
+
+  Raises:
+    ValueError: There are not so many, or the system cannot restrict processes.
+  """
+  wrong = [count for count in counts if not 1 <= count <= available]
+  if wrong:
+    raise ValueError(
+      f'--cores is {wrong[0]}: give numbers from 1 to {available}, the cores'
+      ' that this process may use'
+    )
+  return list(counts) or core_counts(available)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
   """Measures and prints."""
   parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
@@ -141,7 +211,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     ('iterations', 5),
   ):
     parser.add_argument(f'--{name}', type=int, default=default)
+  parser.add_argument('--cores', type=int, nargs='*')
   flags = parser.parse_args(argv)
+  if flags.cores is not None:
+    try:
+      counts = _check_cores(flags.cores, cpu.count())
+    except ValueError as error:
+      parser.error(str(error))
+    arguments = [
+      f'--{name}={value}'
+      for name, value in vars(flags).items()
+      if name != 'cores'
+    ]
+    print(json.dumps({'cores': measure_cores(counts, arguments)}))
+    return
   cpu.one_thread_an_operation()
 
   create = functools.partial(

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import subprocess
 
 import numpy as np
 import pytest
@@ -37,6 +39,49 @@ def test_throughput(capsys):
   parts = {'physics', 'acting', 'adaptation', 'update', 'other'}
   assert set(result['seconds']) == parts
   assert result['ratio_to_limit'] > 0
+
+
+def test_throughput_counts_cores():
+  assert throughput.core_counts(1) == [1]
+  assert throughput.core_counts(2) == [1, 2]
+  assert throughput.core_counts(6) == [1, 2, 4, 6]
+  assert throughput.core_counts(16) == [1, 2, 4, 8, 16]
+
+
+def test_throughput_restricts_each_process(monkeypatch, capsys):
+  available = os.sched_getaffinity(0)
+  seen = []
+
+  def run(command, **kwargs):
+    seen.append((len(os.sched_getaffinity(0)), command[2:]))
+    result = {
+      'physics_limit_steps_per_second': 1000.0,
+      'env_steps_per_second': 500.0,
+      'ratio_to_limit': 0.5,
+    }
+    return subprocess.CompletedProcess(
+      command, 0, f'speeds\n{json.dumps(result)}\n'
+    )
+
+  monkeypatch.setattr(throughput.subprocess, 'run', run)
+  throughput.main(['--tasks=3', '--cores', '1'])
+  assert os.sched_getaffinity(0) == available
+  ((count, arguments),) = seen
+  assert count == 1
+  assert '--tasks=3' in arguments and not any('cores' in a for a in arguments)
+  assert _last_line(capsys)['cores']['1']['ratio_to_limit'] == 0.5
+
+
+def test_throughput_refuses_cores_that_are_not_there(capsys):
+  with pytest.raises(SystemExit):
+    throughput.main(['--cores', '0'])
+  assert '--cores is 0: give numbers from 1 to' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_throughput_on_one_core(capsys):
+  throughput.main([*SMALL, '--horizon=5', '--iterations=1', '--cores', '1'])
+  assert _last_line(capsys)['cores']['1']['ratio_to_limit'] > 0
 
 
 def test_classic_control(capsys):

@@ -2,6 +2,7 @@
 
 import maml_tf  # noqa: F401  # isort: skip  Before TensorFlow, which it quiets.
 
+import os
 import signal
 from unittest import mock
 
@@ -11,11 +12,15 @@ import pytest
 import tensorflow as tf
 from tf_agents.agents import tf_agent
 
+from maml_tf.core import xla_cache
 from tests import rings
 from tests import shared_runs
 
 # A shell that starts the tests in the background has them ignore SIGINT.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Runs that tests start compile anew, and leave the user's cache alone.
+os.environ.setdefault(xla_cache.VARIABLE, '0')
 
 # Before TensorFlow starts, which the first operation does.
 _CPU = tf.config.list_physical_devices('CPU')[0]

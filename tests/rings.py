@@ -62,6 +62,7 @@ _NO_UNITS = (
   'core/quiet_imports_test.py',
   'core/terminal_test.py',
   'core/scratch_folders_test.py',
+  'core/xla_cache_test.py',
 )
 
 # The files that take longest, the longest first, so that no worker begins one

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from maml_tf import serving
 from maml_tf.collection import meta_collector
+from maml_tf.core import xla_cache
 from maml_tf.environments import point_navigation
 from tests import point_agent
 from tests.survival import trained_process
@@ -49,6 +50,32 @@ def test_five_iterations_compile_no_more_than_one(flags, tmp_path):
   code, lines = trained_process.finish(process)
   assert code == 0, lines
   assert len(trained_process.rows(tmp_path / 'run')) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+  not tf.__version__.startswith('2.21.'),
+  reason='programs are kept with TensorFlow 2.21 only',
+)
+def test_a_second_run_compiles_nothing(tmp_path):
+  dumps = tmp_path / 'dumps'
+  environment = {
+    'XLA_FLAGS': f'--xla_dump_to={dumps} --xla_dump_hlo_as_text',
+    'XDG_CACHE_HOME': str(tmp_path / 'cache'),
+    xla_cache.VARIABLE: '',
+  }
+  compilations, metrics = [], []
+  for name in ('first', 'second'):
+    root_dir = tmp_path / name
+    process = trained_process.start(root_dir, COMPILED, 2, environment)
+    code, lines = trained_process.finish(process)
+    assert code == 0, lines
+    # What TensorFlow says of loading stays hidden.
+    assert not any('XLA:CPU AOT' in line for line in lines)
+    compilations.append(_num_compilations(dumps))
+    metrics.append([r['meta_loss'] for r in trained_process.rows(root_dir)])
+  assert compilations[0] == compilations[1] >= 4
+  assert metrics[0] == metrics[1]
 
 
 def _compiled(fn):

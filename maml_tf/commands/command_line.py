@@ -1,6 +1,7 @@
 """A command line: its flags are read before anything heavy is imported."""
 
 from collections.abc import Sequence
+import contextlib
 import difflib
 import functools
 import importlib
@@ -25,6 +26,7 @@ from maml_tf.core import stack
 from maml_tf.core import terminal
 from maml_tf.core import user_code
 from maml_tf.core import version
+from maml_tf.core import xla_cache
 
 # What each one does.
 SUMMARIES = {
@@ -73,6 +75,14 @@ def run(name: str, argv: Sequence[str]) -> int:
   """
   if len(argv) > 1:
     return terminal.print_error(name, f'{argv[1]} is not a flag: see --help')
+  # Only training takes long enough to compile.
+  keep = xla_cache.enabled() if name == 'train' else contextlib.nullcontext()
+  with keep:
+    return _run_module(name, argv)
+
+
+def _run_module(name: str, argv: Sequence[str]) -> int:
+  """Does the same as `run`, for arguments that are all flags."""
   # Libraries log what they import.
   logging.set_verbosity(logging.WARNING)
   try:

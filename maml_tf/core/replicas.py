@@ -10,6 +10,12 @@ import tensorflow as tf
 from tf_agents.typing import types
 
 
+def count() -> int:
+  """Returns the number of replicas; 1 outside of a replica."""
+  context = tf.distribute.get_replica_context()
+  return 1 if context is None else context.num_replicas_in_sync
+
+
 def local_mean(per_task: types.NestedTensor) -> types.NestedTensor:
   """Returns the mean over the tasks of this replica.
 
@@ -43,10 +49,10 @@ def gather(values: types.Tensor) -> types.Tensor:
   Returns:
     A tensor [B] of all tasks, in the order of the replicas.
   """
-  if _count() == 1:
+  if count() == 1:
     return values
   replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-  is_here = tf.one_hot(replica, _count(), dtype=values.dtype)
+  is_here = tf.one_hot(replica, count(), dtype=values.dtype)
   return tf.reshape(total(is_here[:, tf.newaxis] * values), [-1])
 
 
@@ -56,10 +62,10 @@ def share(tensors: types.NestedTensor) -> types.NestedTensor:
   TF-Agents sums the replicas' results. The shares of several replicas are
   float64, so that they add up to exactly the same float32 numbers.
   """
-  if _count() == 1:
+  if count() == 1:
     return tensors
   return tf.nest.map_structure(
-    lambda t: tf.cast(t, tf.float64) / _count(), tensors
+    lambda t: tf.cast(t, tf.float64) / count(), tensors
   )
 
 
@@ -92,7 +98,7 @@ def standardize(values: types.Tensor) -> types.Tensor:
 
 
 def _all_reduce(op, tensors):
-  if _count() == 1:
+  if count() == 1:
     return tensors
   # A reduction between hosts needs the tensors' devices. Arguments of functions
   # have none, but their identities do.
@@ -104,8 +110,3 @@ def _all_reduce(op, tensors):
     tensors,
     [next(reduced) if t.shape.num_elements() != 0 else t for t in flat],
   )
-
-
-def _count():
-  context = tf.distribute.get_replica_context()
-  return 1 if context is None else context.num_replicas_in_sync

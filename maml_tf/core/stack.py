@@ -52,7 +52,7 @@ def load() -> None:
     raise StackError(
       f'tf-agents is not installed: run pip install {no_deps}tf-agents==0.19.0'
     )
-  version = _tensorflow_version()
+  version = tensorflow_version()
   is_new = tuple(map(int, version.split('.')[:2])) >= (2, 16)
   _select_keras(version, is_new)
   if is_new:
@@ -69,6 +69,25 @@ def exports_symbols() -> bool:
   They do if the program imported a newer TensorFlow before this package.
   """
   return _GLOBAL_SYMBOLS in sys.modules
+
+
+def tensorflow_version() -> str:
+  """Returns TensorFlow's version without importing it."""
+  if 'tensorflow' in sys.modules:
+    # Another thread may be importing it: this waits.
+    return importlib.import_module('tensorflow').__version__
+  # Its import takes a third of the time of --help, which does not come here.
+  metadata = importlib.import_module('importlib.metadata')
+  try:
+    return metadata.version('tensorflow')
+  except metadata.PackageNotFoundError:
+    # Such as tensorflow-cpu.
+    names = metadata.packages_distributions().get('tensorflow')
+    if not names:
+      raise StackError(
+        'TensorFlow is not installed: run pip install tensorflow'
+      ) from None
+    return metadata.version(names[0])
 
 
 @contextlib.contextmanager
@@ -127,22 +146,3 @@ def _check_keras() -> None:
 
 def _is_installed(module: str) -> bool:
   return importlib.util.find_spec(module) is not None
-
-
-def _tensorflow_version() -> str:
-  """Returns TensorFlow's version without importing it."""
-  if 'tensorflow' in sys.modules:
-    # Another thread may be importing it: this waits.
-    return importlib.import_module('tensorflow').__version__
-  # Its import takes a third of the time of --help, which does not come here.
-  metadata = importlib.import_module('importlib.metadata')
-  try:
-    return metadata.version('tensorflow')
-  except metadata.PackageNotFoundError:
-    # Such as tensorflow-cpu.
-    names = metadata.packages_distributions().get('tensorflow')
-    if not names:
-      raise StackError(
-        'TensorFlow is not installed: run pip install tensorflow'
-      ) from None
-    return metadata.version(names[0])

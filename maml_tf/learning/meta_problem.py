@@ -29,6 +29,7 @@ class MeanFunctions:
       times the vector.
     inner_kl: (theta,), support stages -> the inner KL of each.
     reptile_direction: (theta,), `PreparedBatch` -> phi - theta.
+    jit_compile: Whether XLA compiles them.
   """
 
   def __init__(
@@ -52,6 +53,7 @@ class MeanFunctions:
         jit_compile=jit_compile,
       )
 
+    self.jit_compile = jit_compile
     self.meta_gradient = mean_of(task.meta_gradient)
     self.objective_gradient = mean_of(task.objective_gradient)
     self.loss = mean_of(task.loss)
@@ -69,6 +71,8 @@ class MetaProblem:
   Attributes:
     batch: The meta-batch, a `PreparedBatch` of this replica's tasks.
     kl_coefficients: A tensor [X]: weights of the inner KLs.
+    in_loop: Whether an update repeats its steps in a loop, see `repetition`.
+      It does so for XLA, unless several replicas add up their results.
   """
 
   def __init__(
@@ -85,6 +89,7 @@ class MetaProblem:
       kl_coefficients: A tensor [X]: weights of the inner KLs.
     """
     self._functions = functions
+    self.in_loop = functions.jit_compile and replicas.count() == 1
     self.batch = batch
     self.kl_coefficients = kl_coefficients
 

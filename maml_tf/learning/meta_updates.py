@@ -11,6 +11,7 @@ from maml_tf.core import checks
 from maml_tf.learning import finite_updates
 from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import meta_problem
+from maml_tf.learning import repetition
 
 
 class UpdateInfo(NamedTuple):
@@ -120,10 +121,9 @@ class GradientUpdate(tf.Module):
       An `UpdateInfo`.
     """
     variables = tf.nest.flatten(theta)
-    finite_tasks = []
-    for _ in range(self._num_steps):
+
+    def step(_, before):
       metrics, gradients, finite = problem.gradient(_values(theta))
-      finite_tasks.append(finite)
       gradients = tf.nest.flatten(gradients)
       norm = tf.linalg.global_norm(gradients)
       if self._max_gradient_norm is not None:
@@ -135,9 +135,19 @@ class GradientUpdate(tf.Module):
       self._optimizer.apply_gradients(
         zip(gradients, variables), skip_gradients_aggregation=True
       )
-    return UpdateInfo(
-      metrics, norm, self.learning_rate, finite_updates.in_all(finite_tasks)
+      return metrics, norm, finite_updates.in_all([*before[2:], finite])
+
+    first = ()
+    if problem.in_loop:
+      metrics, _, finite = repetition.zeros_like_result(
+        lambda: problem.gradient(_values(theta))
+      )
+      norm = tf.zeros([], variables[0].dtype)
+      first = (metrics, norm, tf.ones_like(finite))
+    metrics, norm, finite_tasks = repetition.repeat(
+      step, first, self._num_steps, problem.in_loop
     )
+    return UpdateInfo(metrics, norm, self.learning_rate, finite_tasks)
 
 
 @gin.configurable

@@ -91,6 +91,7 @@ class _PartialProblem:
     self._problem = problem
     self._theta = theta
     self._is_part = is_part
+    self.in_loop = problem.in_loop
 
   def _whole(self, part: Sequence[Any], others: Callable[[tf.Variable], Any]):
     """Returns a nest like theta: the part, and a function of the others."""

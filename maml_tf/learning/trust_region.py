@@ -20,6 +20,7 @@ from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import meta_problem
 from maml_tf.learning import meta_updates
 from maml_tf.learning import policy_parameters
+from maml_tf.learning import repetition
 
 
 @gin.configurable
@@ -192,7 +193,10 @@ class TrustRegionUpdate(tf.Module):
       return _step(problem.kl_hvp(theta, vector), vector, -self._damping)
 
     direction = conjugate_gradient(
-      damped_product, gradient, self._num_conjugate_gradient_steps
+      damped_product,
+      gradient,
+      self._num_conjugate_gradient_steps,
+      problem.in_loop,
     )
     curvature = _dot(direction, problem.kl_hvp(theta, direction))
     rate = tf.sqrt(
@@ -213,9 +217,13 @@ class TrustRegionUpdate(tf.Module):
   def _backtrack(self, theta, direction, rate, problem):
     """Returns the rate of the first acceptable candidate, or 0 if none is."""
     old_loss, _ = problem.loss_and_kl(theta)
-    accepted = tf.zeros_like(rate)
-    for k in range(self._num_backtracks):
-      candidate = self._backtrack_ratio**k * rate
+    ratios = tf.constant(
+      [self._backtrack_ratio**k for k in range(self._num_backtracks)],
+      rate.dtype,
+    )
+
+    def try_candidate(k, accepted):
+      candidate = ratios[k] * rate
       loss, kl = problem.loss_and_kl(_step(theta, direction, candidate))
       acceptable = (
         tf.math.is_finite(loss)
@@ -223,16 +231,18 @@ class TrustRegionUpdate(tf.Module):
         & (loss < old_loss)
         & (kl <= self._max_kl)
       )
-      accepted = tf.where(
-        acceptable & tf.equal(accepted, 0), candidate, accepted
-      )
-    return accepted
+      return tf.where(acceptable & tf.equal(accepted, 0), candidate, accepted)
+
+    return repetition.repeat(
+      try_candidate, tf.zeros_like(rate), self._num_backtracks, problem.in_loop
+    )
 
 
 def conjugate_gradient(
   product_fn: Callable[[types.NestedTensor], types.NestedTensor],
   b: types.NestedTensor,
   num_steps: int,
+  in_loop: bool = False,
 ) -> types.NestedTensor:
   """Solves A x = b for a symmetric positive definite A.
 
@@ -250,20 +260,21 @@ def conjugate_gradient(
   Args:
     product_fn: v -> A v, for nests v like `b`.
     b: A nest of tensors of any shapes and one float type.
-    num_steps: The number of steps, which the graph contains unrolled.
+    num_steps: The number of steps.
+    in_loop: Whether the graph contains them as a loop, see `repetition`.
 
   Returns:
     x, a nest like `b`.
   """
-  residual = tf.nest.flatten(b)
-  x = [tf.zeros_like(r) for r in residual]
-  p = residual
-  square = _dot(residual, residual)
+  first = tf.nest.flatten(b)
+  square = _dot(first, first)
   epsilon = np.finfo(square.dtype.as_numpy_dtype).eps
   # A residual of rounding errors has no meaningful direction: if A is nearly
   # singular, a step along it could have any length.
   negligible = epsilon**2 * square
-  for _ in range(num_steps):
+
+  def step(_, state):
+    x, residual, p, square = state
     product = tf.nest.flatten(product_fn(tf.nest.pack_sequence_as(b, p)))
     alpha = tf.math.divide_no_nan(square, _dot(p, product))
     alpha = tf.where(square <= negligible, tf.zeros_like(alpha), alpha)
@@ -272,6 +283,14 @@ def conjugate_gradient(
     last_square, square = square, _dot(residual, residual)
     ratio = tf.math.divide_no_nan(square, last_square)
     p = [r + ratio * old for r, old in zip(residual, p)]
+    return x, residual, p, square
+
+  x, *_ = repetition.repeat(
+    step,
+    ([tf.zeros_like(r) for r in first], first, first, square),
+    num_steps,
+    in_loop,
+  )
   return tf.nest.pack_sequence_as(b, x)
 
 

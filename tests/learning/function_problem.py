@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class FunctionProblem(NamedTuple):
-  """The methods of `meta_problem.MetaProblem` that an update calls."""
+  """What an update uses of a `meta_problem.MetaProblem`."""
 
   gradient: Callable | None = None
   objective_gradient: Callable | None = None
@@ -13,3 +13,4 @@ class FunctionProblem(NamedTuple):
   objective_and_kl: Callable | None = None
   kl_hvp: Callable | None = None
   reptile_direction: Callable | None = None
+  in_loop: bool = False
