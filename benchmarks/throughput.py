@@ -1,7 +1,8 @@
 """Compares the speed of meta-iterations on HalfCheetah with that of physics.
 
 Measures three speeds in one process: open-loop physics on all cores (the
-limit), Gymnasium's HalfCheetah-v5 in a Python loop, and whole meta-iterations.
+limit, with MuJoCo as it comes and without its clock), Gymnasium's
+HalfCheetah-v5 in a Python loop, and whole meta-iterations.
 
   python benchmarks/throughput.py --tasks=40 --episodes=20 --horizon=100
 
@@ -34,6 +35,7 @@ from tf_agents.specs import tensor_spec
 from maml_tf.core import cpu
 from maml_tf.environments import locomotion
 from maml_tf.environments import mujoco_batch
+from maml_tf.environments import mujoco_body
 from maml_tf.environments import task_environment
 from maml_tf.environments import task_groups
 from maml_tf.learning import actor_networks
@@ -46,17 +48,17 @@ _PARTS = ('physics', 'acting', 'adaptation', 'update', 'other')
 
 
 def measure_physics_limit(
-  environment: locomotion.HalfCheetahDirection, repeats: int = 3
+  num_rows: int, horizon: int, repeats: int = 3
 ) -> float:
   """Returns the env steps per second of `mujoco.rollout` over whole episodes.
 
-  It steps the rows of `environment` and takes the best of several thread counts
-  and repeats.
+  It takes the best of several thread counts and repeats.
   """
-  model = environment.physics.models[0]
+  model = mujoco_batch.load_model(mujoco_body.asset_path('half_cheetah.xml'))
   rng = np.random.default_rng(0)
-  environment.reset()
-  num_rows, horizon = environment.batch_size, environment.horizon
+  states = np.zeros((num_rows, 1 + model.nq + model.nv))
+  states[:, 1 : 1 + model.nq] = rng.uniform(-0.1, 0.1, (num_rows, model.nq))
+  states[:, 1 + model.nq :] = 0.1 * rng.standard_normal((num_rows, model.nv))
   actions = rng.standard_normal((num_rows, horizon, model.nu))
   controls = np.repeat(actions, _FRAME_SKIP, axis=1)
   best = np.inf
@@ -65,9 +67,57 @@ def measure_physics_limit(
     with rollout.Rollout(nthread=num_threads) as pool:
       for _ in range(repeats):
         start = time.perf_counter()
-        pool.rollout(model, datas, environment.physics.state, controls)
+        pool.rollout(model, datas, states, controls)
         best = min(best, time.perf_counter() - start)
   return num_rows * horizon / best
+
+
+def measure_serial_part(
+  environment: task_environment.TaskEnvironment,
+) -> float:
+  """Returns the seconds of a step of all rows without the physics itself.
+
+  A copy of the states stands for `mujoco.rollout`. What is left is acting, the
+  environment around the physics, and storing the frames.
+  """
+  agent = create_agent(environment, 1, 1)
+  groups = getattr(environment, 'groups', (environment,))
+  pools = [group.physics._rollout for group in groups]
+  for group in groups:
+    group.physics._rollout = _CopiedStates()
+  policy = agent.collect_policy
+  sizes = environment.num_tasks, environment.environments_per_task
+  driver = maml_tf.EpisodeDriver(
+    environment,
+    policy,
+    [
+      buffer := maml_tf.EpisodeBuffer(
+        policy.collect_data_spec, *sizes, environment.horizon
+      )
+    ],
+    environment.horizon,
+  )
+  state = policy.get_initial_state(environment.num_tasks)
+  noise = policy.distributions.draw_noise(
+    np.random.default_rng(0), (environment.horizon, environment.batch_size)
+  )
+  seconds = []
+  for _ in range(6):
+    start = time.perf_counter()
+    driver.run(state, noise)
+    seconds.append((time.perf_counter() - start) / environment.horizon)
+    buffer.clear()
+  for group, pool in zip(groups, pools):
+    group.physics._rollout = pool
+  return float(np.median(seconds[1:]))  # The first one compiles.
+
+
+class _CopiedStates:
+  """Physics in which nothing moves."""
+
+  def rollout(self, models, datas, start, controls, *, state, **kwargs):
+    state[:] = start[:, np.newaxis]
+    state[..., 0] += 1e-3  # Time passes.
 
 
 def measure_gymnasium(num_steps: int = 10_000) -> float:
@@ -86,17 +136,16 @@ def measure_gymnasium(num_steps: int = 10_000) -> float:
   return num_steps / seconds
 
 
-def measure_iterations(
+def create_agent(
   environment: task_environment.TaskEnvironment,
   adaptation_steps: int,
   optimizer_steps: int,
-  iterations: int,
-) -> tuple[float, dict[str, float]]:
-  """Returns env steps per second, and mean seconds of an iteration's parts."""
+) -> maml_tf.MamlAgent:
+  """Returns an agent with the default networks."""
   tf.keras.utils.set_random_seed(0)
   time_step_spec = tensor_spec.from_spec(environment.time_step_spec())
   action_spec = tensor_spec.from_spec(environment.action_spec())
-  agent = maml_tf.MamlAgent(
+  return maml_tf.MamlAgent(
     time_step_spec,
     action_spec,
     actor_networks.create_actor_network(
@@ -107,6 +156,16 @@ def measure_iterations(
     ),
     inner_loop=inner_loop_lib.InnerLoop(adaptation_steps),
   )
+
+
+def measure_iterations(
+  environment: task_environment.TaskEnvironment,
+  adaptation_steps: int,
+  optimizer_steps: int,
+  iterations: int,
+) -> tuple[float, dict[str, float]]:
+  """Returns env steps per second, and mean seconds of an iteration's parts."""
+  agent = create_agent(environment, adaptation_steps, optimizer_steps)
   collector = maml_tf.MetaCollector(
     environment,
     agent.collect_policy,
@@ -232,13 +291,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     environments_per_task=flags.episodes,
     horizon=flags.horizon,
   )
-  environment = create(num_tasks=flags.tasks)
-  limit = measure_physics_limit(environment)
+  num_rows = flags.tasks * flags.episodes
+  limit = measure_physics_limit(num_rows, flags.horizon)
   print(f'physics alone, open loop    {limit:10,.0f} env steps/s', flush=True)
   loop = measure_gymnasium()
   print(f"Gymnasium's HalfCheetah-v5  {loop:10,.0f} env steps/s", flush=True)
+  environment = task_groups.divide(
+    create(num_tasks=flags.tasks), lambda n: create(num_tasks=n)
+  )
+  # From here on MuJoCo's clock is off; see environments/mujoco_process.py.
+  clockless = measure_physics_limit(num_rows, flags.horizon)
+  print(f"  without MuJoCo's clock    {clockless:10,.0f} env steps/s")
+  serial = measure_serial_part(environment)
   speed, seconds = measure_iterations(
-    task_groups.divide(environment, lambda n: create(num_tasks=n)),
+    environment,
     flags.adaptation_steps,
     flags.optimizer_steps,
     flags.iterations,
@@ -248,15 +314,20 @@ def main(argv: Sequence[str] | None = None) -> None:
   print(f'meta-iterations             {speed:10,.0f} env steps/s')
   for part in _PARTS:
     print(f'  {part:<12}{seconds[part]:8.3f} s an iteration')
+  print(f'a step without its physics  {1e3 * serial:10.3f} ms')
   print(f'ratio to the physics limit  {ratio:10.3f}')
+  print(f"  without MuJoCo's clock    {speed / clockless:10.3f}")
   print(f'peak memory                 {peak:10,.0f} MB')
   print(
     json.dumps(
       {
         'physics_limit_steps_per_second': round(limit, 1),
+        'clockless_limit_steps_per_second': round(clockless, 1),
         'gymnasium_steps_per_second': round(loop, 1),
         'env_steps_per_second': round(speed, 1),
         'ratio_to_limit': round(ratio, 4),
+        'ratio_to_clockless_limit': round(speed / clockless, 4),
+        'serial_ms_per_step': round(1e3 * serial, 4),
         'peak_rss_mb': round(peak, 1),
         'seconds': {k: round(v, 4) for k, v in seconds.items()},
       }
