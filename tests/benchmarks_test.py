@@ -30,9 +30,12 @@ def test_throughput(capsys):
   result = _last_line(capsys)
   assert set(result) == {
     'physics_limit_steps_per_second',
+    'clockless_limit_steps_per_second',
     'gymnasium_steps_per_second',
     'env_steps_per_second',
     'ratio_to_limit',
+    'ratio_to_clockless_limit',
+    'serial_ms_per_step',
     'peak_rss_mb',
     'seconds',
   }
