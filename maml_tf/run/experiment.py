@@ -132,14 +132,14 @@ def train_eval(
 def _lacking(
   root_dir: str, workers: worker_group.WorkerGroup, allow_config_change: bool
 ) -> list[str]:
-  """Returns the settings that all workers leave out; see `older_runs`."""
+  """Returns the settings that all workers change; see `older_runs`."""
   names = []
   # Only the chief has the run's folder.
   if workers.is_chief and not allow_config_change:
     names = older_runs.lacking(root_dir)
   with workers.translate_errors():
-    of_chief = workers.exchange([name in names for name in older_runs.ADDED])[0]
-  return [name for name, is_in in zip(older_runs.ADDED, of_chief) if is_in]
+    of_chief = workers.exchange([name in names for name in older_runs.NAMES])[0]
+  return [name for name, is_in in zip(older_runs.NAMES, of_chief) if is_in]
 
 
 def _build(

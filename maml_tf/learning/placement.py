@@ -1,0 +1,69 @@
+"""How an agent computes, decided by the device that it learns on."""
+
+from typing import NamedTuple
+
+from tf_agents.typing import types
+
+from maml_tf.core import action_distributions
+from maml_tf.core import devices
+from maml_tf.core import parameters as parameters_lib
+from maml_tf.learning import task_map
+from maml_tf.learning import task_memory
+
+ALL_TASKS = 'all'
+
+
+class Placement(NamedTuple):
+  """Where and how the functions of tasks are computed.
+
+  Attributes:
+    kind: 'CPU', 'GPU' or 'TPU'.
+    jit_compile: Whether XLA compiles them.
+    chunk_size: The most tasks to vectorise together, see
+      `task_map.map_chunks`.
+  """
+
+  kind: str
+  jit_compile: bool
+  chunk_size: task_map.ChunkSize
+
+
+def decide(
+  task_chunk_size: int | str | None,
+  jit_compile: bool | None,
+  network: parameters_lib.ParameterizedNetwork,
+  distributions: action_distributions.ActionDistributions,
+  observation_spec: types.NestedTensorSpec,
+) -> Placement:
+  """Decides what is None; the strategy of the scope names the device.
+
+  On a CPU, chunks of one task fit into a processor's cache, and results do not
+  depend on how tasks are divided. GPUs and TPUs need large operations: on an
+  H200, the update of 40 tasks took 2.5 s with chunks of one task, and 0.014 s
+  with all tasks at once and XLA.
+
+  Args:
+    task_chunk_size: The most tasks to vectorise together; 'all'; or None.
+    jit_compile: Whether XLA compiles; or None.
+    network: The networks that the tasks evaluate.
+    distributions: The family of the policy network's outputs.
+    observation_spec: A nest of `TensorSpec` without a batch axis.
+  """
+  kind = devices.kind()
+  if jit_compile is None:
+    jit_compile = kind != devices.CPU
+  if task_chunk_size == ALL_TASKS:
+    chunk_size = None
+  elif task_chunk_size is not None:
+    chunk_size = task_chunk_size
+  elif kind == devices.CPU:
+    chunk_size = 1
+  else:
+    chunk_size = task_memory.FittingChunk(
+      devices.num_bytes(kind),
+      jit_compile,
+      network,
+      distributions,
+      observation_spec,
+    )
+  return Placement(kind, jit_compile, chunk_size)

@@ -1,0 +1,124 @@
+"""How many tasks fit into a device's memory together."""
+
+from typing import Any
+
+import tensorflow as tf
+from tf_agents.trajectories import trajectory
+from tf_agents.typing import types
+
+from maml_tf.core import action_distributions
+from maml_tf.core import meta_batch
+from maml_tf.core import parameters as parameters_lib
+
+# How often a function of one task holds what its networks compute for the frames
+# of all stages, at its peak. XLA's own analysis says 0.7 to 1 for meta-gradients
+# and 2 to 3 for the trust region's Hessian; `results/task_memory/` has it. In
+# graph mode a trust region on a GPU held 20: operations run side by side.
+_COPIES_OF_FRAMES = {True: 4, False: 24}
+# The same for the parameters, per stage.
+_COPIES_OF_PARAMETERS = {True: 8, False: 16}
+# The rest is for the meta-batch, for code, and for what TensorFlow does not get.
+_USABLE_SHARE = 0.5
+
+
+class FittingChunk:
+  """A chunk size: as many tasks as the memory of a device holds.
+
+  Attributes:
+    smallest: The smallest chunk that was chosen so far, if it was not all
+      tasks; None if all tasks fitted.
+  """
+
+  def __init__(
+    self,
+    num_bytes: float | None,
+    jit_compile: bool,
+    network: parameters_lib.ParameterizedNetwork,
+    distributions: action_distributions.ActionDistributions,
+    observation_spec: types.NestedTensorSpec,
+  ):
+    """Stores the parts.
+
+    Args:
+      num_bytes: The memory of the device. None: it is not known, and all tasks
+        are one chunk.
+      jit_compile: Whether XLA compiles the functions of tasks.
+      network: The networks that the tasks evaluate.
+      distributions: The family of the policy network's outputs.
+      observation_spec: A nest of `TensorSpec` without a batch axis.
+    """
+    self._num_bytes = num_bytes
+    self._jit_compile = jit_compile
+    self._networks = network, distributions, observation_spec
+    self._network = network
+    self.smallest = None
+
+  def __call__(self, tasks: types.NestedTensor) -> int | None:
+    """Returns the most tasks that fit; None: all of them do.
+
+    Args:
+      tasks: A nest of tensors [B, ...] with `Stage`s or `Trajectory`s in it.
+    """
+    num_tasks = tf.nest.flatten(tasks)[0].shape[0]
+    lengths = _lengths(tasks)
+    if self._num_bytes is None or None in (num_tasks, *lengths):
+      return None
+    fitting = self._num_bytes * _USABLE_SHARE / self._bytes_a_task(lengths)
+    if fitting >= num_tasks:
+      return None
+    chunk = max(int(fitting), 1)
+    self.smallest = min(chunk, self.smallest or chunk)
+    return chunk
+
+  def _bytes_a_task(self, lengths):
+    parameters = sum(s.shape.num_elements() for s in self._network.spec)
+    per_frame = numbers_per_frame(*self._networks)
+    return 4 * (
+      _COPIES_OF_FRAMES[self._jit_compile] * per_frame * sum(lengths)
+      + _COPIES_OF_PARAMETERS[self._jit_compile] * parameters * len(lengths)
+    )
+
+
+def numbers_per_frame(
+  network: parameters_lib.ParameterizedNetwork,
+  distributions: action_distributions.ActionDistributions,
+  observation_spec: types.NestedTensorSpec,
+) -> int:
+  """Counts the numbers that the networks compute for one frame.
+
+  Args:
+    network: The networks.
+    distributions: The family of the policy network's outputs.
+    observation_spec: A nest of `TensorSpec` without a batch axis.
+  """
+
+  def evaluate(parameters, observation, step_type):
+    options = {'step_type': step_type, 'network_state': ()}
+    output, _ = network(parameters, observation, **options)
+    value = ()
+    if network.has_values:
+      value = network.value(parameters, observation, **options)
+    return distributions.to_tensors(output), value
+
+  one_frame = tf.nest.map_structure(
+    lambda s: tf.TensorSpec([1, *s.shape], s.dtype), observation_spec
+  )
+  traced = tf.function(evaluate, autograph=False).get_concrete_function(
+    network.spec, one_frame, tf.TensorSpec([1], tf.int32)
+  )
+  return sum(
+    output.shape.num_elements() or 0
+    for operation in traced.graph.get_operations()
+    for output in operation.outputs
+    if operation.type not in ('Placeholder', 'Const')
+    and output.dtype.is_floating
+  )
+
+
+def _lengths(nest: Any) -> list[int | None]:
+  """Returns T of each stage in a nest."""
+  if isinstance(nest, (meta_batch.Stage, trajectory.Trajectory)):
+    return [nest.step_type.shape[1]]
+  if isinstance(nest, (tuple, list)):
+    return [length for part in nest for length in _lengths(part)]
+  return []
