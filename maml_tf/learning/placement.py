@@ -27,6 +27,18 @@ class Placement(NamedTuple):
   jit_compile: bool
   chunk_size: task_map.ChunkSize
 
+  def compiles_acting(self, is_in_graph: bool = False) -> bool:
+    """Returns whether XLA compiles the policy's steps during collection.
+
+    Beside an accelerator, a policy acts on the CPU in environments of Python,
+    where XLA is slower: for 800 rows 2.9 ms a step, without it 2.0 ms. Only a
+    run that asked for XLA on the CPU acts with it.
+
+    Args:
+      is_in_graph: See `devices.acting_device`.
+    """
+    return self.jit_compile and (is_in_graph or self.kind == devices.CPU)
+
 
 def decide(
   task_chunk_size: int | str | None,

@@ -10,14 +10,15 @@ from maml_tf.core import action_distributions
 from maml_tf.core import meta_batch
 from maml_tf.core import parameters as parameters_lib
 
-# How often a function of one task holds what its networks compute for the frames
-# of all stages, at its peak. XLA's own analysis says 0.7 to 1 for meta-gradients
-# and 2 to 3 for the trust region's Hessian; `results/task_memory/` has it. In
-# graph mode a trust region on a GPU held 20: operations run side by side.
+# How often a function of one task holds, at its peak, what its networks compute
+# for the frames of all stages. XLA's own analysis says 0.7 to 1 for
+# meta-gradients, 2 to 3 for the trust region's Hessian. In graph mode, where
+# operations run side by side, a trust region held 20 on a GPU.
+# `results/task_memory/` has the measurements.
 _COPIES_OF_FRAMES = {True: 4, False: 24}
-# The same for the parameters, per stage.
-_COPIES_OF_PARAMETERS = {True: 8, False: 16}
-# The rest is for the meta-batch, for code, and for what TensorFlow does not get.
+# The same for the parameters, per stage: 2 and 3.
+_COPIES_OF_PARAMETERS = {True: 4, False: 16}
+# The rest is for the meta-batch, for code and for other processes.
 _USABLE_SHARE = 0.5
 
 

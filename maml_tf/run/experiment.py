@@ -188,7 +188,7 @@ def _build(
     agent.num_adaptation_steps,
     settings.seed,
     first_task_index=tasks[0],
-    jit_compile=agent.jit_compile,
+    jit_compile=agent.placement.compiles_acting(),
     prepare=agent.prepare,
   )
   # Parts that do not fit together fail here, before anything is written.

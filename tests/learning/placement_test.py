@@ -1,12 +1,9 @@
 """What None decides, on devices that are made up."""
 
 import pytest
-import tensorflow as tf
 
 from maml_tf.core import devices
-from maml_tf.core import meta_batch
 from maml_tf.learning import placement
-from maml_tf.learning import task_memory
 from tests.learning import recorded_batches
 from tests.learning import small_agent
 
@@ -61,18 +58,3 @@ def test_short_products_are_off_unless_asked_for(on):
   small_agent.create_agent()
   small_agent.create_agent(allow_tf32=True)
   assert on.tf32 == [('GPU', False), ('GPU', True)]
-
-
-def test_where_memory_is_short_chunks_are_smaller(on):
-  on('GPU')
-  agent = small_agent.create_agent()
-  batch = recorded_batches.create(agent, num_tasks=6)
-  task = agent.functions.task
-  chunk = task_memory.FittingChunk(
-    None,
-    True,
-    agent._network,
-    task.distributions,
-    small_agent.OBSERVATION_SPEC,
-  )
-  assert chunk(batch) is None  # The memory is not known.
