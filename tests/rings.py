@@ -50,6 +50,7 @@ _UNITS = (
   'run/config_values_test.py',
   'run/unused_settings_test.py',
   'run/csv_file_test.py',
+  'run/device_report_test.py',
   'run/keras_optimizers_test.py',
   'run/loggers_test.py',
   'run/metrics_test.py',

@@ -1,5 +1,6 @@
 """How an agent computes, decided by the device that it learns on."""
 
+from typing import Any
 from typing import NamedTuple
 
 from tf_agents.typing import types
@@ -27,7 +28,7 @@ class Placement(NamedTuple):
   jit_compile: bool
   chunk_size: task_map.ChunkSize
 
-  def compiles_acting(self, is_in_graph: bool = False) -> bool:
+  def compiles_acting(self, environment: Any) -> bool:
     """Returns whether XLA compiles the policy's steps during collection.
 
     Beside an accelerator, a policy acts on the CPU in environments of Python,
@@ -35,9 +36,19 @@ class Placement(NamedTuple):
     run that asked for XLA on the CPU acts with it.
 
     Args:
-      is_in_graph: See `devices.acting_device`.
+      environment: The environment to act in.
     """
-    return self.jit_compile and (is_in_graph or self.kind == devices.CPU)
+    return self.jit_compile and (
+      self.kind == devices.CPU or is_in_graph(environment)
+    )
+
+
+def is_in_graph(environment: Any) -> bool:
+  """Returns whether an environment's steps are TensorFlow's operations.
+
+  Then policy and environment run on the accelerator together.
+  """
+  return getattr(environment, 'tensor_rows', None) is not None
 
 
 def decide(

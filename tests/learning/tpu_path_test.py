@@ -28,9 +28,9 @@ def test_no_float64_is_compiled(agent):
   state = agent.policy.get_initial_state(2)
   stage = agent.prepare(batch.query)
   texts = {
-    'prepare': _hlo(agent.prepare, batch.query),
-    'adapt': _hlo(lambda *args: agent.adapt(*args), stage, state),
-    'train': _hlo(agent.train, batch),
+    'prepare': _hlo(lambda frames: agent.prepare(frames), batch.query),
+    'adapt': _hlo(lambda stage, state: agent.adapt(stage, state), stage, state),
+    'train': _hlo(lambda batch: agent.train(batch), batch),
   }
   for name, text in texts.items():
     assert 'f32[' in text
@@ -39,7 +39,8 @@ def test_no_float64_is_compiled(agent):
 
 def test_with_float64_the_test_would_notice():
   agent = small_agent.create_agent(jit_compile=True)
-  assert 'f64' in _hlo(agent.prepare, recorded_batches.create(agent).query)
+  frames = recorded_batches.create(agent).query
+  assert 'f64' in _hlo(lambda frames: agent.prepare(frames), frames)
 
 
 def test_a_train_step_is_that_of_float64(agent):
@@ -49,13 +50,10 @@ def test_a_train_step_is_that_of_float64(agent):
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(devices, 'has_float64', lambda: True)
     expected = reference.train(batch)
-  np.testing.assert_allclose(
-    loss_info.loss, expected.loss, rtol=1e-4, atol=1e-5
-  )
-  for value, other in zip(
-    agent.training_variables, reference.training_variables
-  ):
-    np.testing.assert_allclose(value, other, rtol=1e-4, atol=1e-5)
+  numbers = [loss_info.loss, *agent.training_variables]
+  others = [expected.loss, *reference.training_variables]
+  for number, other in zip(numbers, others, strict=True):
+    np.testing.assert_allclose(number, other, rtol=1e-4, atol=1e-5)
 
 
 def _lines(text):
