@@ -48,7 +48,8 @@ def kind(strategy: tf.distribute.Strategy | None = None) -> str:
   Returns:
     'CPU', 'GPU' or 'TPU'.
   """
-  strategy = strategy or tf.distribute.get_strategy()
+  if strategy is None:
+    strategy = tf.distribute.get_strategy()
   if isinstance(strategy, tf.distribute.TPUStrategy):
     return TPU
   try:

@@ -87,12 +87,13 @@ def _needed():
   cuda = _major(built.get('cuda_version'))
   names = [f'lib{n}.so.{v}' for n, v in _VERSIONS.get(cuda, {}).items()]
   cudnn = _major(built.get('cudnn_version'))
-  return names + [f'libcudnn.so.{cudnn}'] * (cudnn is not None)
+  return names + [f'libcudnn.so.{cudnn}'] * (cudnn > 0)
 
 
 def _major(version):
+  """Returns the first number of a version; 0 if there is none."""
   number = str(version).partition('.')[0]
-  return int(number) if number.isdigit() else None
+  return int(number) if number.isdigit() else 0
 
 
 def _listed(names):

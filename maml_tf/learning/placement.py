@@ -75,8 +75,9 @@ def decide(
   kind = devices.kind()
   if jit_compile is None:
     jit_compile = kind != devices.CPU
-  if task_chunk_size == ALL_TASKS:
-    chunk_size = None
+  chunk_size: task_map.ChunkSize
+  if isinstance(task_chunk_size, str):
+    chunk_size = None  # All tasks.
   elif task_chunk_size is not None:
     chunk_size = task_chunk_size
   elif kind == devices.CPU:
