@@ -100,11 +100,7 @@ def measure(
     sum(map(int, re.findall(r'size (\d+), preallocated-temp', text)))
     for text in _texts(os.environ['XLA_FLAGS'].partition('=')[2])
   )
-  per_frame = task_memory.numbers_per_frame(
-    agent.functions.task.network,
-    agent.functions.task.distributions,
-    _OBSERVATION,
-  )
+  per_frame = task_memory.numbers_per_frame(agent.functions.task, _OBSERVATION)
   parameters = sum(v.shape.num_elements() for v in agent.meta_parameters)
   of_stages = 4 * num_tasks * num_stages
   print(

@@ -3,6 +3,7 @@
 import tensorflow as tf
 from tf_agents.typing import types
 
+from maml_tf.core import checks
 from maml_tf.core import devices
 from maml_tf.core import exact_sums
 from maml_tf.core import replicas
@@ -144,10 +145,17 @@ class ObservationNormalizer(tf.Module):
 
 
 def create(
-  observation_spec: types.NestedTensorSpec, is_wanted: bool
+  observation_spec: types.NestedTensorSpec, normalize_observations: bool
 ) -> ObservationNormalizer | None:
-  """Returns a normaliser; None if it is not wanted."""
-  return ObservationNormalizer(observation_spec) if is_wanted else None
+  """Returns a normaliser; None if an agent does not normalise observations.
+
+  Raises:
+    ValueError: `normalize_observations` is not a bool.
+  """
+  checks.boolean('normalize_observations', normalize_observations)
+  if not normalize_observations:
+    return None
+  return ObservationNormalizer(observation_spec)
 
 
 def _variable(value, name):

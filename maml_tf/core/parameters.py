@@ -62,11 +62,6 @@ class ParameterizedNetwork(tf.Module):
     return self._network
 
   @property
-  def has_values(self) -> bool:
-    """Whether there is a value network."""
-    return self._value_network is not None
-
-  @property
   def variables_tuple(self) -> tuple[tf.Variable, ...]:
     """The trainable variables, whose structure the parameters have."""
     return self._variables_tuple

@@ -9,32 +9,12 @@ from tf_agents.typing import types
 from maml_tf.collection import regrouping
 from maml_tf.core import checks
 from maml_tf.core import meta_batch
-from maml_tf.core import plain_texts
-from maml_tf.learning import placement
 
 
 def check_numbers(discount, gae_lambda) -> None:
   """Raises ValueError if a number is out of range."""
   checks.number('discount', discount, minimum=0, maximum=1)
   checks.number('gae_lambda', gae_lambda, minimum=0, maximum=1)
-
-
-def check_placement(task_chunk_size, jit_compile, allow_tf32) -> None:
-  """Raises ValueError unless `placement.decide` knows the values."""
-  if isinstance(task_chunk_size, str):
-    if task_chunk_size != placement.ALL_TASKS:
-      raise ValueError(
-        f'task_chunk_size is {task_chunk_size!r}: give an integer of at least'
-        " 1, 'all', or None, with which the device decides"
-      )
-  elif task_chunk_size is not None:
-    checks.integer('task_chunk_size', task_chunk_size, 1)
-  if jit_compile is not None and not isinstance(jit_compile, bool):
-    raise ValueError(
-      f'jit_compile is {plain_texts.of(jit_compile)}: give True, False, or'
-      ' None, with which the device decides'
-    )
-  checks.boolean('allow_tf32', allow_tf32)
 
 
 def check_networks(actor_network, value_network) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from collections.abc import Sequence
-import functools
 
 import gin
 import tensorflow as tf
@@ -15,7 +14,6 @@ from tf_agents.typing import types
 from maml_tf.collection import adapted_policy
 from maml_tf.collection import regrouping
 from maml_tf.core import checks
-from maml_tf.core import devices
 from maml_tf.core import meta_batch as meta_batch_lib
 from maml_tf.core import observation_normalizer
 from maml_tf.core import parameters as parameters_lib
@@ -54,6 +52,12 @@ class MamlAgent(tf_agent.TFAgent):
   `train` takes a `MetaBatch`. `policy` and `collect_policy` are
   `AdaptedPolicy`s; their initial state is the meta-parameters. `adapt` returns
   the next state, and `adapted_policy` makes a policy from a state.
+
+  By default TensorFlow rounds the factors of float32 products on GPUs, to TF32,
+  and on TPUs. On an H200 that put the meta-gradient 1.4% off, without it 2e-6.
+  So an agent that learns on one of them sets TensorFlow's switch by
+  `allow_tf32`. It is one for the whole process: the last agent decides, also
+  for other models of a program.
   """
 
   def __init__(
@@ -93,15 +97,12 @@ class MamlAgent(tf_agent.TFAgent):
       gae_lambda: lambda.
       normalize_observations: Whether networks and baseline see observations
         normalised by an `ObservationNormalizer`.
-      task_chunk_size: The most tasks to vectorise together, see `task_map`.
-        'all': all of them. None: one on a CPU, on a GPU or TPU all, or as many
-        as its memory holds, see `task_memory`.
+      task_chunk_size: The most tasks to vectorise together, or 'all'. None: one
+        on a CPU, on a GPU or TPU all that its memory holds; see `task_memory`.
       jit_compile: Whether XLA compiles the functions that loop over tasks.
         None: not on a CPU, but on a GPU or TPU.
-      allow_tf32: Whether a GPU or TPU may round the factors of products, which
-        is TensorFlow's default: on a GPU it put the meta-gradient 1.4% off,
-        without it 2e-6. There, the agent that is created last sets this for the
-        whole process, see `devices.set_tf32`.
+      allow_tf32: Whether a GPU or TPU may round the factors of products, see
+        the class. It is set for the whole process.
       train_step_counter: Counts calls of `train`. None: the global step.
       name: The name of the agent.
 
@@ -110,46 +111,32 @@ class MamlAgent(tf_agent.TFAgent):
     """
     tf.Module.__init__(self, name=name)
     argument_checks.check_numbers(discount, gae_lambda)
-    argument_checks.check_placement(task_chunk_size, jit_compile, allow_tf32)
-    argument_checks.check_networks(actor_network, value_network)
+    networks = (actor_network, value_network)
+    argument_checks.check_networks(*networks)
     argument_checks.check_parts(inner_loop, meta_update, meta_objective_class)
     argument_checks.check_values(value_network, value_loss, baseline)
-    checks.boolean('normalize_observations', normalize_observations)
+    specs = (time_step_spec, action_spec)
     self._inner_loop = inner_loop or inner_loop_lib.InnerLoop()
-    self._network = parameters_lib.ParameterizedNetwork(
-      actor_network, value_network
-    )
-    self._distributions = network_checks.check_networks(
-      actor_network, value_network, time_step_spec, action_spec
-    )
+    self._network = parameters_lib.ParameterizedNetwork(*networks)
+    self._distributions = network_checks.check_networks(*networks, *specs)
     self._inner_loop.build(self._network.variables_tuple)
     self._create_update(meta_update, meta_objective_class)
     self._normalizer = observation_normalizer.create(
       time_step_spec.observation, normalize_observations
     )
-    placed = placement_lib.decide(
-      *(task_chunk_size, jit_compile, self._network, self._distributions),
-      time_step_spec.observation,
-    )
-    devices.set_tf32(placed.kind, allow_tf32)
+    task = self._one_task(value_network, value_loss)
     self._functions = task_functions.TaskFunctions(
-      self._one_task(value_network, value_loss),
-      baseline or baselines.LinearFeatureBaseline(),
-      self._normalizer,
-      *(discount, gae_lambda, placed),
+      *(task, baseline or baselines.LinearFeatureBaseline(), self._normalizer),
+      *(discount, gae_lambda),
+      placement_lib.decide(task, task_chunk_size, jit_compile, allow_tf32),
     )
-    self._create_policy = functools.partial(
-      adapted_policy.AdaptedPolicy,
-      *(time_step_spec, action_spec, self._network, self._distributions),
-      observation_normalizer=self._normalizer,
+    self._policies = agent_policies.AgentPolicies(
+      *specs, self._network, self._distributions, self._normalizer
     )
     super().__init__(
-      time_step_spec,
-      action_spec,
+      *specs,
       train_step_counter=train_step_counter,
-      **agent_policies.create(
-        self._create_policy, self._network, self.num_adaptation_steps
-      ),
+      **self._policies.arguments(self.num_adaptation_steps),
     )
 
   @property
@@ -312,7 +299,7 @@ class MamlAgent(tf_agent.TFAgent):
 
     A deterministic policy acts by the mode. TF-Agents' wrappers keep its state.
     """
-    return self._create_policy(
+    return self._policies.create(
       parameters, deterministic=deterministic, for_wrappers=True
     )
 

@@ -3,15 +3,12 @@
 from typing import Any
 from typing import NamedTuple
 
-from tf_agents.typing import types
-
-from maml_tf.core import action_distributions
+from maml_tf.core import checks
 from maml_tf.core import devices
-from maml_tf.core import parameters as parameters_lib
+from maml_tf.core import plain_texts
+from maml_tf.learning import one_task
 from maml_tf.learning import task_map
 from maml_tf.learning import task_memory
-
-ALL_TASKS = 'all'
 
 
 class Placement(NamedTuple):
@@ -52,27 +49,31 @@ def is_in_graph(environment: Any) -> bool:
 
 
 def decide(
+  task: one_task.OneTask,
   task_chunk_size: int | str | None,
   jit_compile: bool | None,
-  network: parameters_lib.ParameterizedNetwork,
-  distributions: action_distributions.ActionDistributions,
-  observation_spec: types.NestedTensorSpec,
+  allow_tf32: bool,
 ) -> Placement:
   """Decides what is None; the strategy of the scope names the device.
 
   On a CPU, chunks of one task fit into a processor's cache, and results do not
   depend on how tasks are divided. GPUs and TPUs need large operations: on an
   H200, the update of 40 tasks took 2.5 s with chunks of one task, and 0.014 s
-  with all tasks at once and XLA.
+  with all tasks at once and XLA. There, TensorFlow's switch for short products
+  is set, see `devices.set_tf32`.
 
   Args:
+    task: The functions of one task.
     task_chunk_size: The most tasks to vectorise together; 'all'; or None.
     jit_compile: Whether XLA compiles; or None.
-    network: The networks that the tasks evaluate.
-    distributions: The family of the policy network's outputs.
-    observation_spec: A nest of `TensorSpec` without a batch axis.
+    allow_tf32: Whether products may be short.
+
+  Raises:
+    ValueError: A value is not valid.
   """
+  _check(task_chunk_size, jit_compile, allow_tf32)
   kind = devices.kind()
+  devices.set_tf32(kind, allow_tf32)
   if jit_compile is None:
     jit_compile = kind != devices.CPU
   chunk_size: task_map.ChunkSize
@@ -83,11 +84,24 @@ def decide(
   elif kind == devices.CPU:
     chunk_size = 1
   else:
-    chunk_size = task_memory.FittingChunk(
-      devices.num_bytes(kind),
-      jit_compile,
-      network,
-      distributions,
-      observation_spec,
-    )
+    num_bytes = devices.num_bytes(kind)
+    chunk_size = task_memory.FittingChunk(num_bytes, jit_compile, task)
   return Placement(kind, jit_compile, chunk_size)
+
+
+def _check(task_chunk_size, jit_compile, allow_tf32):
+  """Raises ValueError if a value is not valid."""
+  if isinstance(task_chunk_size, str):
+    if task_chunk_size != 'all':
+      raise ValueError(
+        f'task_chunk_size is {task_chunk_size!r}: give an integer of at least'
+        " 1, 'all', or None, with which the device decides"
+      )
+  elif task_chunk_size is not None:
+    checks.integer('task_chunk_size', task_chunk_size, 1)
+  if jit_compile is not None and not isinstance(jit_compile, bool):
+    raise ValueError(
+      f'jit_compile is {plain_texts.of(jit_compile)}: give True, False, or'
+      ' None, with which the device decides'
+    )
+  checks.boolean('allow_tf32', allow_tf32)

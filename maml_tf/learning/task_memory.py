@@ -6,9 +6,8 @@ import tensorflow as tf
 from tf_agents.trajectories import trajectory
 from tf_agents.typing import types
 
-from maml_tf.core import action_distributions
 from maml_tf.core import meta_batch
-from maml_tf.core import parameters as parameters_lib
+from maml_tf.learning import one_task
 
 # How often a function of one task holds, at its peak, what its networks compute
 # for the frames of all stages. XLA's own analysis says 0.7 to 1 for
@@ -31,12 +30,7 @@ class FittingChunk:
   """
 
   def __init__(
-    self,
-    num_bytes: float | None,
-    jit_compile: bool,
-    network: parameters_lib.ParameterizedNetwork,
-    distributions: action_distributions.ActionDistributions,
-    observation_spec: types.NestedTensorSpec,
+    self, num_bytes: float | None, jit_compile: bool, task: one_task.OneTask
   ):
     """Stores the parts.
 
@@ -44,14 +38,11 @@ class FittingChunk:
       num_bytes: The memory of the device. None: it is not known, and all tasks
         are one chunk.
       jit_compile: Whether XLA compiles the functions of tasks.
-      network: The networks that the tasks evaluate.
-      distributions: The family of the policy network's outputs.
-      observation_spec: A nest of `TensorSpec` without a batch axis.
+      task: The functions of one task.
     """
     self._num_bytes = num_bytes
     self._jit_compile = jit_compile
-    self._networks = network, distributions, observation_spec
-    self._network = network
+    self._task = task
     self.smallest = None
 
   def __call__(self, tasks: types.NestedTensor) -> int | None:
@@ -61,19 +52,24 @@ class FittingChunk:
       tasks: A nest of tensors [B, ...] with `Stage`s or `Trajectory`s in it.
     """
     num_tasks = tf.nest.flatten(tasks)[0].shape[0]
-    lengths = _lengths(tasks)
-    if self._num_bytes is None or None in (num_tasks, *lengths):
+    stages = _stages(tasks)
+    lengths = [stage.step_type.shape[1] for stage in stages]
+    if self._num_bytes is None or None in (num_tasks, *lengths) or not stages:
       return None
-    fitting = self._num_bytes * _USABLE_SHARE / self._bytes_a_task(lengths)
+    usable = self._num_bytes * _USABLE_SHARE
+    fitting = usable / self._bytes_a_task(stages[0], lengths)
     if fitting >= num_tasks:
       return None
     chunk = max(int(fitting), 1)
     self.smallest = min(chunk, self.smallest or chunk)
     return chunk
 
-  def _bytes_a_task(self, lengths):
-    parameters = sum(s.shape.num_elements() for s in self._network.spec)
-    per_frame = numbers_per_frame(*self._networks)
+  def _bytes_a_task(self, stage, lengths):
+    observation_spec = tf.nest.map_structure(
+      lambda t: tf.TensorSpec(t.shape[2:], t.dtype), stage.observation
+    )
+    per_frame = numbers_per_frame(self._task, observation_spec)
+    parameters = sum(s.shape.num_elements() for s in self._task.network.spec)
     return 4 * (
       _COPIES_OF_FRAMES[self._jit_compile] * per_frame * sum(lengths)
       + _COPIES_OF_PARAMETERS[self._jit_compile] * parameters * len(lengths)
@@ -81,31 +77,28 @@ class FittingChunk:
 
 
 def numbers_per_frame(
-  network: parameters_lib.ParameterizedNetwork,
-  distributions: action_distributions.ActionDistributions,
-  observation_spec: types.NestedTensorSpec,
+  task: one_task.OneTask, observation_spec: types.NestedTensorSpec
 ) -> int:
   """Counts the numbers that the networks compute for one frame.
 
   Args:
-    network: The networks.
-    distributions: The family of the policy network's outputs.
+    task: The functions of one task.
     observation_spec: A nest of `TensorSpec` without a batch axis.
   """
 
   def evaluate(parameters, observation, step_type):
     options = {'step_type': step_type, 'network_state': ()}
-    output, _ = network(parameters, observation, **options)
+    output, _ = task.network(parameters, observation, **options)
     value = ()
-    if network.has_values:
-      value = network.value(parameters, observation, **options)
-    return distributions.to_tensors(output), value
+    if task.has_values:
+      value = task.values(parameters, observation, step_type)
+    return task.distributions.to_tensors(output), value
 
   one_frame = tf.nest.map_structure(
     lambda s: tf.TensorSpec([1, *s.shape], s.dtype), observation_spec
   )
   traced = tf.function(evaluate, autograph=False).get_concrete_function(
-    network.spec, one_frame, tf.TensorSpec([1], tf.int32)
+    task.network.spec, one_frame, tf.TensorSpec([1], tf.int32)
   )
   return sum(
     output.shape.num_elements() or 0
@@ -116,10 +109,10 @@ def numbers_per_frame(
   )
 
 
-def _lengths(nest: Any) -> list[int | None]:
-  """Returns T of each stage in a nest."""
+def _stages(nest: Any) -> list[Any]:
+  """Returns the stages in a nest."""
   if isinstance(nest, (meta_batch.Stage, trajectory.Trajectory)):
-    return [nest.step_type.shape[1]]
+    return [nest]
   if isinstance(nest, (tuple, list)):
-    return [length for part in nest for length in _lengths(part)]
+    return [stage for part in nest for stage in _stages(part)]
   return []

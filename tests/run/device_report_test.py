@@ -16,7 +16,7 @@ UNKNOWN = devices.Accelerator('', None)
 
 
 def _fitting(smallest):
-  chunk = task_memory.FittingChunk(1.0, True, None, None, None)
+  chunk = task_memory.FittingChunk(1.0, True, None)
   chunk.smallest = smallest
   return chunk
 
