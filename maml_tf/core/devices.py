@@ -1,6 +1,7 @@
 """Where a run learns and acts: on CPUs, GPUs or the cores of a TPU."""
 
 import ctypes
+from typing import Any
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -48,12 +49,11 @@ def kind(strategy: tf.distribute.Strategy | None = None) -> str:
   Returns:
     'CPU', 'GPU' or 'TPU'.
   """
-  if strategy is None:
-    strategy = tf.distribute.get_strategy()
-  if isinstance(strategy, tf.distribute.TPUStrategy):
+  used: Any = tf.distribute.get_strategy() if strategy is None else strategy
+  if isinstance(used, tf.distribute.TPUStrategy):
     return TPU
   try:
-    first, *_ = strategy.extended.worker_devices
+    first, *_ = used.extended.worker_devices
   except RuntimeError:  # The default strategy has none.
     return GPU if gpus() else CPU
   return tf.DeviceSpec.from_string(first).device_type or CPU

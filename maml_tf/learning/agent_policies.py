@@ -30,7 +30,7 @@ class AgentPolicies:
     self._normalizer = normalizer
 
   def create(
-    self, initial_parameters: Sequence[types.Tensor], **options: bool
+    self, initial_parameters: Sequence[types.Tensor], **options: Any
   ) -> adapted_policy.AdaptedPolicy:
     """Creates a policy.
 

@@ -10,12 +10,12 @@ from maml_tf.core import meta_batch
 from maml_tf.learning import one_task
 
 # How often a function of one task holds, at its peak, what its networks compute
-# for the frames of all stages. XLA's own analysis says 0.7 to 1 for
-# meta-gradients, 2 to 3 for the trust region's Hessian. In graph mode, where
-# operations run side by side, a trust region held 20 on a GPU.
+# for the frames of all stages. XLA's own analysis says 0.7 to 0.9 for
+# meta-gradients, and 2.2 to 2.9 for the Hessian of the trust region. In graph
+# mode, where operations run side by side, a trust region held 20 on a GPU.
 # `results/task_memory/` has the measurements.
 _COPIES_OF_FRAMES = {True: 4, False: 24}
-# The same for the parameters, per stage: 2 and 3.
+# The same for the parameters, per stage: 1.5 and 3.0.
 _COPIES_OF_PARAMETERS = {True: 4, False: 16}
 # The rest is for the meta-batch, for code and for other processes.
 _USABLE_SHARE = 0.5
