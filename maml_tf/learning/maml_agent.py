@@ -97,9 +97,9 @@ class MamlAgent(tf_agent.TFAgent):
       gae_lambda: lambda.
       normalize_observations: Whether networks and baseline see observations
         normalised by an `ObservationNormalizer`.
-      task_chunk_size: The most tasks to vectorise together, or 'all'. None: one
-        on a CPU, on a GPU or TPU all that its memory holds; see `task_memory`.
-      jit_compile: Whether XLA compiles the functions that loop over tasks.
+      task_chunk_size: The most tasks to vectorise together; 'all'; or None: one
+        on a CPU, on a GPU or TPU all that its memory holds. See `task_memory`.
+      jit_compile: Whether XLA compiles the functions that loop over tasks; or
         None: not on a CPU, but on a GPU or TPU.
       allow_tf32: Whether a GPU or TPU may round the factors of products, see
         the class. It is set for the whole process.
@@ -111,6 +111,7 @@ class MamlAgent(tf_agent.TFAgent):
     """
     tf.Module.__init__(self, name=name)
     argument_checks.check_numbers(discount, gae_lambda)
+    placement_lib.check(task_chunk_size, jit_compile, allow_tf32)
     networks = (actor_network, value_network)
     argument_checks.check_networks(*networks)
     argument_checks.check_parts(inner_loop, meta_update, meta_objective_class)

@@ -67,11 +67,7 @@ def decide(
     task_chunk_size: The most tasks to vectorise together; 'all'; or None.
     jit_compile: Whether XLA compiles; or None.
     allow_tf32: Whether products may be short.
-
-  Raises:
-    ValueError: A value is not valid.
   """
-  _check(task_chunk_size, jit_compile, allow_tf32)
   kind = devices.kind()
   devices.set_tf32(kind, allow_tf32)
   if jit_compile is None:
@@ -89,8 +85,8 @@ def decide(
   return Placement(kind, jit_compile, chunk_size)
 
 
-def _check(task_chunk_size, jit_compile, allow_tf32):
-  """Raises ValueError if a value is not valid."""
+def check(task_chunk_size: Any, jit_compile: Any, allow_tf32: Any) -> None:
+  """Raises ValueError unless the values are as for `decide`."""
   if isinstance(task_chunk_size, str):
     if task_chunk_size != 'all':
       raise ValueError(
