@@ -28,6 +28,7 @@ TINY = (
 
 # The lines that training prints without a terminal.
 LINES = (
+  r'train: on \d+ CPU cores?',
   r'The run is in .+',
   r'compiling \.\.\.',
   r'iteration \d+/\d+  return \S+ -> \S+  [\d,]+ env steps/s  \S+ left',
@@ -199,7 +200,7 @@ def test_a_run_says_where_it_is_and_what_it_reached(capfd):
   # Without --root_dir: the config's name and the time.
   (root_dir,) = pathlib.Path('runs').iterdir()
   assert re.fullmatch(r'point-\d{8}-\d{6}', root_dir.name)
-  assert str(root_dir) in lines[0]
+  assert str(root_dir) in lines[1]
 
   # The same folder with another config, as a new process would.
   gin.clear_config()
@@ -316,7 +317,7 @@ def test_process_stopped_by_ctrl_c_goes_on_by_the_command_it_prints():
   assert out == ''
   lines = err.splitlines()
   _assert_ours(lines)
-  assert lines[2].startswith(f'iteration {last + 1}/100')
+  assert lines[3].startswith(f'iteration {last + 1}/100')
   assert lines[-2].startswith('iteration 100/100')
   metrics = pathlib.Path(root_dir, 'metrics.csv').read_text(encoding='utf-8')
   iterations = [line.split(',')[0] for line in metrics.splitlines()[1:]]

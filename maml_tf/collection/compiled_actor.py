@@ -8,13 +8,14 @@ from tf_agents.trajectories import time_step as ts
 
 from maml_tf.collection import adapted_policy
 from maml_tf.collection import rollout
+from maml_tf.core import devices
 
 
 class CompiledActor:
   """Acts with the same bits however many tasks act together.
 
   One compiled step serves all episodes of the same shapes. Several threads may
-  act at the same time.
+  act at the same time. The policy acts on the CPU, beside the environment.
   """
 
   def __init__(
@@ -27,6 +28,7 @@ class CompiledActor:
       jit_compile: Whether XLA compiles the forward pass.
     """
     self._policy = policy
+    self._device = devices.acting_device()
     # The nest of observation, step type and noise, whose leaves `_act` gets.
     self._structure = None
     self._step = tf.function(
@@ -47,6 +49,10 @@ class CompiledActor:
     """
     step = None
     captures = []
+    if self._device is not None:
+      # One copy an episode, not one a step.
+      with tf.device(self._device):
+        policy_state = tuple(tf.identity(p) for p in policy_state)
 
     def act(time_step: ts.TimeStep, t: int) -> policy_step.PolicyStep:
       nonlocal step, captures
@@ -65,7 +71,11 @@ class CompiledActor:
         step.structured_outputs, [output.numpy() for output in outputs]
       )
 
-    return act
+    def act_on_device(time_step, t):
+      with tf.device(self._device):
+        return act(time_step, t)
+
+    return act if self._device is None else act_on_device
 
   def _act(self, *tensors):
     num_inputs = len(tf.nest.flatten(self._structure))

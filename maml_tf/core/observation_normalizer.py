@@ -3,6 +3,9 @@
 import tensorflow as tf
 from tf_agents.typing import types
 
+from maml_tf.core import checks
+from maml_tf.core import devices
+from maml_tf.core import exact_sums
 from maml_tf.core import replicas
 
 _MAX_ABSOLUTE = 10.0
@@ -91,6 +94,9 @@ class ObservationNormalizer(tf.Module):
       mask: A tensor [B, T]: 1 on frames to add, 0 on others.
     """
     floats = [o for o in tf.nest.flatten(observation) if o.dtype.is_floating]
+    if not devices.has_float64():
+      self._update_in_float32(floats, mask)
+      return
     # In float64, the division of tasks over replicas does not affect the
     # result.
     mask = tf.cast(mask, tf.float64)
@@ -111,6 +117,45 @@ class ObservationNormalizer(tf.Module):
       )
       mean.assign_add(tf.cast(shift, tf.float32))
     self._count.assign(tf.cast(total, tf.float32))
+
+  def _update_in_float32(self, floats, mask):
+    """Does what `update` does, in two passes: no square sums are subtracted.
+
+    With n frames before and m new ones, whose mean lies d from the old mean and
+    whose squared deviations from their own mean add up to s, the new variance
+    is (n * variance + s + d^2 * n m / (n + m)) / (n + m).
+    """
+    mask = tf.cast(mask, tf.float32)
+    count = replicas.total(exact_sums.total(mask, 2))
+    before = tf.identity(self._count)
+    total = before + count
+    for observation, mean, variance in zip(floats, self._mean, self._variance):
+      weights = mask[(..., *[tf.newaxis] * mean.shape.rank)]
+      deviation = tf.cast(observation, tf.float32) - mean
+      deviation = tf.where(weights > 0, deviation, tf.zeros_like(deviation))
+      first = replicas.total(exact_sums.total(deviation, 2))
+      shift = first / tf.maximum(count, 1.0)
+      second = replicas.total(
+        exact_sums.total(weights * (deviation - shift) ** 2, 2)
+      )
+      between = shift**2 * (before / total) * count
+      variance.assign((before * variance + second + between) / total)
+      mean.assign_add(shift * (count / total))
+    self._count.assign(total)
+
+
+def create(
+  observation_spec: types.NestedTensorSpec, normalize_observations: bool
+) -> ObservationNormalizer | None:
+  """Returns a normaliser; None if an agent does not normalise observations.
+
+  Raises:
+    ValueError: `normalize_observations` is not a bool.
+  """
+  checks.boolean('normalize_observations', normalize_observations)
+  if not normalize_observations:
+    return None
+  return ObservationNormalizer(observation_spec)
 
 
 def _variable(value, name):

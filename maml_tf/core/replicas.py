@@ -2,12 +2,15 @@
 
 Sums over tasks are computed in float64 and rounded once. So the float32 result
 does not depend on the order of the tasks, nor on their division over replicas
-and workers.
+and workers. On a TPU, which has no float64, it may differ in its last bit.
 """
 
 import numpy as np
 import tensorflow as tf
 from tf_agents.typing import types
+
+from maml_tf.core import devices
+from maml_tf.core import exact_sums
 
 
 def count() -> int:
@@ -23,11 +26,9 @@ def local_mean(per_task: types.NestedTensor) -> types.NestedTensor:
     per_task: A nest of floating-point tensors [B, ...].
 
   Returns:
-    A nest of float64 tensors [...].
+    A nest of float64 tensors [...]; on a TPU, of the type of `per_task`.
   """
-  return tf.nest.map_structure(
-    lambda t: tf.reduce_mean(tf.cast(t, tf.float64), axis=0), per_task
-  )
+  return tf.nest.map_structure(exact_sums.mean, per_task)
 
 
 def mean(tensors: types.NestedTensor) -> types.NestedTensor:
@@ -60,12 +61,13 @@ def share(tensors: types.NestedTensor) -> types.NestedTensor:
   """Divides a nest, equal on all replicas, by the number of replicas.
 
   TF-Agents sums the replicas' results. The shares of several replicas are
-  float64, so that they add up to exactly the same float32 numbers.
+  float64, so that they add up to exactly the same float32 numbers. On a TPU
+  they are float32, which is as exact for a power of two.
   """
   if count() == 1:
     return tensors
   return tf.nest.map_structure(
-    lambda t: tf.cast(t, tf.float64) / count(), tensors
+    lambda t: tf.cast(t, exact_sums.dtype(t)) / count(), tensors
   )
 
 
@@ -81,9 +83,8 @@ def standardize(values: types.Tensor) -> types.Tensor:
   Returns:
     A tensor [B] of the same type.
   """
-  exact = tf.cast(values, tf.float64)
-  average, square = mean((tf.reduce_mean(exact), tf.reduce_mean(exact**2)))
-  deviation = tf.sqrt(tf.maximum(square - average**2, 0.0))
+  exact = tf.cast(values, exact_sums.dtype(values))
+  average, deviation = _moments(exact)
   standardized = (exact - average) / (deviation + 1e-8)
   # A deviation is that of a few roundings. The difference of squares leaves one
   # as large as the square root of its own rounding error. NaN stays.
@@ -95,6 +96,19 @@ def standardize(values: types.Tensor) -> types.Tensor:
   return tf.cast(
     tf.where(is_constant, tf.zeros_like(exact), standardized), values.dtype
   )
+
+
+def _moments(values):
+  """Returns mean and standard deviation over all replicas' tasks."""
+  if not devices.has_float64():
+    # A difference of squares would lose the digits that float32 has, and large
+    # numbers have no squares in it.
+    average = mean(exact_sums.mean(values))
+    scale = tf.maximum(abs(average), 1.0)
+    square = mean(exact_sums.mean(((values - average) / scale) ** 2))
+    return average, scale * tf.sqrt(square)
+  average, square = mean((tf.reduce_mean(values), tf.reduce_mean(values**2)))
+  return average, tf.sqrt(tf.maximum(square - average**2, 0.0))
 
 
 def _all_reduce(op, tensors):

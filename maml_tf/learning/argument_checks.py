@@ -11,12 +11,10 @@ from maml_tf.core import checks
 from maml_tf.core import meta_batch
 
 
-def check_numbers(discount, gae_lambda, task_chunk_size) -> None:
+def check_numbers(discount, gae_lambda) -> None:
   """Raises ValueError if a number is out of range."""
   checks.number('discount', discount, minimum=0, maximum=1)
   checks.number('gae_lambda', gae_lambda, minimum=0, maximum=1)
-  if task_chunk_size is not None:
-    checks.integer('task_chunk_size', task_chunk_size, 1)
 
 
 def check_networks(actor_network, value_network) -> None:

@@ -13,6 +13,7 @@ from tf_agents.typing import types
 from maml_tf.core import checks
 from maml_tf.core import memory
 from maml_tf.core import meta_batch
+from maml_tf.learning import ridge_regression
 from maml_tf.learning import surrogates
 
 
@@ -58,7 +59,8 @@ class LinearFeatureBaseline:
   (t/100)^3, 1, where o is the observation clipped to [-10, 10]. Pictures, of
   uint8 [H, W, C], are first divided by 255. The regression is fitted anew for
   every task and stage. It is solved in float64: there the relative ridge keeps
-  the normal equations positive definite for all finite data.
+  the normal equations positive definite for all finite data. A TPU has no
+  float64: there `ridge_regression` solves without the normal equations.
 
   With X the features [T, F] of the valid frames, y their returns and r the
   ridge, the values are
@@ -101,8 +103,8 @@ class LinearFeatureBaseline:
     arguments = (
       parts,
       _powers_of_time(position),
-      tf.cast(returns, tf.float64)[..., tf.newaxis],
-      tf.cast(mask, tf.float64)[..., tf.newaxis],
+      tf.cast(returns, ridge_regression.dtype())[..., tf.newaxis],
+      tf.cast(mask, ridge_regression.dtype())[..., tf.newaxis],
     )
     if num_features <= _MAX_PRIMAL_FEATURES:
       values = self._primal(*arguments)
@@ -125,9 +127,7 @@ class LinearFeatureBaseline:
   def _primal(self, parts, time, returns, weights):
     observation = tf.concat([self._clipped(part) for part in parts], -1)
     features = tf.concat([*self._features(observation), time], -1)
-    gram = tf.matmul(features * weights, features, transpose_a=True)
-    moment = tf.matmul(features * weights, returns, transpose_a=True)
-    coefficients = self._solve(gram, gram.shape[-1], moment)
+    coefficients = ridge_regression.fit(features, returns, weights, self._ridge)
     return tf.matmul(features, coefficients)[..., 0]
 
   def _features(self, observation):
@@ -143,18 +143,13 @@ class LinearFeatureBaseline:
         kernel += tf.matmul(block, block, transpose_b=True)
         kernel += tf.matmul(block**2, block**2, transpose_b=True)
     valid = kernel * weights * tf.linalg.matrix_transpose(weights)
-    coefficients = self._solve(valid, _num_features(parts), returns * weights)
+    coefficients = ridge_regression.solve(
+      valid, _num_features(parts), returns * weights, self._ridge
+    )
     return tf.matmul(kernel, coefficients * weights)[..., 0]
 
-  def _solve(self, gram, num_features, right_side):
-    """Solves (gram + ridge) x = right side, for matrices [B, n, n]."""
-    scale = self._ridge * tf.linalg.trace(gram) / num_features + 1e-12
-    identity = tf.eye(tf.shape(gram)[-1], dtype=tf.float64)
-    gram += scale[:, tf.newaxis, tf.newaxis] * identity
-    return tf.linalg.cholesky_solve(tf.linalg.cholesky(gram), right_side)
-
   def _clipped(self, part):
-    numbers = tf.cast(part.numbers, tf.float64) / part.unit
+    numbers = tf.cast(part.numbers, ridge_regression.dtype()) / part.unit
     return tf.clip_by_value(numbers, -self._clip, self._clip)
 
 
@@ -205,7 +200,7 @@ def _num_features(parts):
 
 def _powers_of_time(position):
   """Returns the features [B, T, 4] that do not depend on the observation."""
-  time = tf.cast(position, tf.float64)[..., tf.newaxis] / 100.0
+  time = tf.cast(position, ridge_regression.dtype())[..., tf.newaxis] / 100.0
   return tf.concat([time, time**2, time**3, tf.ones_like(time)], -1)
 
 

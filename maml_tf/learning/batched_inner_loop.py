@@ -15,7 +15,7 @@ class BatchedInnerLoop:
   def __init__(
     self,
     task: one_task.OneTask,
-    chunk_size: int | None,
+    chunk_size: task_map.ChunkSize,
     jit_compile: bool,
   ):
     """Stores the parts.

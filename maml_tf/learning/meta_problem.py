@@ -35,7 +35,7 @@ class MeanFunctions:
   def __init__(
     self,
     task: one_task.OneTask,
-    chunk_size: int | None = None,
+    chunk_size: task_map.ChunkSize = None,
     jit_compile: bool = False,
   ):
     """Wraps the functions; each compiles at its first call.

@@ -68,6 +68,11 @@ class OneTask:
     self._value_loss = value_loss
 
   @property
+  def network(self) -> parameters_lib.ParameterizedNetwork:
+    """The networks as a function of their parameters."""
+    return self._network
+
+  @property
   def distributions(self) -> action_distributions.ActionDistributions:
     """The family of the policy network's outputs."""
     return self._distributions

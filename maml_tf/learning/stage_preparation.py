@@ -28,7 +28,7 @@ class StagePreparation:
     normalizer: observation_normalizer.ObservationNormalizer | None,
     discount: float,
     gae_lambda: float,
-    chunk_size: int | None,
+    chunk_size: task_map.ChunkSize,
     jit_compile: bool,
   ):
     """Stores the parts; the arguments are those of `TaskFunctions`."""

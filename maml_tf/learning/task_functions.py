@@ -11,6 +11,7 @@ from maml_tf.learning import batched_inner_loop
 from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import meta_problem
 from maml_tf.learning import one_task
+from maml_tf.learning import placement as placement_lib
 from maml_tf.learning import stage_preparation
 
 
@@ -18,6 +19,7 @@ class TaskFunctions:
   """The functions of one task, vectorised over all tasks and compiled.
 
   Attributes:
+    placement: Where and how they are computed.
     task: The functions of one task.
     means: Compiled means of the same functions over tasks.
     preparation: Makes a `Stage` from a `Trajectory`.
@@ -31,8 +33,7 @@ class TaskFunctions:
     normalizer: observation_normalizer.ObservationNormalizer | None,
     discount: float,
     gae_lambda: float,
-    chunk_size: int | None,
-    jit_compile: bool,
+    placement: placement_lib.Placement,
   ):
     """Wraps the functions; each compiles at its first call.
 
@@ -42,9 +43,10 @@ class TaskFunctions:
       normalizer: Normalises observations. None: they are not normalised.
       discount: gamma.
       gae_lambda: lambda.
-      chunk_size: The most tasks to vectorise together, see `task_map`.
-      jit_compile: Whether XLA compiles them.
+      placement: Where and how they are computed.
     """
+    _, jit_compile, chunk_size = placement
+    self.placement = placement
     self.task = task
     self.means = meta_problem.MeanFunctions(task, chunk_size, jit_compile)
     self.preparation = stage_preparation.StagePreparation(

@@ -8,11 +8,15 @@ from tf_agents.typing import types
 
 from maml_tf.core import cpu
 
+# The most tasks in a chunk, or what decides it, given the nest of all tasks.
+# None: all tasks are one chunk.
+ChunkSize = int | Callable[[types.NestedTensor], int | None] | None
+
 
 def vmap_in_chunks(
   fn: Callable[[types.NestedTensor], types.NestedTensor],
   tasks: types.NestedTensor,
-  chunk_size: int | None = None,
+  chunk_size: ChunkSize = None,
 ) -> types.NestedTensor:
   """Vectorises `fn` over the leading axis, a chunk of tasks at a time.
 
@@ -30,7 +34,7 @@ def vmap_in_chunks(
 def map_chunks(
   fn: Callable[[types.NestedTensor], types.NestedTensor],
   tasks: types.NestedTensor,
-  chunk_size: int | None = None,
+  chunk_size: ChunkSize = None,
 ) -> types.NestedTensor:
   """Applies `fn` to a chunk of tasks at a time.
 
@@ -43,12 +47,15 @@ def map_chunks(
     fn: A function from a nest of tensors [chunk, ...] to another one.
     tasks: A nest of tensors [B, ...].
     chunk_size: The most tasks in a chunk. A chunk has as many tasks as the
-      largest divisor of B up to this number. None: all tasks are one chunk.
+      largest divisor of B up to this number. A function decides, given
+      `tasks`. None: all tasks are one chunk.
 
   Returns:
     The results of `fn`, stacked: a nest of tensors [B, ...].
   """
   num_tasks = tf.nest.flatten(tasks)[0].shape[0]
+  if callable(chunk_size):
+    chunk_size = chunk_size(tasks)
   if num_tasks is None or chunk_size is None:
     return fn(tasks)
   # Use the loop for a single chunk too. Outside a loop, TensorFlow would fuse

@@ -168,7 +168,7 @@ def keep_other(root_dir: str) -> None:
 def recorded(root_dir: str) -> dict[str, str] | None:
   """Returns the bindings of the run in a folder; None if there is no run."""
   text = _read(os.path.join(root_dir, run_config.CONFIG_FILE))
-  return None if text is None else config_values.of_text(text)
+  return None if text is None else config_values.of_record(text)
 
 
 def bound(root_dir: str) -> set[str] | None:

@@ -14,6 +14,23 @@ for _name in ('_is_literally_representable', '_config_str'):
   setattr(gin_config, _name, plain_texts.writing(getattr(gin_config, _name)))
 
 
+# Where None lets the device decide: what it decides on a CPU. A run may go on
+# elsewhere, so both count as the same. They were the defaults once.
+_ON_CPU = {'MamlAgent.task_chunk_size': '1', 'MamlAgent.jit_compile': 'False'}
+# Records of older versions do not have it. There None was all tasks.
+_ADDED_WITH_NONE = 'MamlAgent.allow_tf32'
+CHUNK_SIZE, ALL_TASKS = 'MamlAgent.task_chunk_size', "'all'"
+
+
+def of_record(config: str) -> dict[str, str]:
+  """Returns the bindings of a run's record, in the words of this version."""
+  bindings = of_text(config)
+  is_older = _ADDED_WITH_NONE not in bindings
+  if is_older and bindings.get(CHUNK_SIZE) == 'None':
+    bindings[CHUNK_SIZE] = ALL_TASKS
+  return bindings
+
+
 def of_text(config: str) -> dict[str, str]:
   """Returns the bindings of a config, by name."""
   # Gin wraps long values after a backslash or inside brackets.
@@ -27,6 +44,8 @@ def is_same(name: str, there: str | None, here: str | None) -> bool:
   """Returns whether two values of a setting are the same."""
   if there is None:
     return here == _default(name)
+  if name in _ON_CPU:
+    there, here = (_ON_CPU[name] if v == 'None' else v for v in (there, here))
   if here is None or there == here:
     return there == here
   # Files and programs may name the same function in different ways.

@@ -27,6 +27,7 @@ from maml_tf.learning import meta_learner
 from maml_tf.run import checkpoints as run_checkpoints
 from maml_tf.run import config_arguments
 from maml_tf.run import config_record
+from maml_tf.run import device_report
 from maml_tf.run import interruption
 from maml_tf.run import keras_optimizers  # noqa: F401  Configs name them.
 from maml_tf.run import loggers as loggers_lib
@@ -132,14 +133,14 @@ def train_eval(
 def _lacking(
   root_dir: str, workers: worker_group.WorkerGroup, allow_config_change: bool
 ) -> list[str]:
-  """Returns the settings that all workers leave out; see `older_runs`."""
+  """Returns the settings that all workers change; see `older_runs`."""
   names = []
   # Only the chief has the run's folder.
   if workers.is_chief and not allow_config_change:
     names = older_runs.lacking(root_dir)
   with workers.translate_errors():
-    of_chief = workers.exchange([name in names for name in older_runs.ADDED])[0]
-  return [name for name, is_in in zip(older_runs.ADDED, of_chief) if is_in]
+    of_chief = workers.exchange([name in names for name in older_runs.NAMES])[0]
+  return [name for name, is_in in zip(older_runs.NAMES, of_chief) if is_in]
 
 
 def _build(
@@ -169,7 +170,8 @@ def _build(
       settings.value_network_fn,
       environment,
     )
-    progress = training_loop.Progress()
+  # It has float64, which the devices of a strategy may lack.
+  progress = training_loop.Progress()
   learner = meta_learner.MetaLearner(
     agent, workers.strategy, workers.num_workers
   )
@@ -188,7 +190,7 @@ def _build(
     agent.num_adaptation_steps,
     settings.seed,
     first_task_index=tasks[0],
-    jit_compile=agent.jit_compile,
+    jit_compile=agent.placement.compiles_acting(environment),
     prepare=agent.prepare,
   )
   # Parts that do not fit together fail here, before anything is written.
@@ -215,7 +217,8 @@ def _build(
   )
   if workers.is_chief:
     _begin(root_dir, settings, checkpoints, loop.columns(), allow_config_change)
-    for line in unused_settings.lines():
+    devices = device_report.line(agent.placement, workers, environment)
+    for line in (devices, *unused_settings.lines()):
       terminal.log(line)
   return loop
 

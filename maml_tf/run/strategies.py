@@ -60,6 +60,8 @@ def _mirrored(num_virtual_cpus: int | None) -> tf.distribute.MirroredStrategy:
       )
     return tf.distribute.MirroredStrategy()
   checks.integer('--num_virtual_cpus', num_virtual_cpus, 1, _MAX_VIRTUAL_CPUS)
+  # Else what runs outside of the replicas would run on a GPU.
+  tf.config.set_visible_devices([], 'GPU')
   tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices('CPU')[0],
     [tf.config.LogicalDeviceConfiguration()] * num_virtual_cpus,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from maml_tf.core import devices
 from maml_tf.core import observation_normalizer
 
 SPEC = {
@@ -11,6 +12,13 @@ SPEC = {
   'camera': tf.TensorSpec((2, 2), tf.uint8),
   'height': tf.TensorSpec((), tf.float64),
 }
+
+
+@pytest.fixture(name='has_float64', params=[True, False], autouse=True)
+def choose_device(request, monkeypatch):
+  """Computes as on a CPU, and as on a TPU."""
+  monkeypatch.setattr(devices, 'has_float64', lambda: request.param)
+  return request.param
 
 
 def _observations(seed, num_frames):

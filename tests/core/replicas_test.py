@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from maml_tf.core import devices
 from maml_tf.core import replicas
+
+
+@pytest.fixture(name='has_float64', params=[True, False], autouse=True)
+def choose_device(request, monkeypatch):
+  """Computes as on a CPU, and as on a TPU."""
+  monkeypatch.setattr(devices, 'has_float64', lambda: request.param)
+  return request.param
 
 
 def test_standardize():

@@ -403,6 +403,8 @@ def test_recurrent_network_is_refused():
     ('gae_lambda', math.nan),
     ('task_chunk_size', 0),
     ('task_chunk_size', 2.0),
+    ('task_chunk_size', 'most'),
+    ('allow_tf32', None),
   ],
 )
 def test_bad_numbers(name, value):

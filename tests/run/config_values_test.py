@@ -39,3 +39,29 @@ def test_defaults_that_are_numbers_of_numpy_are_compared():
   assert config_values.is_same('throw_ball.mass', None, '0.25')
   assert not config_values.is_same('throw_ball.mass', None, '0.5')
   assert config_values.is_same('throw_ball.parts', None, '(2,)')
+
+
+@pytest.mark.parametrize(
+  ('name', 'former', 'other'),
+  [
+    ('MamlAgent.task_chunk_size', '1', '2'),
+    ('MamlAgent.task_chunk_size', '1', "'all'"),
+    ('MamlAgent.jit_compile', 'False', 'True'),
+  ],
+)
+def test_what_none_decides_on_a_cpu_is_the_same_setting(name, former, other):
+  for there, here in ((former, 'None'), ('None', former), ('None', 'None')):
+    assert config_values.is_same(name, there, here)
+  for there, here in ((other, 'None'), ('None', other), (former, other)):
+    assert not config_values.is_same(name, there, here)
+
+
+def test_none_was_all_tasks_in_records_of_older_versions():
+  chunk = 'MamlAgent.task_chunk_size'
+  for text, expected in (
+    (f'{chunk} = None', "'all'"),
+    (f'{chunk} = None\nMamlAgent.allow_tf32 = False', 'None'),
+    (f'{chunk} = 4', '4'),
+  ):
+    assert config_values.of_record(text)[chunk] == expected
+  assert chunk not in config_values.of_record('train_eval.seed = 0')

@@ -20,6 +20,12 @@ CHOSEN = (
 )
 
 
+CHUNK = 'MamlAgent.task_chunk_size'
+# A record of an older version: None was all tasks. And one of this version.
+OLDER_ALL = f'{CHUNK} = None\nMamlAgent.jit_compile = False\n'
+ALL = f"MamlAgent.allow_tf32 = False\n{CHUNK} = 'all'\n"
+
+
 @pytest.fixture(autouse=True)
 def clear_gin():
   gin.clear_config()
@@ -69,3 +75,31 @@ def test_a_new_run_has_all_settings(tmp_path):
   run_config.parse(['point.gin', 'promp.gin'], [])
   assert not older_runs.lacking(str(tmp_path / 'run'))
   assert config_record.bound(str(tmp_path / 'run')) is None
+
+
+@pytest.mark.parametrize('record', [OLDER_ALL, ALL], ids=['older', 'continued'])
+def test_none_stays_all_tasks_where_it_was(record, tmp_path, capfd):
+  root_dir = str(tmp_path)
+  (tmp_path / 'config.gin').write_text(record, encoding='utf-8')
+  run_config.parse(['point.gin'], [f'{CHUNK} = None'])
+  with older_runs.without(older_runs.lacking(root_dir), root_dir):
+    assert gin.query_parameter(CHUNK) == 'all'
+  assert gin.query_parameter(CHUNK) is None
+  assert "goes on so: 'all' says that now" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+  ('record', 'bindings'),
+  [
+    # None is not bound: the record is compared as any other.
+    (OLDER_ALL, []),
+    (OLDER_ALL, [f'{CHUNK} = 2']),
+    # This version's None: the device decides.
+    (f'MamlAgent.allow_tf32 = False\n{CHUNK} = None\n', [f'{CHUNK} = None']),
+    (f'{CHUNK} = 1\n', [f'{CHUNK} = None']),
+  ],
+)
+def test_other_chunks_are_left_alone(record, bindings, tmp_path):
+  (tmp_path / 'config.gin').write_text(record, encoding='utf-8')
+  run_config.parse(['point.gin'], bindings)
+  assert not older_runs.lacking(str(tmp_path))

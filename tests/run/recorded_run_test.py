@@ -99,6 +99,25 @@ def test_it_resumes_as_if_it_had_not_stopped(name, root_dir, capfd):
   assert (root_dir / 'saved_model').is_dir()
 
 
+@pytest.mark.slow
+def test_a_run_that_bound_none_goes_on_with_all_tasks(tmp_path, capfd):
+  root_dir = shutil.copytree(_RECORDED / 'point', tmp_path / 'run')
+  path = root_dir / 'config.gin'
+  record = path.read_text(encoding='utf-8')
+  former, none = (f'MamlAgent.task_chunk_size = {v}' for v in (1, None))
+  assert former in record
+  path.write_text(record.replace(former, none), encoding='utf-8')
+  for num_iterations in (3, 4):
+    length = f'train_eval.num_iterations={num_iterations}'
+    assert _train('point', root_dir, length, none) == 0
+    gin.clear_config()
+    assert "goes on so: 'all' says that now" in capfd.readouterr().err
+    assert "MamlAgent.task_chunk_size = 'all'" in path.read_text('utf-8')
+  # Without the binding it is another config.
+  assert _train('point', root_dir, 'train_eval.num_iterations=5') == 2
+  assert "task_chunk_size = 'all', not None" in capfd.readouterr().err
+
+
 def test_another_config_is_refused_as_before(name, root_dir, capfd):
   assert _train(name, root_dir, 'train_eval.num_tasks=4') == 2
   assert 'num_tasks = 2, not 4' in capfd.readouterr().err
