@@ -6,6 +6,7 @@ drawn outside, from the same streams as elsewhere, and passed in.
 
 from collections.abc import Sequence
 import time
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -76,40 +77,33 @@ class GraphDriver:
 
     Args:
       policy_state: The parameters, leaves [B, ...].
-      noise: The noise of the actions, one array [horizon, N, *shape] for each
-        of the policy's noise specs.
+      noise: The noise of the actions, one array [B, horizon, E, *shape] for
+        each of the policy's noise specs.
     """
     start = time.perf_counter()
-    tasks = np.asarray(self._environment.tasks, np.float32)
-    starts = self._environment.draw_noise()
+    environment = self._environment
+    starts = environment.draw_noise().reshape(
+      environment.num_tasks,
+      environment.environments_per_task,
+      *environment.tensor_rows.noise_shape,
+    )
     stage = self._play(
-      (policy_state, tf.constant(tasks), tf.constant(self._by_task(starts, 0))),
-      tuple(tf.constant(self._by_task(n, 1)) for n in noise),
+      policy_state,
+      tf.constant(environment.tasks, tf.float32),
+      tf.constant(starts),
+      tuple(tf.constant(n) for n in noise),
     )
     # Reading a value waits for the computation: the time is its own.
-    stage.reward.numpy()
+    stage.reward[0, 0].numpy()
     for holder in self._holders:
       holder.hold(stage)
     self.policy_seconds += time.perf_counter() - start
 
-  def _by_task(self, rows: np.ndarray, axis: int) -> np.ndarray:
-    """Divides an axis of N rows into B tasks and E episodes."""
-    shape = list(rows.shape)
-    shape[axis : axis + 1] = [
-      self._environment.num_tasks,
-      self._environment.environments_per_task,
-    ]
-    return rows.reshape(shape)
-
-  def _play_chunks(
-    self, per_task: types.NestedTensor, noise: tuple[types.Tensor, ...]
-  ) -> types.NestedTensor:
+  def _play_chunks(self, *per_task: Any) -> types.NestedTensor:
     """Plays a chunk at a time.
 
     Args:
-      per_task: A nest of tensors [B, ...]: parameters, tasks and the noise of
-        starts, the arguments of `GraphEpisodes.play`.
-      noise: Tensors [horizon, B, E, *shape].
+      *per_task: The arguments of `GraphEpisodes.play` for B tasks.
 
     Returns:
       A `Trajectory`, leaves [B, T, ...].
@@ -117,14 +111,12 @@ class GraphDriver:
     num_tasks, chunk = self._environment.num_tasks, self._chunk_size
     num_chunks = -(-num_tasks // chunk)
     per_task = tf.nest.map_structure(
-      lambda t: _divide(t, 0, num_chunks, chunk), per_task
+      lambda t: _divide(t, num_chunks, chunk), per_task
     )
-    noise = tuple(_divide(n, 1, num_chunks, chunk) for n in noise)
 
     def play(index):
       return self._play_chunk(
-        *tf.nest.map_structure(lambda t: t[index], per_task),
-        tuple(n[:, index] for n in noise),
+        *tf.nest.map_structure(lambda t: t[index], per_task)
       )
 
     output = tf.function(play, autograph=False).get_concrete_function(
@@ -160,13 +152,10 @@ def _chunk_size(environment, largest):
   return -(-num_tasks // num_chunks)
 
 
-def _divide(tensor, axis, num_chunks, chunk):
-  """Divides an axis of B tasks into chunks; the last one may repeat a task."""
-  num_tasks = tensor.shape[axis]
-  missing = num_chunks * chunk - num_tasks
+def _divide(tensor, num_chunks, chunk):
+  """Divides B tasks into chunks; the last chunk may repeat its last task."""
+  missing = num_chunks * chunk - tensor.shape[0]
   if missing:
-    last = tf.gather(tensor, [num_tasks - 1] * missing, axis=axis)
-    tensor = tf.concat([tensor, last], axis)
-  shape = tensor.shape.as_list()
-  shape[axis : axis + 1] = [num_chunks, chunk]
-  return tf.reshape(tensor, shape)
+    last = tf.repeat(tensor[-1:], missing, axis=0)
+    tensor = tf.concat([tensor, last], axis=0)
+  return tf.reshape(tensor, [num_chunks, chunk, *tensor.shape[1:]])

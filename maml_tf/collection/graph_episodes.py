@@ -64,7 +64,7 @@ class GraphEpisodes:
       policy_state: The parameters, leaves [c, ...].
       tasks: A float32 tensor [c, ...].
       starts: A float32 tensor [c, E, ...]: the noise of the starts.
-      noise: One tensor [horizon, c, E, *shape] for each of the policy's noise
+      noise: One tensor [c, horizon, E, *shape] for each of the policy's noise
         specs.
 
     Returns:
@@ -74,8 +74,7 @@ class GraphEpisodes:
     """
     num_tasks, each = starts.shape[:2]
     row_tasks = tf.repeat(tasks, each, axis=0)
-    starts = _merge(starts, 0)
-    noise = tuple(_merge(n, 1) for n in noise)
+    starts = _merge(starts)
     state, observation = self._batched_rows.reset(row_tasks, starts)
     rows = _Rows(
       state,
@@ -136,7 +135,7 @@ class GraphEpisodes:
       self._policy,
       ts.TimeStep(step_type, (), (), rows.observation),
       policy_state,
-      tuple(n[t] for n in noise),
+      tuple(_merge(n[:, t]) for n in noise),
     )
     state, observation, reward, terminated = self._batched_rows.step(
       row_tasks, rows.state, step.action
@@ -183,19 +182,18 @@ class _Frame(NamedTuple):
 
 def _zero_unless(condition, nest):
   """Returns tensors [n, ...] that are 0 where a bool tensor [n] is False."""
+  # Unlike `tf.where`, this operation selects whole rows: it takes a fifth of
+  # the time.
+  return tf.nest.map_structure(
+    lambda t: tf.raw_ops.Select(condition=condition, x=t, y=tf.zeros_like(t)),
+    nest,
+  )
 
-  def select(tensor):
-    inner = [tf.newaxis] * (tensor.shape.rank - 1)
-    return tf.where(condition[(..., *inner)], tensor, tf.zeros_like(tensor))
 
-  return tf.nest.map_structure(select, nest)
-
-
-def _merge(tensor, axis):
-  """Merges an axis and the next one."""
-  shape = tensor.shape.as_list()
-  shape[axis : axis + 2] = [shape[axis] * shape[axis + 1]]
-  return tf.reshape(tensor, shape)
+def _merge(tensor):
+  """Merges tasks and episodes: [c, E, ...] to [n, ...]."""
+  num_tasks, each, *rest = tensor.shape
+  return tf.reshape(tensor, [num_tasks * each, *rest])
 
 
 def _rows_first(array):

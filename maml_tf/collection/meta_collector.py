@@ -370,6 +370,8 @@ class MetaCollector:
       )
       for key in self._keys(iteration, stage, random_streams.Purpose.ACTION)
     ]
+    if self._environment.tensor_rows is not None:
+      return tuple(np.stack(parts) for parts in zip(*per_task))
     return tuple(np.concatenate(parts, axis=1) for parts in zip(*per_task))
 
 

@@ -4,7 +4,6 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
-from tf_agents.typing import types
 
 
 class StageHolder:
@@ -45,18 +44,20 @@ class StageHolder:
 
   def episode_returns(self) -> np.ndarray:
     """Returns the undiscounted return of every episode, float64 [B, E]."""
-    frames = self.frames()
-    reward = np.where(_is_transition(frames), frames.reward, 0)
+    # Rewards on boundaries are 0.
+    reward = np.asarray(self._held().reward)
     shape = (self._num_tasks, self._episodes_per_task, -1)
     return np.sum(reward.reshape(shape), axis=2, dtype=np.float64)
 
   def num_transitions(self) -> int:
     """Returns the number of transitions (env steps) of the stage."""
-    return int(np.count_nonzero(_is_transition(self.frames())))
+    step_type = np.asarray(self._held().step_type)
+    return int(np.count_nonzero(step_type != ts.StepType.LAST))
 
   def frames(self) -> trajectory.Trajectory:
     """Returns the frames as read-only arrays [B, T, ...]."""
-    return tf.nest.map_structure(_to_array, self._held())
+    # Unlike `Tensor.numpy`, this does not copy.
+    return tf.nest.map_structure(np.asarray, self._held())
 
   def read(self) -> trajectory.Trajectory:
     """Returns all frames, tensors [B, T, ...], and empties the holder."""
@@ -75,11 +76,3 @@ class StageHolder:
     )
     last = tf.fill(blank.step_type.shape, ts.StepType.LAST)
     return blank._replace(step_type=last, next_step_type=last)
-
-
-def _is_transition(frames):
-  return frames.step_type != ts.StepType.LAST
-
-
-def _to_array(tensor: types.Tensor) -> np.ndarray:
-  return tensor.numpy()
