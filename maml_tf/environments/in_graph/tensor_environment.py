@@ -99,6 +99,11 @@ class TensorEnvironment(task_environment.TaskEnvironment):
     ]
     return np.concatenate(noise).astype(np.float32)
 
+  def row_tasks(self) -> np.ndarray:
+    """Returns the task of every row, a float32 array [N, ...]."""
+    self._ensure_tasks()
+    return np.asarray(self._row_tasks, np.float32)
+
   def render_state(self) -> np.ndarray:
     if type(self._family).render_state is tensor_tasks.TensorTasks.render_state:
       return super().render_state()  # It refuses.
@@ -135,7 +140,7 @@ class TensorEnvironment(task_environment.TaskEnvironment):
     )
     noise[rows] = starts
     state, observation = self._compiled_reset(
-      self._float_tasks(), tf.constant(noise)
+      tf.constant(self.row_tasks()), tf.constant(noise)
     )
 
     def replace(array, tensor):
@@ -151,14 +156,12 @@ class TensorEnvironment(task_environment.TaskEnvironment):
       self._action_spec,
     )
     state = tf.nest.map_structure(tf.constant, self._state)
-    results = self._compiled_step(self._float_tasks(), state, action)
+    tasks = tf.constant(self.row_tasks())
+    results = self._compiled_step(tasks, state, action)
     # Copies: arrays of tensors are read-only.
     results = tf.nest.map_structure(lambda t: np.array(t.numpy()), results)
     self._state, *rest = results
     return tuple(rest)
-
-  def _float_tasks(self):
-    return tf.constant(self._row_tasks, tf.float32)
 
   def _zero_state(self):
     return tf.nest.map_structure(
