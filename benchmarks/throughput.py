@@ -12,6 +12,7 @@ import maml_tf  # isort: skip  Before TensorFlow, which it quiets.
 
 import argparse
 from collections.abc import Sequence
+import functools
 import json
 import resource
 import time
@@ -26,6 +27,8 @@ from tf_agents.specs import tensor_spec
 from maml_tf.core import cpu
 from maml_tf.environments import locomotion
 from maml_tf.environments import mujoco_batch
+from maml_tf.environments import task_environment
+from maml_tf.environments import task_groups
 from maml_tf.learning import actor_networks
 from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import meta_updates
@@ -77,7 +80,7 @@ def measure_gymnasium(num_steps: int = 10_000) -> float:
 
 
 def measure_iterations(
-  environment: locomotion.HalfCheetahDirection,
+  environment: task_environment.TaskEnvironment,
   adaptation_steps: int,
   optimizer_steps: int,
   iterations: int,
@@ -141,17 +144,18 @@ def main(argv: Sequence[str] | None = None) -> None:
   flags = parser.parse_args(argv)
   cpu.one_thread_an_operation()
 
-  environment = locomotion.HalfCheetahDirection(
-    num_tasks=flags.tasks,
+  create = functools.partial(
+    locomotion.HalfCheetahDirection,
     environments_per_task=flags.episodes,
     horizon=flags.horizon,
   )
+  environment = create(num_tasks=flags.tasks)
   limit = measure_physics_limit(environment)
   print(f'physics alone, open loop    {limit:10,.0f} env steps/s', flush=True)
   loop = measure_gymnasium()
   print(f"Gymnasium's HalfCheetah-v5  {loop:10,.0f} env steps/s", flush=True)
   speed, seconds = measure_iterations(
-    environment,
+    task_groups.divide(environment, lambda n: create(num_tasks=n)),
     flags.adaptation_steps,
     flags.optimizer_steps,
     flags.iterations,

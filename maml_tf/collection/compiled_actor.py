@@ -13,7 +13,8 @@ from maml_tf.collection import rollout
 class CompiledActor:
   """Acts with the same bits however many tasks act together.
 
-  One compiled step serves all episodes of the same shapes.
+  One compiled step serves all episodes of the same shapes. Several threads may
+  act at the same time.
   """
 
   def __init__(
@@ -26,6 +27,8 @@ class CompiledActor:
       jit_compile: Whether XLA compiles the forward pass.
     """
     self._policy = policy
+    # The nest of observation, step type and noise, whose leaves `_act` gets.
+    self._structure = None
     self._step = tf.function(
       self._act, autograph=False, jit_compile=jit_compile
     )
@@ -43,25 +46,35 @@ class CompiledActor:
         of the policy's noise specs.
     """
     step = None
+    captures = []
 
     def act(time_step: ts.TimeStep, t: int) -> policy_step.PolicyStep:
-      nonlocal step
-      arguments = (
-        *tf.nest.map_structure(
-          tf.constant, (time_step.observation, time_step.step_type)
-        ),
-        policy_state,
-        tf.nest.map_structure(tf.constant, noise(t)),
-      )
+      nonlocal step, captures
+      inputs = (time_step.observation, time_step.step_type, noise(t))
+      arguments = [tf.constant(array) for array in tf.nest.flatten(inputs)]
+      arguments += policy_state
       if step is None:
+        self._structure = inputs
         # One look-up an episode, not one a step.
         step = self._step.get_concrete_function(*arguments)
-      return tf.nest.map_structure(lambda a: a.numpy(), step(*arguments))
+        captures = step.captured_inputs
+      # Calling the concrete function itself would take half as long again: it
+      # matches each argument to its signature.
+      outputs = step.inference_fn.call_flat(*arguments, *captures)
+      return tf.nest.pack_sequence_as(
+        step.structured_outputs, [output.numpy() for output in outputs]
+      )
 
     return act
 
-  def _act(self, observation, step_type, policy_state, noise):
-    time_step = ts.TimeStep(step_type, (), (), observation)
+  def _act(self, *tensors):
+    num_inputs = len(tf.nest.flatten(self._structure))
+    observation, step_type, noise = tf.nest.pack_sequence_as(
+      self._structure, tensors[:num_inputs]
+    )
     return adapted_policy.act_batch_invariant(
-      self._policy, time_step, policy_state, noise
+      self._policy,
+      ts.TimeStep(step_type, (), (), observation),
+      tensors[num_inputs:],
+      noise,
     )

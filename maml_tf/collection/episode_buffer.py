@@ -1,5 +1,8 @@
 """Memory for one stage: E whole episodes of every task, on-policy."""
 
+from collections.abc import Callable
+import itertools
+
 import numpy as np
 import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
@@ -57,16 +60,30 @@ class EpisodeBuffer:
     Raises:
       ValueError: The buffer already holds horizon + 1 frames.
     """
-    if self._size == self._length:
+    self._write(self._stage(), self._size, frame)
+    self._size += 1
+
+  def of_rows(self, rows: slice) -> Callable[[trajectory.Trajectory], None]:
+    """Returns an observer of the frames of some rows, for one stage.
+
+    Observers of other rows may be called by other threads at the same time.
+
+    Args:
+      rows: The rows, a part of N.
+    """
+    stage = tf.nest.map_structure(lambda memory: memory[rows], self._stage())
+    sizes = itertools.count()
+    return lambda frame: self._write(stage, next(sizes), frame)
+
+  def _write(self, stage, size, frame):
+    """Writes a frame [N, ...] into [N, horizon + 1, ...]."""
+    if size == self._length:
       raise ValueError(
         f'The buffer holds one stage of {self._length} frames: read it before'
         ' collecting another.'
       )
-    for memory, value in zip(
-      tf.nest.flatten(self._stage()), tf.nest.flatten(frame)
-    ):
-      memory[:, self._size] = value
-    self._size += 1
+    for memory, value in zip(tf.nest.flatten(stage), tf.nest.flatten(frame)):
+      memory[:, size] = value
 
   def episode_returns(self) -> np.ndarray:
     """Returns the undiscounted return of every episode, float64 [B, E]."""

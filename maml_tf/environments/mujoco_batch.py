@@ -55,8 +55,8 @@ class MujocoBatch:
         structure. Rows may share a model; see `vary_model`.
       num_rows: N. Required with one model, optional with a list.
       frame_skip: The number of physics steps in one call of `step`.
-      num_threads: The number of threads in the pool. None: the number of
-        processors available to this process.
+      num_threads: See `use_threads`. None: the number of processors available
+        to this process.
       contact_forces: Whether `step` computes `contact_forces`. MuJoCo computes
         them only on request, and its rollout cannot be asked for them. The rows
         are then stepped one by one, on the same number of threads.
@@ -85,18 +85,12 @@ class MujocoBatch:
     self._frame_skip = frame_skip
     self._timesteps = np.array([m.opt.timestep for m in self._models])
     self._unstable = np.zeros(self.num_rows, bool)
-    self._num_threads = num_threads or cpu.count()
     self._rollout: rollout.Rollout | None = None
     self._pool: futures.ThreadPoolExecutor | None = None
     self._contact_forces: np.ndarray | None = None
     if contact_forces:
-      self._pool = futures.ThreadPoolExecutor(self._num_threads)
       self._contact_forces = np.zeros((self.num_rows, self._nbody, 6))
-    else:
-      self._rollout = rollout.Rollout(nthread=self._num_threads)
-    self._datas = [
-      mujoco.MjData(self._models[0]) for _ in range(self._num_threads)
-    ]
+    self.use_threads(num_threads or cpu.count())
     num_state = mujoco.mj_stateSize(self._models[0], _FULL_PHYSICS)
     self._state = np.zeros((self.num_rows, num_state))
     # Every rollout reads or overwrites these buffers.
@@ -119,7 +113,7 @@ class MujocoBatch:
 
   @property
   def num_threads(self) -> int:
-    """The number of threads in the pool."""
+    """The number of threads that a step is divided over."""
     return self._num_threads
 
   @property
@@ -152,6 +146,22 @@ class MujocoBatch:
   def unstable(self) -> np.ndarray:
     """A bool array [N]: True in rows that the last `step` could not advance."""
     return self._unstable
+
+  def use_threads(self, num_threads: int) -> None:
+    """Divides a step over a number of threads, which changes no result.
+
+    Args:
+      num_threads: The number of threads in the pool. 1: there is no pool, and
+        rows are stepped in the thread that calls `step`.
+    """
+    self.close()
+    self._num_threads = num_threads
+    if self._contact_forces is None:
+      num_pooled = num_threads if num_threads > 1 else 0
+      self._rollout = rollout.Rollout(nthread=num_pooled)
+    else:
+      self._pool = futures.ThreadPoolExecutor(num_threads)
+    self._datas = [mujoco.MjData(self._models[0]) for _ in range(num_threads)]
 
   def set_state(
     self,

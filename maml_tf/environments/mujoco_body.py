@@ -92,6 +92,13 @@ class MujocoBody(task_environment.TaskEnvironment):
     """The physics, which holds the rows' states in float64."""
     return self._physics
 
+  @property
+  def steps_outside_python(self) -> bool:
+    return True
+
+  def use_threads(self, num_threads: int) -> None:
+    self._physics.use_threads(num_threads)
+
   def set_tasks(self, tasks: Any) -> None:
     before = self._tasks, getattr(self, '_row_tasks', None)
     super().set_tasks(tasks)

@@ -50,6 +50,13 @@ class ObservedTask(task_environment.TaskEnvironment):
     return self._environment.num_unstable_episodes
 
   @property
+  def steps_outside_python(self) -> bool:
+    return self._environment.steps_outside_python
+
+  def use_threads(self, num_threads: int) -> None:
+    self._environment.use_threads(num_threads)
+
+  @property
   def may_discard(self) -> bool:
     return self._environment.may_discard
 

@@ -129,6 +129,26 @@ class TaskEnvironment(
     return self._num_unstable_episodes
 
   @property
+  def steps_outside_python(self) -> bool:
+    """Whether most of a step leaves Python's lock to other threads.
+
+    Then the policy can act for some tasks while others are stepped; see
+    `task_groups`.
+    """
+    return False
+
+  def use_threads(self, num_threads: int) -> None:
+    """Divides a step over a number of threads, if it is divided at all.
+
+    It changes no result. By default, an environment that uses threads uses as
+    many as there are processors.
+
+    Args:
+      num_threads: The number of threads, at least 1.
+    """
+    del num_threads
+
+  @property
   def may_discard(self) -> bool:
     """Whether an episode may end because of a failure; see `discarded`."""
     return False
@@ -209,17 +229,8 @@ class TaskEnvironment(
       ValueError: If there are not B keys, or a key holds anything but
         non-negative ints.
     """
-    if isinstance(seed, numbers.Integral):
-      keys: list[Any] = [(seed, b) for b in range(self._num_tasks)]
-    else:
-      keys = list(seed) if np.iterable(seed) else [seed]
-    if len(keys) != self._num_tasks:
-      raise ValueError(
-        f'seed has {len(keys)} keys for {self._num_tasks} tasks: give one int, '
-        'or one key for each task'
-      )
     self._generators = [
-      random_streams.generator(_checked_key(key)) for key in keys
+      random_streams.generator(_checked_key(key)) for key in self._keys(seed)
     ]
 
   @abc.abstractmethod
@@ -342,6 +353,19 @@ class TaskEnvironment(
       zero = np.clip(0, spec.minimum, spec.maximum)
       return np.broadcast_to(zero, spec.shape).astype(spec.dtype)
     return np.zeros(spec.shape, spec.dtype)
+
+  def _keys(self, seed):
+    """Returns the B keys of `seed`."""
+    if isinstance(seed, numbers.Integral):
+      keys: list[Any] = [(seed, b) for b in range(self._num_tasks)]
+    else:
+      keys = list(seed) if np.iterable(seed) else [seed]
+    if len(keys) != self._num_tasks:
+      raise ValueError(
+        f'seed has {len(keys)} keys for {self._num_tasks} tasks: give one int, '
+        'or one key for each task'
+      )
+    return keys
 
   def _ensure_tasks(self):
     """Draws tasks if there are none yet."""

@@ -20,7 +20,8 @@ from maml_tf.core import paths
 from maml_tf.core import terminal
 from maml_tf.environments import observed_task
 from maml_tf.environments import task_environment
-from maml_tf.environments.in_graph import classic_control  # noqa: F401  As below.
+from maml_tf.environments import task_groups
+from maml_tf.environments.in_graph import classic_control  # noqa: F401
 from maml_tf.environments.in_graph import point_navigation  # noqa: F401
 from maml_tf.learning import actor_networks
 from maml_tf.learning import maml_agent
@@ -275,9 +276,16 @@ def create_environment(
     sum(np.prod(s.shape) * s.dtype.itemsize for s in tf.nest.flatten(specs)),
     **sizes,
   )
+
+  def create(num_tasks):
+    environment = environment_class(**{**sizes, 'num_tasks': num_tasks})
+    if observe_task:
+      return observed_task.ObservedTask(environment)
+    return environment
+
   if observe_task:
-    return observed_task.ObservedTask(environment)
-  return environment
+    environment = observed_task.ObservedTask(environment)
+  return task_groups.divide(environment, create)
 
 
 def _check_memory(

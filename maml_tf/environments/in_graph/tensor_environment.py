@@ -82,6 +82,13 @@ class TensorEnvironment(task_environment.TaskEnvironment):
   def held_out_task(self, index: int, rng: np.random.Generator) -> Any:
     return self._family.held_out_task(index, rng)
 
+  def seed(self, seed: Any) -> None:
+    if 0 in self._batched_rows.noise_shape:
+      # Nothing is drawn: no generators, which would take longer than a stage.
+      self._generators = [None for _ in self._keys(seed)]
+    else:
+      super().seed(seed)
+
   def draw_noise(self, num_rows: np.ndarray | None = None) -> np.ndarray:
     """Draws the noise of starts from the streams that `seed` has set.
 
@@ -131,6 +138,8 @@ class TensorEnvironment(task_environment.TaskEnvironment):
     self._family._check_tasks(tasks)
 
   def _draw_starts(self, generator, num_rows):
+    if 0 in self._batched_rows.noise_shape:
+      return np.zeros((num_rows, *self._batched_rows.noise_shape))
     return np.asarray(self._family.draw_noise(generator, num_rows))
 
   def _reset_rows(self, rows, starts):

@@ -1,0 +1,196 @@
+"""One environment whose tasks are divided over several environments.
+
+A group plays some of the tasks. While the physics of one group moves outside
+Python, the policy acts for another one: see `collection.episode_driver`.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+import contextlib
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tf_agents.trajectories import time_step as ts
+
+from maml_tf.core import cpu
+from maml_tf.environments import task_environment
+from maml_tf.environments import tasks as tasks_lib
+from maml_tf.environments.rendering import renderer
+
+# Measured with half-cheetahs on two cores: more groups bring nothing.
+_NUM_GROUPS = 2
+# Smaller groups wait for each other longer than they gain.
+_SMALLEST_GROUP = 50
+
+
+class TaskGroups(task_environment.TaskEnvironment):
+  """The B tasks of G environments, in their order.
+
+  Seeds, tasks, starts and rewards are those of one environment with B tasks.
+  The groups neither discard episodes nor report successes.
+
+  Attributes:
+    groups: The environments.
+    group_tasks: The tasks of each group, a slice of B.
+    group_rows: The rows of each group, a slice of N.
+  """
+
+  groups: tuple[task_environment.TaskEnvironment, ...]
+  group_tasks: tuple[slice, ...]
+  group_rows: tuple[slice, ...]
+
+  def __init__(self, groups: Sequence[task_environment.TaskEnvironment]):
+    """Joins environments of one family, which differ in the number of tasks.
+
+    Args:
+      groups: The environments, which must not be stepped by others.
+    """
+    self.groups = tuple(groups)
+    self.group_tasks = _slices([group.num_tasks for group in groups])
+    self.group_rows = _slices([group.batch_size for group in groups])
+    first = self.groups[0]
+    super().__init__(
+      observation_spec=first.observation_spec(),
+      action_spec=first.action_spec(),
+      task_shape=None,
+      num_tasks=sum(group.num_tasks for group in groups),
+      environments_per_task=first.environments_per_task,
+      horizon=first.horizon,
+    )
+
+  @property
+  def steps_outside_python(self) -> bool:
+    return self.groups[0].steps_outside_python
+
+  def use_threads(self, num_threads: int) -> None:
+    for group in self.groups:
+      group.use_threads(num_threads)
+
+  @property
+  def num_unstable_episodes(self) -> int:
+    return sum(group.num_unstable_episodes for group in self.groups)
+
+  @property
+  def tasks(self) -> Any:
+    tasks = [group.tasks for group in self.groups]
+    if isinstance(tasks[0], np.ndarray):
+      return np.concatenate(tasks)
+    return [task for of_group in tasks for task in of_group]
+
+  @property
+  def task_list(self) -> tasks_lib.TaskList | None:
+    return self.groups[0].task_list
+
+  def sample_tasks(self, n: int, rng: np.random.Generator) -> Any:
+    return self.groups[0].sample_tasks(n, rng)
+
+  def sample_task(self, index: int, rng: np.random.Generator) -> Any:
+    return self.groups[0].sample_task(index, rng)
+
+  def held_out_task(self, index: int, rng: np.random.Generator) -> Any:
+    return self.groups[0].held_out_task(index, rng)
+
+  def set_tasks(self, tasks: Any) -> None:
+    if not isinstance(tasks, np.ndarray) or len(tasks) != self.num_tasks:
+      tasks = tasks_lib.check_objects(tasks, self.num_tasks)
+    with contextlib.ExitStack() as undo:
+      for group, of_group in zip(self.groups, self.group_tasks):
+        undo.callback(group.set_tasks, group.tasks)
+        group.set_tasks(tasks[of_group])
+      undo.pop_all()
+    self._current_time_step = None
+
+  def seed(self, seed: Any) -> None:
+    keys = self._keys(seed)
+    for group, of_group in zip(self.groups, self.group_tasks):
+      group.seed(keys[of_group])
+
+  def close(self) -> None:
+    for group in self.groups:
+      group.close()
+
+  def prepare_rendering(self) -> None:
+    for group in self.groups:
+      group.prepare_rendering()
+
+  def render_state(self) -> np.ndarray:
+    return np.concatenate([group.render_state() for group in self.groups])
+
+  def describe_task(self, task: Any) -> str:
+    return self.groups[0].describe_task(task)
+
+  def create_renderer(
+    self, task: Any, states: np.ndarray, width: int, height: int
+  ) -> renderer.Renderer:
+    return self.groups[0].create_renderer(task, states, width, height)
+
+  def _reset(self):
+    return _join([group.reset() for group in self.groups])
+
+  def _step(self, action):
+    return _join(
+      [
+        group.step(tf.nest.map_structure(lambda a, r=rows: a[r], action))
+        for group, rows in zip(self.groups, self.group_rows)
+      ]
+    )
+
+  # `reset` and `step` of the groups call their own.
+  def _draw_starts(self, generator, num_rows):
+    raise NotImplementedError
+
+  def _reset_rows(self, rows, starts):
+    raise NotImplementedError
+
+  def _advance(self, action):
+    raise NotImplementedError
+
+
+def divide(
+  environment: task_environment.TaskEnvironment,
+  create: Callable[[int], task_environment.TaskEnvironment],
+) -> task_environment.TaskEnvironment:
+  """Divides an environment's tasks into groups if that makes it faster.
+
+  Args:
+    environment: An environment that was not used yet. It is closed if it is
+      divided.
+    create: B -> an environment like it with B tasks.
+
+  Returns:
+    `TaskGroups`, or the environment itself.
+  """
+  num_cores = cpu.count()
+  if (
+    num_cores == 1
+    or not environment.steps_outside_python
+    or environment.may_discard
+    or environment.success is not None
+    or environment.num_tasks < 2 * _NUM_GROUPS
+    or environment.batch_size < _NUM_GROUPS * _SMALLEST_GROUP
+  ):
+    return environment
+  environment.close()
+  parts = np.array_split(np.arange(environment.num_tasks), _NUM_GROUPS)
+  groups = TaskGroups([create(len(part)) for part in parts])
+  # A core for each group needs no pool of threads. Of more cores, those of a
+  # group for which the policy acts would be idle.
+  groups.use_threads(1 if num_cores == _NUM_GROUPS else num_cores)
+  return groups
+
+
+def _slices(sizes):
+  """Returns adjacent slices of these sizes, from 0 on."""
+  ends = np.cumsum(sizes).tolist()
+  return tuple(slice(i, j) for i, j in zip([0, *ends], ends))
+
+
+def _join(time_steps):
+  """Returns the time step [N, ...] of the groups' time steps."""
+  return ts.TimeStep(
+    *(
+      tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
+      for parts in zip(*time_steps)
+    )
+  )
