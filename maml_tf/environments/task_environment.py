@@ -172,14 +172,6 @@ class TaskEnvironment(
     return None
 
   @property
-  def tensor_rows(self) -> Any:
-    """The rows as TensorFlow operations, `BatchedRows`. None: NumPy steps them.
-
-    With them a collector plays whole stages in compiled calls.
-    """
-    return None
-
-  @property
   def tasks(self) -> Any:
     """The current tasks, a float64 array [B, ...] or a list of B objects."""
     self._ensure_tasks()
