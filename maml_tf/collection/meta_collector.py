@@ -125,12 +125,10 @@ class MetaCollector:
     self._num_adaptation_steps = num_adaptation_steps
     self._seed = seed
     self._task_indices = self._indices_from(first_task_index)
-    is_in_graph = environment.tensor_rows is not None
-    buffer = (
-      stage_holder.StageHolder
-      if is_in_graph
-      else (episode_buffer.EpisodeBuffer)
-    )
+    buffer: Any = episode_buffer.EpisodeBuffer
+    driver: Any = episode_driver.EpisodeDriver
+    if environment.tensor_rows is not None:
+      buffer, driver = stage_holder.StageHolder, graph_driver.GraphDriver
     self._buffer = buffer(
       policy.collect_data_spec,
       environment.num_tasks,
@@ -139,11 +137,6 @@ class MetaCollector:
     )
     self._outcomes = episode_outcomes.EpisodeOutcomes(environment)
     has_outcomes = environment.may_discard or environment.success is not None
-    driver = (
-      graph_driver.GraphDriver
-      if is_in_graph
-      else (episode_driver.EpisodeDriver)
-    )
     self._driver = driver(
       environment,
       policy,

@@ -83,11 +83,12 @@ class TensorEnvironment(task_environment.TaskEnvironment):
     return self._family.held_out_task(index, rng)
 
   def seed(self, seed: Any) -> None:
-    if 0 in self._batched_rows.noise_shape:
-      # Nothing is drawn: no generators, which would take longer than a stage.
-      self._generators = [None for _ in self._keys(seed)]
-    else:
+    if 0 not in self._batched_rows.noise_shape:
       super().seed(seed)
+      return
+    # Nothing is drawn: a generator for each task would take its time.
+    unused = np.random.default_rng(0)
+    self._generators = [unused for _ in self._keys(seed)]
 
   def draw_noise(self, num_rows: np.ndarray | None = None) -> np.ndarray:
     """Draws the noise of starts from the streams that `seed` has set.
