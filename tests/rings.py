@@ -17,6 +17,8 @@ _UNITS = (
   'environments/gymnasium_bridge/gymnasium_spaces_test.py',
   'environments/gymnasium_bridge/returned_values_test.py',
   'environments/classic_control_test.py',
+  'environments/in_graph/families_test.py',
+  'environments/in_graph/tensor_environment_test.py',
   'environments/locomotion_test.py',
   'environments/mujoco_body_test.py',
   'environments/observed_task_test.py',

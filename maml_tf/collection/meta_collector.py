@@ -15,6 +15,8 @@ from maml_tf.collection import adapted_policy
 from maml_tf.collection import episode_buffer
 from maml_tf.collection import episode_driver
 from maml_tf.collection import episode_outcomes
+from maml_tf.collection import graph_driver
+from maml_tf.collection import stage_holder
 from maml_tf.core import finite_checks
 from maml_tf.core import meta_batch
 from maml_tf.core import random_streams
@@ -123,7 +125,11 @@ class MetaCollector:
     self._num_adaptation_steps = num_adaptation_steps
     self._seed = seed
     self._task_indices = self._indices_from(first_task_index)
-    self._buffer = episode_buffer.EpisodeBuffer(
+    buffer: Any = episode_buffer.EpisodeBuffer
+    driver: Any = episode_driver.EpisodeDriver
+    if environment.tensor_rows is not None:
+      buffer, driver = stage_holder.StageHolder, graph_driver.GraphDriver
+    self._buffer = buffer(
       policy.collect_data_spec,
       environment.num_tasks,
       environment.environments_per_task,
@@ -131,7 +137,7 @@ class MetaCollector:
     )
     self._outcomes = episode_outcomes.EpisodeOutcomes(environment)
     has_outcomes = environment.may_discard or environment.success is not None
-    self._driver = episode_driver.EpisodeDriver(
+    self._driver = driver(
       environment,
       policy,
       [self._buffer, *[self._outcomes] * has_outcomes],
@@ -357,6 +363,8 @@ class MetaCollector:
       )
       for key in self._keys(iteration, stage, random_streams.Purpose.ACTION)
     ]
+    if self._environment.tensor_rows is not None:
+      return tuple(np.stack(parts) for parts in zip(*per_task))
     return tuple(np.concatenate(parts, axis=1) for parts in zip(*per_task))
 
 

@@ -18,18 +18,18 @@ from maml_tf.environments.rendering import renderer
 # With smaller masses, forces divided by masses overflow float32 observations.
 _SMALLEST_MASS = 1e-6
 
-_MAX_TORQUE = 2.0
-_MAX_SPEED = 8.0
-_PENDULUM_GRAVITY = 10.0
-_PENDULUM_LENGTH = 1.0
-_PENDULUM_STEP_SECONDS = 0.05
+MAX_TORQUE = 2.0
+MAX_SPEED = 8.0
+PENDULUM_GRAVITY = 10.0
+PENDULUM_LENGTH = 1.0
+PENDULUM_STEP_SECONDS = 0.05
 
-_FORCE = 10.0
-_CART_GRAVITY = 9.8
-_HALF_POLE_LENGTH = 0.5
-_CART_STEP_SECONDS = 0.02
-_LARGEST_POSITION = 2.4
-_LARGEST_ANGLE = math.radians(12)
+FORCE = 10.0
+CART_GRAVITY = 9.8
+HALF_POLE_LENGTH = 0.5
+CART_STEP_SECONDS = 0.02
+LARGEST_POSITION = 2.4
+LARGEST_ANGLE = math.radians(12)
 
 
 @gin.configurable
@@ -64,7 +64,7 @@ class PendulumMass(task_environment.TaskEnvironment):
     super().__init__(
       observation_spec=array_spec.ArraySpec((3,), np.float32, 'observation'),
       action_spec=array_spec.BoundedArraySpec(
-        (1,), np.float32, -_MAX_TORQUE, _MAX_TORQUE, 'action'
+        (1,), np.float32, -MAX_TORQUE, MAX_TORQUE, 'action'
       ),
       task_shape=(),
       num_tasks=num_tasks,
@@ -80,7 +80,7 @@ class PendulumMass(task_environment.TaskEnvironment):
 
   def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
     """Draws masses [kg] uniformly from [0.5, 2]; returns float64 [n]."""
-    return rng.uniform(0.5, 2.0, n)
+    return sample_pendulums(n, rng)
 
   def render_state(self) -> np.ndarray:
     """Returns `state`."""
@@ -93,10 +93,10 @@ class PendulumMass(task_environment.TaskEnvironment):
     return control_renderer.PendulumRenderer(float(task), width, height)
 
   def _check_tasks(self, tasks):
-    _check_masses(tasks)
+    check_masses(tasks)
 
   def _draw_starts(self, generator, num_rows):
-    return generator.uniform(-1, 1, (num_rows, 2)) * [np.pi, 1.0]
+    return draw_pendulum_starts(generator, num_rows)
 
   def _reset_rows(self, rows, starts):
     self._state[rows] = starts
@@ -167,7 +167,7 @@ class CartPoleMass(task_environment.TaskEnvironment):
 
     The cart's is uniform in [0.5, 2], the pole's in [0.05, 0.2].
     """
-    return rng.uniform([0.5, 0.05], [2.0, 0.2], (n, 2))
+    return sample_carts(n, rng)
 
   def render_state(self) -> np.ndarray:
     """Returns `state`."""
@@ -180,11 +180,10 @@ class CartPoleMass(task_environment.TaskEnvironment):
     return control_renderer.CartPoleRenderer(task, width, height)
 
   def _check_tasks(self, tasks):
-    _check_masses(tasks)
+    check_masses(tasks)
 
   def _draw_starts(self, generator, num_rows):
-    # Poles fall often, so `_reset_rows` scales the starts of all tasks at once.
-    return generator.random((num_rows, 4))
+    return draw_cart_starts(generator, num_rows)
 
   def _reset_rows(self, rows, starts):
     state = 0.1 * starts - 0.05
@@ -197,7 +196,7 @@ class CartPoleMass(task_environment.TaskEnvironment):
     return (
       self._state.astype(np.float32),
       np.ones(self.batch_size, np.float32),
-      (np.abs(position) > _LARGEST_POSITION) | (np.abs(angle) > _LARGEST_ANGLE),
+      (np.abs(position) > LARGEST_POSITION) | (np.abs(angle) > LARGEST_ANGLE),
     )
 
 
@@ -219,14 +218,14 @@ def advance_pendulum(
     The next states, float64 [N, 2]; and the rewards, float64 [N].
   """
   angle, velocity = state.T
-  torque = np.clip(torque, -_MAX_TORQUE, _MAX_TORQUE).astype(np.float64)
+  torque = np.clip(torque, -MAX_TORQUE, MAX_TORQUE).astype(np.float64)
   nearest = (angle + np.pi) % (2 * np.pi) - np.pi
   cost = nearest**2 + 0.1 * velocity**2 + 0.001 * torque**2
-  gravity = 3 * _PENDULUM_GRAVITY / (2 * _PENDULUM_LENGTH) * np.sin(angle)
-  drive = 3 / (mass * _PENDULUM_LENGTH**2) * torque
-  velocity = velocity + (gravity + drive) * _PENDULUM_STEP_SECONDS
-  velocity = np.clip(velocity, -_MAX_SPEED, _MAX_SPEED)
-  angle = angle + velocity * _PENDULUM_STEP_SECONDS
+  gravity = 3 * PENDULUM_GRAVITY / (2 * PENDULUM_LENGTH) * np.sin(angle)
+  drive = 3 / (mass * PENDULUM_LENGTH**2) * torque
+  velocity = velocity + (gravity + drive) * PENDULUM_STEP_SECONDS
+  velocity = np.clip(velocity, -MAX_SPEED, MAX_SPEED)
+  angle = angle + velocity * PENDULUM_STEP_SECONDS
   return np.stack([angle, velocity], axis=1), -cost
 
 
@@ -257,20 +256,47 @@ def advance_cart_pole(
   if not (is_right | (action == 0)).all():
     raise ValueError(f'action must be 0 or 1, not {np.unique(action).tolist()}')
   _, speed, angle, angular_velocity = state.T
-  force = np.where(is_right, _FORCE, -_FORCE)
+  force = np.where(is_right, FORCE, -FORCE)
   mass = pole_mass + cart_mass
-  moment = pole_mass * _HALF_POLE_LENGTH
+  moment = pole_mass * HALF_POLE_LENGTH
   cosine, sine = np.cos(angle), np.sin(angle)
   push = (force + moment * angular_velocity**2 * sine) / mass
-  angular_acceleration = (_CART_GRAVITY * sine - cosine * push) / (
-    _HALF_POLE_LENGTH * (4 / 3 - pole_mass * cosine**2 / mass)
+  angular_acceleration = (CART_GRAVITY * sine - cosine * push) / (
+    HALF_POLE_LENGTH * (4 / 3 - pole_mass * cosine**2 / mass)
   )
   acceleration = push - moment * angular_acceleration * cosine / mass
   rates = [speed, acceleration, angular_velocity, angular_acceleration]
-  return state + _CART_STEP_SECONDS * np.stack(rates, axis=1)
+  return state + CART_STEP_SECONDS * np.stack(rates, axis=1)
 
 
-def _check_masses(masses):
+def sample_pendulums(n: int, rng: np.random.Generator) -> np.ndarray:
+  """Draws masses as `PendulumMass.sample_tasks` does; float64 [n]."""
+  return rng.uniform(0.5, 2.0, n)
+
+
+def sample_carts(n: int, rng: np.random.Generator) -> np.ndarray:
+  """Draws masses as `CartPoleMass.sample_tasks` does; float64 [n, 2]."""
+  return rng.uniform([0.5, 0.05], [2.0, 0.2], (n, 2))
+
+
+def draw_pendulum_starts(
+  generator: np.random.Generator, num_rows: int
+) -> np.ndarray:
+  """Draws angles [rad] and velocities [rad/s]; float64 [num_rows, 2]."""
+  return generator.uniform(-1, 1, (num_rows, 2)) * [np.pi, 1.0]
+
+
+def draw_cart_starts(
+  generator: np.random.Generator, num_rows: int
+) -> np.ndarray:
+  """Draws numbers u of states 0.1 u - 0.05; float64 [num_rows, 4].
+
+  Poles fall often, so the numbers of all tasks are scaled at once.
+  """
+  return generator.random((num_rows, 4))
+
+
+def check_masses(masses: np.ndarray) -> None:
   """Raises ValueError unless all masses are positive."""
   if (masses < _SMALLEST_MASS).any():
     raise ValueError(

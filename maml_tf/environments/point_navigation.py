@@ -12,8 +12,8 @@ from maml_tf.environments import tasks as tasks_lib
 from maml_tf.environments.rendering import point_renderer
 from maml_tf.environments.rendering import renderer
 
-_MAX_STEP = 0.1
-_GOAL_RADIUS = 0.01
+MAX_STEP = 0.1
+GOAL_RADIUS = 0.01
 
 
 @gin.configurable
@@ -44,7 +44,7 @@ class PointNavigation(task_environment.TaskEnvironment):
     super().__init__(
       observation_spec=array_spec.ArraySpec((2,), np.float32, 'observation'),
       action_spec=array_spec.BoundedArraySpec(
-        (2,), np.float32, -_MAX_STEP, _MAX_STEP, 'action'
+        (2,), np.float32, -MAX_STEP, MAX_STEP, 'action'
       ),
       task_shape=(2,),
       num_tasks=num_tasks,
@@ -60,10 +60,10 @@ class PointNavigation(task_environment.TaskEnvironment):
 
   def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
     """Draws goals uniformly from [-0.5, 0.5]^2; returns float64 [n, 2]."""
-    return rng.uniform(-0.5, 0.5, (n, 2))
+    return sample_goals(n, rng)
 
   def describe_task(self, task: np.ndarray) -> str:
-    return f'task {tasks_lib.name(task)}: the hidden goal'
+    return describe_goal(task)
 
   def render_state(self) -> np.ndarray:
     """Returns the positions, float64 [N, 2]."""
@@ -83,10 +83,20 @@ class PointNavigation(task_environment.TaskEnvironment):
     return starts.astype(np.float32)
 
   def _advance(self, action):
-    self._position += np.clip(action, -_MAX_STEP, _MAX_STEP)
+    self._position += np.clip(action, -MAX_STEP, MAX_STEP)
     distance = np.linalg.norm(self._position - self._row_tasks, axis=1)
     return (
       self._position.astype(np.float32),
       -distance.astype(np.float32),
-      distance <= _GOAL_RADIUS,
+      distance <= GOAL_RADIUS,
     )
+
+
+def sample_goals(n: int, rng: np.random.Generator) -> np.ndarray:
+  """Draws goals uniformly from [-0.5, 0.5]^2; returns float64 [n, 2]."""
+  return rng.uniform(-0.5, 0.5, (n, 2))
+
+
+def describe_goal(task: np.ndarray) -> str:
+  """Returns what a film calls a goal [2]."""
+  return f'task {tasks_lib.name(task)}: the hidden goal'

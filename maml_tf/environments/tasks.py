@@ -43,6 +43,14 @@ class TaskFamily(abc.ABC):
     """The family's tasks if there are finitely many; None: a continuum."""
     return None
 
+  @property
+  def tensor_rows(self) -> Any:
+    """The rows as TensorFlow operations, `BatchedRows`. None: NumPy steps them.
+
+    With them a collector plays whole stages in compiled calls.
+    """
+    return None
+
   @abc.abstractmethod
   def sample_tasks(self, n: int, rng: np.random.Generator) -> Any:
     """Draws independent tasks without changing the environment.

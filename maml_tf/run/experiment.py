@@ -21,6 +21,8 @@ from maml_tf.core import terminal
 from maml_tf.environments import observed_task
 from maml_tf.environments import task_environment
 from maml_tf.environments import task_groups
+from maml_tf.environments.in_graph import classic_control  # noqa: F401
+from maml_tf.environments.in_graph import point_navigation  # noqa: F401
 from maml_tf.learning import actor_networks
 from maml_tf.learning import maml_agent
 from maml_tf.learning import meta_learner

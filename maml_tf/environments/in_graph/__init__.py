@@ -1,0 +1,1 @@
+"""Families of tasks whose dynamics are TensorFlow operations."""
