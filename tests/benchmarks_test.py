@@ -8,6 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from benchmarks import accelerator
 from benchmarks import classic_control
 from benchmarks import gymnasium_rows
 from benchmarks import interval_coverage
@@ -85,6 +86,128 @@ def test_throughput_refuses_cores_that_are_not_there(capsys):
 def test_throughput_on_one_core(capsys):
   throughput.main([*SMALL, '--horizon=5', '--iterations=1', '--cores', '1'])
   assert _last_line(capsys)['cores']['1']['ratio_to_limit'] > 0
+
+
+def _names(num_tasks, has_gpu):
+  return [job.name for job in accelerator.jobs(num_tasks, has_gpu, '/tmp')]
+
+
+def test_accelerator_measures_the_most_important_first():
+  names = _names(40, True)
+  assert names[:4] == [
+    'batch',
+    'cpu-graph-chunk1',
+    'device-xla-chunk40',
+    'device-xla-chunk40-tf32',
+  ]
+  assert 'device-graph-chunk40-tf32' in names
+  # Without a GPU there is no TF32, and a CPU is trained on first.
+  assert not any('tf32' in name for name in _names(40, False))
+  # Chunks of 4 are all tasks, which come before.
+  assert _names(4, True)[-3:] == [
+    'device-graph-chunk4-tf32',
+    'device-xla-chunk1',
+    'device-graph-chunk1',
+  ]
+
+
+def test_accelerator_compares_with_the_cpu(tmp_path):
+  np.savez(tmp_path / 'cpu.npz', gradient=[3.0, 4.0], change=[0.0, 2.0])
+  np.savez(tmp_path / 'gpu.npz', gradient=[3.0, 4.5], change=[0.0, 2.0])
+  np.savez(tmp_path / 'gpu2.npz', change=[2.0, 2.0])
+  # |(0, 0.5)| / |(3, 4)| = 0.1
+  assert accelerator.agreement(str(tmp_path), 'gpu', 'cpu') == {
+    'gradient': pytest.approx(0.1),
+    'change': 0.0,
+  }
+  assert accelerator.agreement(str(tmp_path), 'gpu2', 'cpu') == {'change': 1.0}
+  assert accelerator.agreement(str(tmp_path), 'absent', 'cpu') == {}
+
+
+def test_accelerator_skips_what_does_not_fit(monkeypatch, tmp_path, capsys):
+  clock = [0.0]
+  budget = accelerator.Budget
+  monkeypatch.setattr(
+    accelerator, 'Budget', lambda seconds: budget(seconds, lambda: clock[0])
+  )
+
+  def run(job, sizes, limit):
+    assert 0 < limit <= 100
+    clock[0] += 30
+    if job.kind == 'devices':
+      return {'gpus': [{'name': 'H200'}]}
+    if job.name == 'batch':
+      return {'env_steps': 5}
+    return {'error': 'out of memory'}
+
+  monkeypatch.setattr(accelerator, 'run', run)
+  accelerator.main(['--seconds=100', f'--out={tmp_path}'])
+  # 30 s each: devices, the batch and one more; 10 s are too few.
+  result = _last_line(capsys)
+  assert list(result['results']) == ['batch', 'cpu-graph-chunk1']
+  assert result['skipped'][0] == 'device-xla-chunk40'
+  assert json.loads((tmp_path / 'accelerator.json').read_text()) == result
+  text = (tmp_path / 'accelerator.txt').read_text()
+  assert 'cpu-graph-chunk1        out of memory' in text
+  assert 'skipped for time: device-xla-chunk40' in text
+
+
+def test_accelerator_survives_what_fails(tmp_path, monkeypatch):
+  monkeypatch.setattr(accelerator, '_FOLDER', tmp_path)
+  script = tmp_path / 'point.py'
+  job = accelerator.Job('name', 'kind', ('--x',), True, script='point.py')
+  script.write_text(
+    'import json, os, sys\n'
+    'print(json.dumps([sys.argv[1:], os.environ["CUDA_VISIBLE_DEVICES"]]))'
+  )
+  assert accelerator.run(job, ['--tasks=2'], 60.0) == [
+    ['kind', '--tasks=2', '--x'],
+    '',
+  ]
+  script.write_text('raise MemoryError("too large")')
+  assert accelerator.run(job, (), 60.0) == {'error': 'MemoryError: too large'}
+  script.write_text('import os; os.abort()')
+  assert accelerator.run(job, (), 60.0) == {'error': 'exit -6'}
+  script.write_text('import time; time.sleep(60)')
+  assert accelerator.run(job, (), 0.5) == {'error': 'not done within 0 s'}
+
+
+def test_accelerator_table():
+  lines = accelerator.table(
+    {
+      'batch': {'env_steps': 5},
+      'cpu-graph-chunk1': {
+        'trace_seconds': 2.0,
+        'compile_seconds': 61.0,
+        'seconds': 0.0143,
+        'peak_mb': 900.0,
+        'change': 3e-6,
+      },
+      'train-cpu': {'env_steps_per_second': 91234.0},
+    }
+  ).splitlines()
+  assert lines[0].split()[:3] == ['update', 'trace', 'compile']
+  assert lines[1].split() == [
+    'cpu-graph-chunk1',
+    *('2', '61', '0.0143', '900', '-', '3e-06'),
+  ]
+  assert lines[-1].split() == ['train-cpu', 'env_steps_per_second', '91,234']
+
+
+@pytest.mark.slow
+def test_accelerator(tmp_path, capsys):
+  accelerator.main(
+    [*SMALL, '--horizon=5', '--seconds=250', f'--out={tmp_path}']
+  )
+  result = _last_line(capsys)
+  updates = {
+    k: v for k, v in result['results'].items() if 'compile_seconds' in v
+  }
+  assert {'cpu-graph-chunk1', 'device-xla-chunk2'} <= set(updates)
+  for update in updates.values():
+    assert update['change'] < 1e-3
+    assert update['same_bits_twice']
+  assert updates['device-xla-chunk2']['gradient'] < 1e-4
 
 
 def test_classic_control(capsys):

@@ -120,34 +120,48 @@ class GradientUpdate(tf.Module):
     Returns:
       An `UpdateInfo`.
     """
-    variables = tf.nest.flatten(theta)
+    if problem.in_loop:
+      return self._take_in_loop(theta, problem)
+    finite_tasks = []
+    for _ in range(self._num_steps):
+      metrics, gradients, finite = problem.gradient(_values(theta))
+      norm = self._apply(gradients, theta)
+      finite_tasks.append(finite)
+    return UpdateInfo(
+      metrics, norm, self.learning_rate, finite_updates.in_all(finite_tasks)
+    )
+
+  def _take_in_loop(self, theta, problem):
+    """Does the same in a loop, whose body XLA compiles once."""
 
     def step(_, before):
       metrics, gradients, finite = problem.gradient(_values(theta))
-      gradients = tf.nest.flatten(gradients)
-      norm = tf.linalg.global_norm(gradients)
-      if self._max_gradient_norm is not None:
-        gradients, _ = tf.clip_by_global_norm(
-          gradients, self._max_gradient_norm, norm
-        )
-      # The gradients are already means over replicas: clipping needs the norm
-      # of the whole gradient.
-      self._optimizer.apply_gradients(
-        zip(gradients, variables), skip_gradients_aggregation=True
-      )
-      return metrics, norm, finite_updates.in_all([*before[2:], finite])
+      norm = self._apply(gradients, theta)
+      return metrics, norm, finite_updates.in_all([before[-1], finite])
 
-    first = ()
-    if problem.in_loop:
-      metrics, _, finite = repetition.zeros_like_result(
-        lambda: problem.gradient(_values(theta))
-      )
-      norm = tf.zeros([], variables[0].dtype)
-      first = (metrics, norm, tf.ones_like(finite))
+    metrics, _, finite = repetition.zeros_like_result(
+      lambda: problem.gradient(_values(theta))
+    )
+    norm = tf.zeros([], tf.nest.flatten(theta)[0].dtype)
     metrics, norm, finite_tasks = repetition.repeat(
-      step, first, self._num_steps, problem.in_loop
+      step, (metrics, norm, tf.ones_like(finite)), self._num_steps, in_loop=True
     )
     return UpdateInfo(metrics, norm, self.learning_rate, finite_tasks)
+
+  def _apply(self, gradients, theta):
+    """Takes an optimizer step; returns the gradient's norm before clipping."""
+    gradients = tf.nest.flatten(gradients)
+    norm = tf.linalg.global_norm(gradients)
+    if self._max_gradient_norm is not None:
+      gradients, _ = tf.clip_by_global_norm(
+        gradients, self._max_gradient_norm, norm
+      )
+    # The gradients are already means over replicas: clipping needs the norm of
+    # the whole gradient.
+    self._optimizer.apply_gradients(
+      zip(gradients, tf.nest.flatten(theta)), skip_gradients_aggregation=True
+    )
+    return norm
 
 
 @gin.configurable
