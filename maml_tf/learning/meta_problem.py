@@ -51,6 +51,9 @@ class MeanFunctions:
         functools.partial(_mean_over_tasks, fn, chunk_size),
         autograph=False,
         jit_compile=jit_compile,
+        # TensorFlow would copy a function to each of its calls, and optimise
+        # ten copies.
+        experimental_attributes=None if jit_compile else {'_noinline': True},
       )
 
     self.jit_compile = jit_compile
