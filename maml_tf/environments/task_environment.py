@@ -316,7 +316,7 @@ class TaskEnvironment(
       action = tf.nest.map_structure(
         self._checked_action, action, self._action_spec
       )
-    last = self._current_time_step
+    last: Any = self._current_time_step
     resting = np.flatnonzero(self._resting)
     starting = np.flatnonzero(self._ended & ~self._resting)
     if starting.size == self.batch_size:

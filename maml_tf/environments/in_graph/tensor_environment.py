@@ -7,6 +7,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from maml_tf.core import random_streams
 from maml_tf.environments import task_environment
 from maml_tf.environments import tasks as tasks_lib
 from maml_tf.environments.in_graph import batched_rows
@@ -88,7 +89,9 @@ class TensorEnvironment(task_environment.TaskEnvironment):
       return
     # Nothing is drawn: a generator for each task would take its time.
     unused = np.random.default_rng(0)
-    self._generators = [unused for _ in self._keys(seed)]
+    self._generators = [
+      unused for _ in random_streams.keys_of_seed(seed, self._num_tasks)
+    ]
 
   def draw_noise(self, num_rows: np.ndarray | None = None) -> np.ndarray:
     """Draws the noise of starts from the streams that `seed` has set.
