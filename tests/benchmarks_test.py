@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import accelerator
 from benchmarks import classic_control
+from benchmarks import graph_environments
 from benchmarks import gymnasium_rows
 from benchmarks import interval_coverage
 from benchmarks import meta_gradient_cost
@@ -18,6 +19,7 @@ from benchmarks import plot_returns
 from benchmarks import scaling
 from benchmarks import scaling_point
 from benchmarks import throughput
+from benchmarks import workers
 
 SMALL = ['--tasks=2', '--episodes=2']
 
@@ -368,3 +370,36 @@ def test_interval_coverage(capsys):
   assert set(shares) >= {'normal', 'uniform'}
   for by_tasks in shares.values():
     assert all(0 < share <= 1 for share in by_tasks['3'])
+
+
+def test_two_workers_share_the_cores(monkeypatch, capsys):
+  measured = []
+
+  def measure(root_dir, cores, num_tasks, num_iterations):
+    del root_dir
+    measured.append((cores, num_tasks, num_iterations))
+    return 1000.0 * len(cores) ** 0.5
+
+  monkeypatch.setattr(workers, 'measure', measure)
+  monkeypatch.setattr(workers.os, 'sched_getaffinity', lambda pid: {0, 1, 4})
+  workers.main(['--tasks=6', '--iterations=2'])
+  assert measured == [([[0]], 6, 2), ([[0], [1]], 6, 2)]
+  assert _last_line(capsys)['ratio'] == pytest.approx(2**0.5, abs=1e-4)
+
+
+def test_graph_environments(capsys):
+  # Acting 1, adaptation 1.5, three meta-gradients of 6, the inner KL 0.5.
+  assert graph_environments.multiply_adds(100, 3) == 100 * (3 + 18)
+  graph_environments.main(
+    [
+      *SMALL,
+      '--horizon=5',
+      '--iterations=1',
+      '--width=4',
+      '--optimizer_steps=1',
+    ]
+  )
+  result = _last_line(capsys)
+  (iteration,) = result['iterations']
+  assert iteration['env_steps_per_second'] > 0
+  assert result['multiply_adds_per_second'] > 0
