@@ -163,8 +163,6 @@ def _iterations(folder: str, num_tasks: int, has_gpu: bool) -> list[Job]:
 
 def _in_graph(num_tasks: int) -> list[Job]:
   """Returns whole iterations of environments in the graph."""
-  if not (_FOLDER / _IN_GRAPH).exists():
-    return []
   tasks = 10 * num_tasks
   flags = (f'--tasks={tasks}', '--optimizer_steps', '5', '--iterations=3')
   return [
