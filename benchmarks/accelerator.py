@@ -15,9 +15,11 @@ Run it on an idle machine: all times are wall time.
 import argparse
 from collections.abc import Callable
 from collections.abc import Sequence
+import contextlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -169,7 +171,7 @@ def _in_graph(num_tasks: int) -> list[Job]:
     Job(name, '', (*flags, *more), script=_IN_GRAPH)
     for name, more in (
       ('graph-environments', ()),
-      ('graph-environments-xla', ('--jit', f'--task_chunk_size={num_tasks}')),
+      ('graph-environments-xla', ('--jit', f'--task_chunk_size={tasks}')),
     )
   ]
 
@@ -190,22 +192,28 @@ def run(job: Job, sizes: Sequence[str], limit: float) -> dict[str, Any]:
     environment['CUDA_VISIBLE_DEVICES'] = ''
   command = [sys.executable, str(_FOLDER / job.script)]
   command += [*([job.kind] if job.kind else []), *sizes, *job.arguments]
+  process = subprocess.Popen(
+    command,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+    errors='replace',
+    env=environment,
+    # It may start others, which must not outlive it.
+    start_new_session=True,
+  )
   try:
-    done = subprocess.run(
-      command,
-      capture_output=True,
-      text=True,
-      errors='replace',
-      env=environment,
-      timeout=limit,
-      check=False,
-    )
+    out, err = process.communicate(timeout=limit)
   except subprocess.TimeoutExpired:
     return {'error': f'not done within {limit:.0f} s'}
-  lines = [line for line in done.stdout.splitlines() if line.strip()]
-  if done.returncode == 0 and lines:
+  finally:
+    with contextlib.suppress(ProcessLookupError):
+      os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+  lines = [line for line in out.splitlines() if line.strip()]
+  if process.returncode == 0 and lines:
     return json.loads(lines[-1])
-  reasons = done.stderr.strip().splitlines() or [f'exit {done.returncode}']
+  reasons = err.strip().splitlines() or [f'exit {process.returncode}']
   return {'error': reasons[-1][:300]}
 
 

@@ -123,7 +123,7 @@ def measure_iterations(
     agent.adapt,
     agent.num_adaptation_steps,
     seed=0,
-    jit_compile=flags.jit,
+    jit_compile=agent.placement.compiles_acting(environment),
     prepare=agent.prepare,
   )
   learner = maml_tf.MetaLearner(agent)
@@ -157,14 +157,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     ('episodes', 20),
     ('horizon', 100),
     ('width', 64),
-    ('task_chunk_size', 2),
     ('iterations', 5),
   ):
     parser.add_argument(f'--{name}', type=int, default=default)
   parser.add_argument(
     '--optimizer_steps', type=int, nargs='+', default=[1, 5, 10]
   )
-  parser.add_argument('--jit', action='store_true')
+  # By default, as the device suggests.
+  parser.add_argument('--task_chunk_size', type=int)
+  parser.add_argument('--jit', action='store_true', default=None)
   flags = parser.parse_args(argv)
   cpu.one_thread_an_operation()
 

@@ -287,18 +287,18 @@ def main(argv: Sequence[str] | None = None) -> None:
   cpu.one_thread_an_operation()
 
   create = functools.partial(
-    locomotion.HalfCheetahDirection,
-    environments_per_task=flags.episodes,
-    horizon=flags.horizon,
+    locomotion.HalfCheetahDirection, horizon=flags.horizon
   )
   num_rows = flags.tasks * flags.episodes
   limit = measure_physics_limit(num_rows, flags.horizon)
   print(f'physics alone, open loop    {limit:10,.0f} env steps/s', flush=True)
   loop = measure_gymnasium()
   print(f"Gymnasium's HalfCheetah-v5  {loop:10,.0f} env steps/s", flush=True)
-  environment = task_groups.divide(
-    create(num_tasks=flags.tasks), lambda n: create(num_tasks=n)
+  environment = create(
+    num_tasks=flags.tasks, environments_per_task=flags.episodes
   )
+  widths = create_agent(environment, 1, 1).collect_policy.widths
+  environment = task_groups.divide(environment, create, widths)
   # From here on MuJoCo's clock is off; see environments/mujoco_process.py.
   clockless = measure_physics_limit(num_rows, flags.horizon)
   print(f"  without MuJoCo's clock    {clockless:10,.0f} env steps/s")

@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 # The first iterations compile and allocate memory.
 _WARM_UP = 2
@@ -70,7 +71,7 @@ def measure(
         preexec_fn=lambda own=own_cores: os.sched_setaffinity(0, own),
       )
     )
-  codes = [process.wait() for process in processes]
+  codes = _wait(processes)
   if any(codes):
     raise RuntimeError(f'training ended with exit codes {codes}, see above')
   with open(f'{root_dir}-0/metrics.csv', encoding='utf-8') as file:
@@ -78,6 +79,16 @@ def measure(
   return statistics.median(
     float(row['env_steps_per_second']) for row in rows[_WARM_UP:]
   )
+
+
+def _wait(processes):
+  """Returns the exit codes. One that fails ends the others."""
+  while any(process.poll() is None for process in processes):
+    if any(process.poll() for process in processes):
+      for process in processes:
+        process.terminate()
+    time.sleep(0.5)
+  return [process.wait() for process in processes]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,6 +1,7 @@
 """A TFPolicy whose state is its parameters."""
 
 from collections.abc import Sequence
+import math
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,19 @@ class AdaptedPolicy(tf_policy.TFPolicy):
   def distributions(self) -> action_distributions.ActionDistributions:
     """The family of the action distributions."""
     return self._distributions
+
+  @property
+  def widths(self) -> frozenset[int]:
+    """How many numbers acting computes for a row, in each layer and action.
+
+    A function without parameters may have another width; none that maml_tf
+    makes has.
+    """
+    noise = self._distributions.noise_specs
+    return frozenset(
+      [int(p.shape[-1]) for p in self.policy_state_spec if p.shape.rank]
+      + [math.prod(part.shape) for part in noise]
+    )
 
   def act(
     self,

@@ -49,6 +49,7 @@ class EpisodeBuffer:
   def clear(self) -> None:
     """Empties the buffer: every frame is a LAST/LAST boundary of zeros."""
     self._size = 0
+    self._watched_rows = set()
     self._memory = None
 
   def __call__(self, frame: trajectory.Trajectory) -> None:
@@ -70,7 +71,13 @@ class EpisodeBuffer:
 
     Args:
       rows: The rows, a part of N.
+
+    Raises:
+      ValueError: These rows have had an observer since the last `read`.
     """
+    if self._size or (rows.start, rows.stop) in self._watched_rows:
+      raise ValueError(self._is_full())
+    self._watched_rows.add((rows.start, rows.stop))
     stage = tf.nest.map_structure(lambda memory: memory[rows], self._stage())
     sizes = itertools.count()
     return lambda frame: self._write(stage, next(sizes), frame)
@@ -78,12 +85,15 @@ class EpisodeBuffer:
   def _write(self, stage, size, frame):
     """Writes a frame [N, ...] into [N, horizon + 1, ...]."""
     if size == self._length:
-      raise ValueError(
-        f'The buffer holds one stage of {self._length} frames: read it before'
-        ' collecting another.'
-      )
+      raise ValueError(self._is_full())
     for memory, value in zip(tf.nest.flatten(stage), tf.nest.flatten(frame)):
       memory[:, size] = value
+
+  def _is_full(self):
+    return (
+      f'The buffer holds one stage of {self._length} frames: read it before'
+      ' collecting another.'
+    )
 
   def episode_returns(self) -> np.ndarray:
     """Returns the undiscounted return of every episode, float64 [B, E]."""

@@ -70,7 +70,7 @@ class GraphEpisodes:
     Returns:
       A `Trajectory`, leaves [c, T, ...], as `EpisodeBuffer` gives it: each
       episode is its transitions, a LAST frame with the final observation, and
-      LAST/LAST padding. What boundaries hold besides is 0.
+      LAST/LAST padding. Other numbers of boundaries are 0, discounts 1.
     """
     num_tasks, each = starts.shape[:2]
     row_tasks = tf.repeat(tasks, each, axis=0)

@@ -88,27 +88,29 @@ def play_episodes(
   finished = np.zeros_like(ended)
   action_step = None
   rest = getattr(environment, 'rest', lambda rows: None)
-  for t in range(horizon):
-    start = time.perf_counter()
-    action_step = actor(time_step, t)
-    acted = time.perf_counter()
-    # A copy, since frames hold the action as it was sampled.
-    action = _copy_nest(action_step.action)
-    next_time_step = _copy(environment.step(action))
-    environment_seconds += time.perf_counter() - acted
-    actor_seconds += acted - start
-    _observe(observers, time_step, action_step, next_time_step, finished)
-    finished = finished | ended
-    time_step, ended = next_time_step, next_time_step.is_last()
-    waiting = finished | ended
-    if waiting.all():
-      break
-    if waiting.any():
-      rest(waiting)
+  try:
+    for t in range(horizon):
+      start = time.perf_counter()
+      action_step = actor(time_step, t)
+      acted = time.perf_counter()
+      # A copy, since frames hold the action as it was sampled.
+      action = _copy_nest(action_step.action)
+      next_time_step = _copy(environment.step(action))
+      environment_seconds += time.perf_counter() - acted
+      actor_seconds += acted - start
+      _observe(observers, time_step, action_step, next_time_step, finished)
+      finished = finished | ended
+      time_step, ended = next_time_step, next_time_step.is_last()
+      waiting = finished | ended
+      if waiting.all():
+        break
+      if waiting.any():
+        rest(waiting)
+  finally:
+    # Whoever steps on, without a reset, plays all rows.
+    rest(np.zeros_like(finished))
   no_action = tf.nest.map_structure(np.zeros_like, action_step)
   _observe(observers, time_step, no_action, time_step, finished)
-  # Whoever steps on, without a reset, plays all rows.
-  rest(np.zeros_like(finished))
   return Seconds(environment_seconds, actor_seconds)
 
 

@@ -77,8 +77,11 @@ def run(name: str, argv: Sequence[str]) -> int:
     return terminal.print_error(name, f'{argv[1]} is not a flag: see --help')
   # Only training takes long enough to compile.
   keep = xla_cache.enabled() if name == 'train' else contextlib.nullcontext()
-  with keep:
-    return _run_module(name, argv)
+  try:
+    with keep:
+      return _run_module(name, argv)
+  except KeyboardInterrupt:  # While programs were copied in or out.
+    return terminal.print_error(name, 'stopped', 130)
 
 
 def _run_module(name: str, argv: Sequence[str]) -> int:

@@ -84,20 +84,16 @@ def has_float64() -> bool:
   return not tf.config.list_logical_devices(TPU)
 
 
-def acting_device(is_in_graph: bool = False) -> str | None:
-  """Returns the device on which a policy acts.
+def acting_device() -> str | None:
+  """Returns the device on which a policy acts in environments of Python.
 
-  Environments of Python step on the CPU. For some hundred observations, copying
+  They step on the CPU. For some hundred observations, copying
   them to an accelerator and the actions back takes longer than the networks do.
-
-  Args:
-    is_in_graph: Whether the environment's steps are TensorFlow's operations,
-      which run on the accelerator together with the policy.
 
   Returns:
     '/CPU:0'; None: TensorFlow's own choice, which is a GPU where there is one.
   """
-  return '/CPU:0' if gpus() and not is_in_graph else None
+  return '/CPU:0' if gpus() else None
 
 
 def set_tf32(kind_of_device: str, is_allowed: bool) -> None:

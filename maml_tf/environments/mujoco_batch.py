@@ -235,6 +235,9 @@ class MujocoBatch:
     if self._resting.any():
       rows = np.flatnonzero(~self._resting)
       models = [models[row] for row in rows]
+    if not models:  # MuJoCo does not bear that.
+      self._unstable = np.zeros(self.num_rows, bool)
+      return
     timesteps = self._timesteps[rows]
     # A row that MuJoCo resets shows the time of its first steps. All others
     # show a later time, since no row is allowed to begin before the first step.

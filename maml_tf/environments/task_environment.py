@@ -316,11 +316,15 @@ class TaskEnvironment(
       action = tf.nest.map_structure(
         self._checked_action, action, self._action_spec
       )
-    last: Any = self._current_time_step
     resting = np.flatnonzero(self._resting)
     starting = np.flatnonzero(self._ended & ~self._resting)
     if starting.size == self.batch_size:
       return self._reset()
+    kept: Any = ()
+    if resting.size:
+      # Before `_advance`, which may write to the arrays that it returned.
+      last: Any = self._current_time_step
+      kept = tf.nest.map_structure(lambda a: a[resting], last.observation)
     if starting.size or resting.size:
       action = _with_rows(action, self._ended, self._no_action)
 
@@ -335,7 +339,6 @@ class TaskEnvironment(
     discount = np.where(terminated, np.float32(0), np.float32(1))
     # Copies: the arrays of `_advance` may be part of its state.
     if resting.size:
-      kept = tf.nest.map_structure(lambda a: a[resting], last.observation)
       observation = _with_rows(observation, resting, kept)
       reward = _with_rows(reward, resting, 0)
     if starting.size:

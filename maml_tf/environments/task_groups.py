@@ -5,6 +5,7 @@ Python, the policy acts for another one: see `collection.episode_driver`.
 """
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Sequence
 import contextlib
 from typing import Any
@@ -19,10 +20,15 @@ from maml_tf.environments import task_environment
 from maml_tf.environments import tasks as tasks_lib
 from maml_tf.environments.rendering import renderer
 
-# Measured with half-cheetahs on two cores: more groups bring nothing.
-_NUM_GROUPS = 2
-# Smaller groups wait for each other longer than they gain.
-_SMALLEST_GROUP = 50
+# Fewer rows wait for each other longer than they gain.
+_FEWEST_ROWS = 100
+# Measured with half-cheetahs on two cores: more groups bring nothing, but the
+# largest of two groups should not have much more than half of the tasks.
+_NUMBERS_OF_GROUPS = (2, 3)
+_LARGEST_SHARE = 0.55
+# TensorFlow computes functions such as tanh for so many numbers at a time, and
+# those that are left over at an array's end with other roundings.
+_PACKET = 16
 
 
 class TaskGroups(task_environment.TaskEnvironment):
@@ -154,35 +160,61 @@ class TaskGroups(task_environment.TaskEnvironment):
 
 def divide(
   environment: task_environment.TaskEnvironment,
-  create: Callable[[int], task_environment.TaskEnvironment],
+  create: Callable[..., task_environment.TaskEnvironment],
+  widths: Collection[int],
 ) -> task_environment.TaskEnvironment:
   """Divides an environment's tasks into groups if that makes it faster.
+
+  A policy acts with the same bits for the groups as for the whole.
 
   Args:
     environment: An environment that was not used yet. It is closed if it is
       divided.
-    create: B -> an environment like it with B tasks.
+    create: Makes another one like it, given num_tasks and
+      environments_per_task.
+    widths: How many numbers the policy computes for a row at a time, in each of
+      its layers; see `AdaptedPolicy.widths`.
 
   Returns:
     `TaskGroups`, or the environment itself.
   """
   num_cores = cpu.count()
+  sizes = _sizes(environment, widths)
   if (
     num_cores == 1
+    or len(sizes) == 1
     or not environment.steps_outside_python
     or environment.may_discard
     or environment.success is not None
-    or environment.num_tasks < 2 * _NUM_GROUPS
-    or environment.batch_size < _NUM_GROUPS * _SMALLEST_GROUP
+    or environment.batch_size < _FEWEST_ROWS
   ):
     return environment
   environment.close()
-  parts = np.array_split(np.arange(environment.num_tasks), _NUM_GROUPS)
-  groups = TaskGroups([create(len(part)) for part in parts])
+  each = environment.environments_per_task
+  groups = TaskGroups(
+    [create(num_tasks=size, environments_per_task=each) for size in sizes]
+  )
   # A core for each group needs no pool of threads. Of more cores, those of a
   # group for which the policy acts would be idle.
-  groups.use_threads(1 if num_cores == _NUM_GROUPS else num_cores)
+  groups.use_threads(1 if num_cores == 2 else num_cores)
   return groups
+
+
+def _sizes(environment, widths):
+  """Returns the numbers of tasks of the groups; a single one: no groups."""
+  num_tasks, each = environment.num_tasks, environment.environments_per_task
+  # A group ends where a packet ends in the arrays of all tasks.
+  unit = next(
+    unit
+    for unit in range(1, _PACKET + 1)
+    if all(unit * each * width % _PACKET == 0 for width in widths)
+  )
+  for number in _NUMBERS_OF_GROUPS:
+    size = unit * max(1, round(num_tasks / (number * unit)))
+    sizes = [size] * (number - 1) + [num_tasks - (number - 1) * size]
+    if sizes[-1] > 0 and max(sizes) <= _LARGEST_SHARE * num_tasks:
+      return sizes
+  return [num_tasks]
 
 
 def _slices(sizes):

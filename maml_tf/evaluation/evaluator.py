@@ -20,6 +20,7 @@ from maml_tf.core import checks
 from maml_tf.core import memory
 from maml_tf.core import random_streams
 from maml_tf.environments import task_environment
+from maml_tf.environments import task_groups
 from maml_tf.evaluation import random_actions
 from maml_tf.evaluation import statistics as evaluation_statistics
 from maml_tf.learning import maml_agent
@@ -146,8 +147,10 @@ class Evaluator:
       4 * num_tasks * num_parameters,
       'give a smaller num_tasks',
     )
-    self._environment = _create_environment(
-      create_environment, num_tasks, episodes_per_task
+    self._environment = task_groups.divide(
+      _create_environment(create_environment, num_tasks, episodes_per_task),
+      create_environment,
+      agent.collect_policy.widths,
     )
     task_list = self._environment.task_list
     self._num_training_tasks = 0

@@ -60,8 +60,7 @@ def map_chunks(
     return fn(tasks)
   # Use the loop for a single chunk too. Outside a loop, TensorFlow would fuse
   # its operations with others and round differently.
-  largest = min(chunk_size, num_tasks)
-  chunk = max(c for c in range(1, largest + 1) if num_tasks % c == 0)
+  chunk = chunk_of(num_tasks, chunk_size)
   chunks = tf.nest.map_structure(
     lambda t: tf.reshape(
       t, tf.concat([[num_tasks // chunk, chunk], tf.shape(t)[1:]], 0)
@@ -87,6 +86,12 @@ def map_chunks(
     lambda t: tf.reshape(t, tf.concat([[num_tasks], tf.shape(t)[2:]], 0)),
     results,
   )
+
+
+def chunk_of(num_tasks: int, at_most: int) -> int:
+  """Returns the tasks in a chunk: the largest divisor of B up to a number."""
+  largest = min(at_most, num_tasks)
+  return max(c for c in range(1, largest + 1) if num_tasks % c == 0)
 
 
 def compile_for_frames(

@@ -8,6 +8,7 @@ from tf_agents.typing import types
 
 from maml_tf.core import meta_batch
 from maml_tf.learning import one_task
+from maml_tf.learning import task_map
 
 # How often a function of one task holds, at its peak, what its networks compute
 # for the frames of all stages. XLA's own analysis says 0.7 to 0.9 for
@@ -57,14 +58,22 @@ class FittingChunk:
     if self._num_bytes is None or None in (num_tasks, *lengths) or not stages:
       return None
     usable = self._num_bytes * _USABLE_SHARE
-    fitting = usable / self._bytes_a_task(stages[0], lengths)
+    fitting = usable / self.bytes_a_task(stages[0], lengths)
     if fitting >= num_tasks:
       return None
-    chunk = max(int(fitting), 1)
+    chunk = task_map.chunk_of(num_tasks, max(int(fitting), 1))
     self.smallest = min(chunk, self.smallest or chunk)
     return chunk
 
-  def _bytes_a_task(self, stage, lengths):
+  def bytes_a_task(
+    self, stage: meta_batch.Stage | trajectory.Trajectory, lengths: list[int]
+  ) -> int:
+    """Returns the memory that a function needs for a task.
+
+    Args:
+      stage: One of its stages, leaves [B, T, ...].
+      lengths: T of each stage.
+    """
     observation_spec = tf.nest.map_structure(
       lambda t: tf.TensorSpec(t.shape[2:], t.dtype), stage.observation
     )

@@ -172,11 +172,13 @@ def _build(
       settings.value_network_fn,
       environment,
     )
+  environment = task_groups.divide(
+    environment, new_environment, agent.collect_policy.widths
+  )
   # It has float64, which the devices of a strategy may lack.
   progress = training_loop.Progress()
-  learner = meta_learner.MetaLearner(
-    agent, workers.strategy, workers.num_workers
-  )
+  strategy = workers.strategy
+  learner = meta_learner.MetaLearner(agent, strategy, workers.num_workers)
   learner.check_num_tasks(len(tasks))
   evaluator = None
   if settings.evaluation_interval:
@@ -219,8 +221,8 @@ def _build(
   )
   if workers.is_chief:
     _begin(root_dir, settings, checkpoints, loop.columns(), allow_config_change)
-    devices = device_report.line(agent.placement, workers, environment)
-    for line in (devices, *unused_settings.lines()):
+    terminal.log(device_report.line(agent.placement, workers, environment))
+    for line in unused_settings.lines():
       terminal.log(line)
   return loop
 
@@ -279,16 +281,9 @@ def create_environment(
     sum(np.prod(s.shape) * s.dtype.itemsize for s in tf.nest.flatten(specs)),
     **sizes,
   )
-
-  def create(num_tasks):
-    environment = environment_class(**{**sizes, 'num_tasks': num_tasks})
-    if observe_task:
-      return observed_task.ObservedTask(environment)
-    return environment
-
   if observe_task:
-    environment = observed_task.ObservedTask(environment)
-  return task_groups.divide(environment, create)
+    return observed_task.ObservedTask(environment)
+  return environment
 
 
 def _check_memory(

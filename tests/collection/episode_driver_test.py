@@ -1,6 +1,7 @@
 """One whole episode of every row, against a loop over single environments."""
 
 import collections
+import functools
 import threading
 
 import numpy as np
@@ -10,6 +11,7 @@ from tf_agents.trajectories import time_step as ts
 
 from maml_tf.collection import episode_buffer
 from maml_tf.collection import episode_driver
+from maml_tf.core import cpu
 from maml_tf.environments import locomotion
 from maml_tf.environments import point_navigation
 from maml_tf.environments import task_groups
@@ -271,50 +273,78 @@ def test_measures_where_the_time_goes():
   assert driver.policy_seconds > 0
 
 
-def _cheetahs(*sizes):
+def _cheetahs(*sizes, num_episodes=NUM_EPISODES):
   return [
-    locomotion.HalfCheetahDirection(size, NUM_EPISODES, HORIZON)
-    for size in sizes
+    locomotion.HalfCheetahDirection(size, num_episodes, 30) for size in sizes
   ]
 
 
-def _collect(environment, noise, **kwargs):
-  """Collects one stage of four tasks; returns its tensors."""
-  environment.set_tasks([1.0, -1.0, -1.0, 1.0])
-  environment.seed([(1, b) for b in range(4)])
-  agent = point_agent.create_agent(environment)
-  policy = agent.collect_policy
+def _collect(environment):
+  """Collects one stage, each task with its own parameters; returns tensors."""
+  num_tasks, each = environment.num_tasks, environment.environments_per_task
+  environment.set_tasks(np.where(np.arange(num_tasks) % 3, 1.0, -1.0))
+  environment.seed([(1, b) for b in range(num_tasks)])
+  tf.keras.utils.set_random_seed(0)
+  policy = point_agent.create_agent(environment).collect_policy
   buffer = episode_buffer.EpisodeBuffer(
-    policy.collect_data_spec, 4, NUM_EPISODES, HORIZON
+    policy.collect_data_spec, num_tasks, each, environment.horizon
   )
   driver = episode_driver.EpisodeDriver(
-    environment, policy, [buffer], HORIZON, **kwargs
+    environment, policy, [buffer], environment.horizon
   )
   state = tuple(
-    p + 0.1 * np.arange(4).reshape([4] + [1] * (p.shape.rank - 1))
-    for p in policy.get_initial_state(4)
+    p + 0.1 * np.arange(num_tasks).reshape([-1] + [1] * (p.shape.rank - 1))
+    for p in policy.get_initial_state(num_tasks)
   )
+  noise = np.random.default_rng(0).normal(
+    size=(environment.horizon, environment.batch_size, 6)
+  )
+  noise = noise.astype(np.float32)
   driver.run(state, (noise,))
   assert driver.environment_seconds > 0
   assert driver.policy_seconds > 0
   return buffer.read()
 
 
-def test_groups_that_play_side_by_side_give_the_same_bits():
-  noise = np.random.default_rng(0).normal(size=(HORIZON, 4 * NUM_EPISODES, 6))
-  noise = noise.astype(np.float32)
-  tf.keras.utils.set_random_seed(0)
-  one = _collect(*_cheetahs(4), noise)
-  for sizes in ((2, 2), (3, 1), (1, 2, 1), (2, 2)):
-    tf.keras.utils.set_random_seed(0)
-    groups = task_groups.TaskGroups(_cheetahs(*sizes))
+@pytest.mark.parametrize(
+  'num_tasks, num_episodes', [(12, 10), (20, 5), (16, 9)]
+)
+def test_groups_that_play_side_by_side_give_the_same_bits(
+  monkeypatch, num_tasks, num_episodes
+):
+  create = functools.partial(_cheetahs, num_episodes=num_episodes)
+  (one,) = create(num_tasks)
+  widths = point_agent.create_agent(one).collect_policy.widths
+  assert 6 in widths
+  expected = _collect(one)
+  monkeypatch.setattr(task_groups, '_FEWEST_ROWS', 1)
+  for num_cores in (2, 4):
+    monkeypatch.setattr(cpu, 'count', lambda count=num_cores: count)
+    groups = task_groups.divide(
+      create(num_tasks)[0],
+      functools.partial(locomotion.HalfCheetahDirection, horizon=30),
+      widths,
+    )
+    assert isinstance(groups, task_groups.TaskGroups)
     for ours, theirs in zip(
-      tf.nest.flatten(_collect(groups, noise)),
-      tf.nest.flatten(one),
+      tf.nest.flatten(_collect(groups)),
+      tf.nest.flatten(expected),
       strict=True,
     ):
       np.testing.assert_array_equal(ours, theirs)
     groups.close()
+
+
+def test_a_stage_of_groups_must_be_read_before_the_next():
+  environment = point_navigation.PointNavigation(2, 1, 3)
+  spec = point_agent.create_agent(environment).collect_policy.collect_data_spec
+  buffer = episode_buffer.EpisodeBuffer(spec, 2, 1, 3)
+  buffer.of_rows(slice(0, 1))
+  buffer.of_rows(slice(1, 2))
+  with pytest.raises(ValueError, match='read it before collecting another'):
+    buffer.of_rows(slice(0, 1))
+  buffer.read()
+  buffer.of_rows(slice(0, 1))
 
 
 def test_observers_of_whole_frames_see_all_groups_together():
@@ -354,6 +384,7 @@ def test_an_error_in_one_group_ends_all(first_row, error):
   )
   groups.set_tasks([1.0, -1.0, -1.0, 1.0])
   failing = _Failing(first_row, error)
+  num_threads = threading.active_count()
   driver = episode_driver.EpisodeDriver(
     groups, scripted_policy.ScriptedPolicy(), [failing], 1000
   )
@@ -363,4 +394,4 @@ def test_an_error_in_one_group_ends_all(first_row, error):
   assert raised.value is error
   # The other group did not play on to the end.
   assert sum(failing.num_frames.values()) < 1000
-  assert threading.active_count() < 10
+  assert threading.active_count() == num_threads

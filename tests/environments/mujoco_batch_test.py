@@ -416,6 +416,17 @@ def test_resting_rows_stay_and_change_no_other(contact_forces):
   assert (batch.state[:, 0] > before[:, 0]).all()
 
 
+@pytest.mark.parametrize('num_threads', [1, 2])
+def test_all_rows_may_rest(num_threads):
+  model = mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=1))
+  batch = mujoco_batch.MujocoBatch(model, 3, num_threads=num_threads)
+  batch.rest(np.ones(3, bool))
+  before = batch.state
+  batch.step(np.ones((3, 1)))
+  np.testing.assert_array_equal(batch.state, before)
+  assert not batch.unstable.any()
+
+
 def test_a_resting_row_is_not_unstable():
   models = [mujoco.MjModel.from_xml_string(_PENDULUM.format(mass=1))] * 2
   batch = mujoco_batch.MujocoBatch(models)

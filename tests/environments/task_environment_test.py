@@ -653,3 +653,26 @@ def test_a_row_whose_episode_goes_on_cannot_rest(make):
       env.rest(np.ones(env.batch_size, bool))
     played.append(env.step(actions[1]).observation[going_on])
   np.testing.assert_array_equal(*played)
+
+
+def test_the_observation_of_a_resting_row_stays_if_it_is_the_state():
+  environment = _CountsInPlace(1, 2, 1)
+  environment.reset()
+  last = environment.step(np.zeros((2, 1), np.float32))
+  environment.rest(np.array([True, False]))
+  later = environment.step(np.zeros((2, 1), np.float32))
+  assert last.observation is not later.observation
+  np.testing.assert_array_equal(later.observation[0], [1.0, 1.0])
+
+
+class _CountsInPlace(countdown_environment.CountdownEnvironment):
+  """Returns its own array, which each step changes."""
+
+  def _reset_rows(self, rows, starts):
+    self._count = np.zeros((self.batch_size, 2), np.float32)
+    return self._count[rows].copy()
+
+  def _advance(self, action):
+    self._count += 1
+    zeros = np.zeros(self.batch_size, np.float32)
+    return self._count, zeros, zeros > 0

@@ -14,12 +14,17 @@ from maml_tf.environments import task_groups
 from tests.environments import labelled_corridors
 
 SIZES = {'environments_per_task': 25, 'horizon': 3}
-CHEETAHS = functools.partial(locomotion.HalfCheetahVelocity, **SIZES)
+
+
+def _cheetahs(num_tasks, **kwargs):
+  return locomotion.HalfCheetahVelocity(num_tasks, **(SIZES | kwargs))
+
+
 TASKS = np.array([0.0, 0.5, 1.0, 1.5, 2.0])
 
 
 def _groups():
-  return task_groups.TaskGroups([CHEETAHS(2), CHEETAHS(3)])
+  return task_groups.TaskGroups([_cheetahs(2), _cheetahs(3)])
 
 
 def _steps(environment, num_steps=8):
@@ -35,7 +40,7 @@ def _steps(environment, num_steps=8):
 
 
 def test_the_same_bits_as_one_environment():
-  for ours, theirs in zip(_steps(_groups()), _steps(CHEETAHS(5)), strict=True):
+  for ours, theirs in zip(_steps(_groups()), _steps(_cheetahs(5)), strict=True):
     for part, other in zip(ours, theirs, strict=True):
       np.testing.assert_array_equal(part, other)
       assert part.dtype == other.dtype
@@ -51,10 +56,10 @@ def test_sizes_tasks_and_states_of_all():
   np.testing.assert_array_equal(groups.tasks, TASKS)
   groups.reset()
   assert groups.render_state().shape == (125, 1 + 9 + 9)
-  assert groups.describe_task(1.5) == CHEETAHS(1).describe_task(1.5)
+  assert groups.describe_task(1.5) == _cheetahs(1).describe_task(1.5)
   rng = np.random.default_rng
   np.testing.assert_array_equal(
-    groups.sample_tasks(3, rng(0)), CHEETAHS(1).sample_tasks(3, rng(0))
+    groups.sample_tasks(3, rng(0)), _cheetahs(1).sample_tasks(3, rng(0))
   )
 
 
@@ -66,7 +71,7 @@ def test_tf_agents_can_drive_them():
 
 
 def test_one_number_seeds_as_in_one_environment():
-  groups, one = _groups(), CHEETAHS(5)
+  groups, one = _groups(), _cheetahs(5)
   for environment in (groups, one):
     environment.set_tasks(TASKS)
     environment.seed(3)
@@ -112,36 +117,70 @@ def test_objects_can_be_tasks():
   assert second.tasks == tasks[2:]
 
 
+def _divide(create, num_tasks=4, widths=(16,)):
+  return task_groups.divide(create(num_tasks), create, widths)
+
+
 def test_what_is_divided(monkeypatch):
   monkeypatch.setattr(cpu, 'count', lambda: 2)
-
-  def divide(create, num_tasks=4):
-    return task_groups.divide(create(num_tasks), create)
-
-  divided = divide(CHEETAHS)
+  divided = _divide(_cheetahs)
   assert isinstance(divided, task_groups.TaskGroups)
   assert [group.num_tasks for group in divided.groups] == [2, 2]
   # A core for each group: its physics moves in the thread that plays it.
   assert [g.physics.num_threads for g in divided.groups] == [1, 1]
-  odd = divide(CHEETAHS, 5)
-  assert [group.num_tasks for group in odd.groups] == [3, 2]
-  oracles = divide(lambda n: observed_task.ObservedTask(CHEETAHS(n)))
+  oracles = _divide(
+    lambda *args, **kwargs: observed_task.ObservedTask(
+      _cheetahs(*args, **kwargs)
+    )
+  )
   assert isinstance(oracles, task_groups.TaskGroups)
-  # Few tasks, few rows, and what holds Python's lock, stay whole.
-  assert isinstance(divide(CHEETAHS, 3), locomotion.HalfCheetahVelocity)
+  # Few rows, and what holds Python's lock, stay whole.
   few = functools.partial(
     locomotion.HalfCheetahVelocity, environments_per_task=24, horizon=3
   )
-  assert isinstance(divide(few), locomotion.HalfCheetahVelocity)
+  assert isinstance(_divide(few), locomotion.HalfCheetahVelocity)
   points = functools.partial(point_navigation.PointNavigation, **SIZES)
-  assert isinstance(divide(points), point_navigation.PointNavigation)
+  assert isinstance(_divide(points), point_navigation.PointNavigation)
+
+
+@pytest.mark.parametrize(
+  'num_tasks, widths, sizes',
+  [
+    # 8 tasks of 25 rows have 1,200 numbers of 6 a row, 75 packets.
+    (20, (64, 6), [8, 8, 4]),
+    (40, (64,), [20, 20]),
+    (41, (64,), [20, 21]),
+    (5, (16,), [2, 2, 1]),  # Two groups of 2 and 3 would be too unequal.
+    # Any width: 16 tasks of 25 rows fill packets of 16.
+    (20, (64, 5), [20]),
+    (48, (5,), [16, 16, 16]),
+    (64, (5,), [32, 32]),
+  ],
+)
+def test_groups_end_where_packets_end(monkeypatch, num_tasks, widths, sizes):
+  monkeypatch.setattr(cpu, 'count', lambda: 2)
+  divided = _divide(_cheetahs, num_tasks, widths)
+  groups = getattr(divided, 'groups', (divided,))
+  assert [group.num_tasks for group in groups] == sizes
 
 
 def test_more_cores_serve_each_group(monkeypatch):
   monkeypatch.setattr(cpu, 'count', lambda: 16)
-  divided = task_groups.divide(CHEETAHS(4), CHEETAHS)
+  divided = _divide(_cheetahs)
   assert [g.physics.num_threads for g in divided.groups] == [16, 16]
   monkeypatch.setattr(cpu, 'count', lambda: 1)
-  whole = task_groups.divide(CHEETAHS(4), CHEETAHS)
-  assert isinstance(whole, locomotion.HalfCheetahVelocity)
+  assert isinstance(_divide(_cheetahs), locomotion.HalfCheetahVelocity)
   divided.close()
+
+
+def test_a_group_whose_episodes_have_ended_waits_for_the_others():
+  groups = task_groups.TaskGroups(
+    [locomotion.HalfCheetahVelocity(1, 2, horizon) for horizon in (1, 4)]
+  )
+  groups.set_tasks([1.0, 1.0])
+  groups.reset()
+  action = np.zeros((4, 6), np.float32)
+  for _ in range(3):
+    time_step = groups.step(action)
+    groups.rest(time_step.is_last())
+  np.testing.assert_array_equal(time_step.is_last(), [True, True, False, False])

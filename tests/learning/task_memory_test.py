@@ -76,15 +76,21 @@ def test_a_chunk_fits_into_the_memory(task):
   a_task = 4 * 4 * (2 * 10 * numbers + 2 * of_network)
   assert _chunk(task, 2 * 3.5 * a_task) == 3
   assert _chunk(task, 2 * 6.01 * a_task) is None
-  assert _chunk(task, 2 * 5.99 * a_task) == 5
+  # Five of six would leave one alone: a chunk divides the tasks evenly.
+  assert _chunk(task, 2 * 5.99 * a_task) == 3
 
 
 def test_longer_and_more_stages_and_graph_mode_take_more(task):
+  def fitting(num_frames=10, num_stages=2, jit_compile=True):
+    chunk = task_memory.FittingChunk(None, jit_compile, task)
+    (stage,) = _stages(1, num_frames, 1)
+    return int(1.5e6 / chunk.bytes_a_task(stage, [num_frames] * num_stages))
+
   sizes = [
-    _chunk(task, 3e6, _stages(1000)),
-    _chunk(task, 3e6, _stages(1000, num_frames=30)),
-    _chunk(task, 3e6, _stages(1000, num_frames=30, num_stages=4)),
-    _chunk(task, 3e6, _stages(1000, num_frames=30), jit_compile=False),
+    fitting(),
+    fitting(num_frames=30),
+    fitting(num_frames=30, num_stages=4),
+    fitting(num_frames=30, jit_compile=False),
   ]
   assert sizes[0] > 2 * sizes[1]
   # Rounded down.
