@@ -178,8 +178,8 @@ def test_a_failing_environment_ends_the_run_and_loses_nothing(folder, capsys):
   exit_code = train(folder, name, *more)
   error = capsys.readouterr().err
   assert exit_code in (1, 2)
-  (line,) = [x for x in error.splitlines() if x.startswith('train: ')]
-  assert 'of Dial raised OSError: the dial is stuck' in line
+  lines = [x for x in error.splitlines() if x.startswith('train: ')]
+  assert 'of Dial raised OSError: the dial is stuck' in lines[-1]
   assert "raise OSError('the dial is stuck')" in error
   assert len(rows(folder / name / 'metrics.csv')) >= 1
 
