@@ -16,6 +16,7 @@ from maml_tf.collection import adapted_policy
 from maml_tf.collection import graph_episodes
 from maml_tf.collection import stage_holder
 from maml_tf.core import cpu
+from maml_tf.core import devices
 from maml_tf.environments.in_graph import tensor_environment
 
 # Parameters and activations of so many rows stay in a processor's cache, and
@@ -53,7 +54,7 @@ class GraphDriver:
       horizon: The maximum number of transitions of an episode.
       jit_compile: Whether XLA compiles the loop of a chunk.
       task_chunk_size: The most tasks of a chunk. None: as many as have about
-        2,000 rows on a CPU, all on an accelerator.
+        2,000 rows on a CPU; all on the accelerator of the scope's strategy.
     """
     self._environment = environment
     self._holders = tuple(holders)
@@ -143,7 +144,7 @@ def _chunk_size(environment, largest):
   num_tasks = environment.num_tasks
   if largest is None:
     largest = max(1, _ROWS // environment.environments_per_task)
-    if tf.config.list_logical_devices('GPU'):
+    if devices.kind() != devices.CPU:
       largest = num_tasks
     else:
       # Each processor gets a chunk.

@@ -87,8 +87,8 @@ def has_float64() -> bool:
 def acting_device() -> str | None:
   """Returns the device on which a policy acts in environments of Python.
 
-  They step on the CPU. For some hundred observations, copying
-  them to an accelerator and the actions back takes longer than the networks do.
+  They step on the CPU. For some hundred observations, copying them to an
+  accelerator and the actions back takes longer than the networks do.
 
   Returns:
     '/CPU:0'; None: TensorFlow's own choice, which is a GPU where there is one.

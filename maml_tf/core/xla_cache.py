@@ -57,7 +57,7 @@ def enabled() -> Iterator[None]:
 
 
 def folder(tensorflow: str) -> str | None:
-  """Returns the store for this machine, None if there is no home."""
+  """Returns this machine's store; None if the user has no home folder."""
   root = os.environ.get('XDG_CACHE_HOME')
   if not root or not os.path.isabs(root):
     root = os.path.expanduser('~/.cache')
@@ -160,7 +160,7 @@ def _take_in(store: str, own: str, known: set[str]) -> None:
 def _shrink(store: str) -> None:
   """Removes the programs used least recently until all stores are small."""
   size = 0
-  # Those of other keys, too: nobody may use them any more.
+  # This includes the stores of other keys, which may be out of use.
   paths = pathlib.Path(store).parent.glob('*/*.pb.*')
   for path in sorted(paths, key=lambda p: p.stat().st_mtime, reverse=True):
     size += path.stat().st_size
