@@ -19,25 +19,37 @@ class RewardTerms(NamedTuple):
   """The terms of one step's rewards.
 
   Attributes:
-    velocity: A float64 array [N], mean forward velocity over the step [m/s].
+    velocity: A float64 array, mean velocity over the step [m/s]: [N] along the
+      track, or [N, 2] in the plane.
     task_reward: A float64 array [N], the task's reward for that velocity.
     control_cost: A float64 array [N], the cost of the action.
+    contact_cost: A float64 array [N], the cost of contact forces; 0 if they
+      cost nothing.
+    alive_bonus: A float64 array [N], the reward for not having fallen.
   """
 
   velocity: np.ndarray
   task_reward: np.ndarray
   control_cost: np.ndarray
+  contact_cost: np.ndarray | float = 0.0
+  alive_bonus: np.ndarray | float = 0.0
 
 
 class Locomotion(mujoco_body.MujocoBody):
   """A body whose task rewards its velocity, minus a cost of control.
 
       reward = task_reward(velocity) - control_cost_weight * |action|^2
+               - contact cost + alive bonus
 
   The cost is that of the action before the actuators clamp it to [-1, 1].
   Observations are qpos[1:] and qvel; they omit the position along the track.
-  Episodes are truncated at the horizon. They terminate if the physics becomes
-  unstable. In the last step of such an episode the body does not move.
+  Episodes are truncated at the horizon. They terminate if the body is no longer
+  healthy, or if the physics becomes unstable. In the last step of an unstable
+  episode the body does not move.
+
+  Subclasses implement `_task_reward`. The defaults are those of a body on a
+  track that cannot fall: they may override `_position`, `_healthy`,
+  `_contact_cost`, `_alive_bonus` and `_observation`.
   """
 
   def __init__(
@@ -50,18 +62,22 @@ class Locomotion(mujoco_body.MujocoBody):
     horizon: int,
     control_cost_weight: float,
     reset_noise_scale: float,
+    task_shape: tuple[int, ...] = (),
+    **body,
   ):
     """Loads the body N = B*E times.
 
     Args:
       asset: The file name of the body among Gymnasium's MuJoCo models.
       frame_skip: The number of physics steps in one step.
-      num_observations: O, nq - 1 + nv.
+      num_observations: O, nq - 1 + nv unless `_observation` says otherwise.
       num_tasks: B, the number of tasks.
       environments_per_task: E, the number of environments that play each task.
       horizon: The number of steps in an episode.
       control_cost_weight: The cost of a unit of squared action.
       reset_noise_scale: See `MujocoBody`.
+      task_shape: The shape of one task.
+      **body: Other arguments of `MujocoBody`.
 
     Raises:
       ValueError: If an argument is out of range.
@@ -73,11 +89,12 @@ class Locomotion(mujoco_body.MujocoBody):
       asset,
       frame_skip,
       num_observations=num_observations,
-      task_shape=(),
+      task_shape=task_shape,
       num_tasks=num_tasks,
       environments_per_task=environments_per_task,
       horizon=horizon,
       reset_noise_scale=reset_noise_scale,
+      **body,
     )
     self._reward_terms: RewardTerms | None = None
 
@@ -88,21 +105,53 @@ class Locomotion(mujoco_body.MujocoBody):
 
   @abc.abstractmethod
   def _task_reward(self, velocity: np.ndarray) -> np.ndarray:
-    """Returns the task's reward for each row's velocity [m/s]: [N] -> [N]."""
+    """Returns the task's reward for each row's velocity [m/s].
+
+    Args:
+      velocity: A float64 array like `RewardTerms.velocity`.
+
+    Returns:
+      A float64 array [N].
+    """
+
+  def _position(self) -> np.ndarray:
+    """Returns where the rows are [m], [N] or [N, 2]; velocity is its change."""
+    return self._physics.qpos[:, 0]
+
+  def _healthy(self) -> np.ndarray:
+    """Returns a bool array [N]: False where the last step ends the episode."""
+    return np.ones(self.batch_size, bool)
+
+  def _contact_cost(self) -> np.ndarray | float:
+    """Returns the cost of contact forces [N]; 0 if they cost nothing."""
+    return 0.0
+
+  def _alive_bonus(self, healthy: np.ndarray) -> np.ndarray | float:
+    """Returns the bonus of a step [N], given which rows are healthy [N]."""
+    del healthy
+    return 0.0
 
   def _advance(self, action):
     action = action.astype(np.float64)
-    before = self._physics.qpos[:, 0]
+    before = self._position()
     self._physics.step(action)
-    velocity = (self._physics.qpos[:, 0] - before) / self._step_seconds
+    velocity = (self._position() - before) / self._step_seconds
+    healthy = self._healthy()
     terms = RewardTerms(
       velocity,
       self._task_reward(velocity),
       self._control_cost_weight * np.einsum('na,na->n', action, action),
+      self._contact_cost(),
+      self._alive_bonus(healthy),
     )
     self._reward_terms = terms
-    reward = (terms.task_reward - terms.control_cost).astype(np.float32)
-    return self._observation(), reward, np.zeros(self.batch_size, bool)
+    reward = (
+      terms.task_reward
+      - terms.control_cost
+      - terms.contact_cost
+      + terms.alive_bonus
+    )
+    return self._observation(), reward.astype(np.float32), ~healthy
 
   def _describe_state(self, state):
     # The time, then qpos and qvel, which begin along the track.

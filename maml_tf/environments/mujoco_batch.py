@@ -4,25 +4,24 @@ The physics runs in `mujoco.rollout`'s persistent pool of threads, outside
 Python: https://mujoco.readthedocs.io/en/stable/python.html#rollout
 """
 
-from collections.abc import Callable
 from collections.abc import Sequence
-from concurrent import futures
-import copy
-import os
 from typing import Any
 
 import mujoco
-from mujoco import rollout
 import numpy as np
 import numpy.typing as npt
 
 from maml_tf.core import cpu
+from maml_tf.environments import mujoco_models
 from maml_tf.environments import mujoco_process
+from maml_tf.environments import mujoco_stepping
 
-# A name of version 0.1.0.
+# Names of earlier versions.
+load_model = mujoco_models.load_model
+vary_model = mujoco_models.vary_model
 route_warnings = mujoco_process.route_warnings
 
-_FULL_PHYSICS = mujoco.mjtState.mjSTATE_FULLPHYSICS.value
+_CONTACT_FORCES = 'cfrc_ext'
 
 
 class MujocoBatch:
@@ -49,6 +48,7 @@ class MujocoBatch:
     frame_skip: int = 1,
     num_threads: int | None = None,
     contact_forces: bool = False,
+    derived: Sequence[str] = (),
   ):
     """Starts the pool, with every row at its model's default pose.
 
@@ -63,6 +63,8 @@ class MujocoBatch:
       contact_forces: Whether `step` computes `contact_forces`. MuJoCo computes
         them only on request, and its rollout cannot be asked for them. The rows
         are then stepped one by one, on the same number of threads.
+      derived: The names of other arrays of `MjData` to keep after each step,
+        such as 'xipos'; see `derived`. The rows are then stepped one by one.
 
     Raises:
       ValueError: If the models' structures differ, or `num_rows` is missing or
@@ -81,25 +83,23 @@ class MujocoBatch:
           f'num_rows is {num_rows}, but there are {len(self._models)} models: '
           'give one model for each row'
         )
-    self._nq, self._nv, self._na, self._nu = _sizes(self._models[0])
-    self._nbody = self._models[0].nbody
-    _check_sizes(self._models, self._models[0])
+    self._nq, self._nv = self._models[0].nq, self._models[0].nv
+    mujoco_models.check_structures(self._models, self._models[0])
 
     self._frame_skip = frame_skip
     self._timesteps = np.array([m.opt.timestep for m in self._models])
     self._unstable = np.zeros(self.num_rows, bool)
     self._resting = np.zeros(self.num_rows, bool)
-    self._rollout: rollout.Rollout | None = None
-    self._pool: futures.ThreadPoolExecutor | None = None
-    self._contact_forces: np.ndarray | None = None
-    if contact_forces:
-      self._contact_forces = np.zeros((self.num_rows, self._nbody, 6))
+    self._derived_names = tuple(dict.fromkeys(derived))
+    if contact_forces and _CONTACT_FORCES not in self._derived_names:
+      self._derived_names += (_CONTACT_FORCES,)
+    self._derived: dict[str, np.ndarray] = {}
+    self._stepping: mujoco_stepping.Stepping | None = None
     self.use_threads(num_threads or cpu.count())
-    num_state = mujoco.mj_stateSize(self._models[0], _FULL_PHYSICS)
+    num_state = mujoco.mj_stateSize(
+      self._models[0], mujoco_stepping.FULL_PHYSICS
+    )
     self._state = np.zeros((self.num_rows, num_state))
-    # Every rollout reads or overwrites these buffers.
-    self._controls = np.zeros((self.num_rows, frame_skip, self._nu))
-    self._substates = np.zeros((self.num_rows, frame_skip, num_state))
     self.set_state(
       np.stack([row_model.qpos0 for row_model in self._models]),
       np.zeros((self.num_rows, self._nv)),
@@ -143,8 +143,20 @@ class MujocoBatch:
     step. Zero in rows that were set since. `contact_forces` must have been
     asked for.
     """
-    assert self._contact_forces is not None
-    return self._contact_forces
+    return self._derived[_CONTACT_FORCES]
+
+  def derived(self, name: str) -> np.ndarray:
+    """Returns an array of `MjData` for each row, float64 [N, ...].
+
+    It has the values that `mj_step` left there in the last physics step, as
+    Gymnasium's environments read them: kinematics are those before that step's
+    integration. Rows that were set since have the values of `mj_forward`,
+    without contact forces.
+
+    Args:
+      name: One of the names that were asked for, such as 'xipos'.
+    """
+    return self._derived[name]
 
   @property
   def unstable(self) -> np.ndarray:
@@ -160,12 +172,12 @@ class MujocoBatch:
     """
     self.close()
     self._num_threads = num_threads
-    if self._contact_forces is None:
-      num_pooled = num_threads if num_threads > 1 else 0
-      self._rollout = rollout.Rollout(nthread=num_pooled)
+    if self._derived_names:
+      self._stepping = mujoco_stepping.RowByRow(
+        self._models[0], num_threads, self._derived_names
+      )
     else:
-      self._pool = futures.ThreadPoolExecutor(num_threads)
-    self._datas = [mujoco.MjData(self._models[0]) for _ in range(num_threads)]
+      self._stepping = mujoco_stepping.Rollout(self._models[0], num_threads)
 
   def set_state(
     self,
@@ -185,10 +197,13 @@ class MujocoBatch:
     state[rows, 1 : 1 + self._nq] = qpos
     state[rows, 1 + self._nq : 1 + self._nq + self._nv] = qvel
     self._keep(state)
-    if self._contact_forces is not None:
-      forces = self._contact_forces.copy()
-      forces[rows] = 0
-      self._keep_forces(forces)
+    if self._derived_names:
+      assert isinstance(self._stepping, mujoco_stepping.RowByRow)
+      numbers = np.arange(self.num_rows)[rows]
+      values = self._stepping.derive(
+        [self._models[row] for row in numbers], state[numbers]
+      )
+      self._keep_derived(values, numbers)
 
   def rest(self, rows: np.ndarray) -> None:
     """Chooses the rows that `step` leaves as they are.
@@ -213,7 +228,7 @@ class MujocoBatch:
         f'there are {len(models)} models for {self.num_rows} rows: give one'
         ' model for each row'
       )
-    _check_sizes(models, self._models[0])
+    mujoco_models.check_structures(models, self._models[0])
     self._models = models
     self._timesteps = np.array([m.opt.timestep for m in models])
 
@@ -228,7 +243,7 @@ class MujocoBatch:
     Raises:
       RuntimeError: If the batch is closed.
     """
-    if self._rollout is None and self._pool is None:
+    if self._stepping is None:
       raise RuntimeError('this MujocoBatch is closed: make a new one')
     rows: Any = slice(None)
     models = self._models
@@ -243,12 +258,9 @@ class MujocoBatch:
     # show a later time, since no row is allowed to begin before the first step.
     start = self._state[rows].copy()
     start[:, 0] = np.maximum(start[:, 0], timesteps)
-    if self._rollout is not None:
-      after, failed = self._roll_out(models, start, controls[rows])
-    else:
-      after, failed = self._step_one_by_one(
-        models, start, controls[rows], timesteps, rows
-      )
+    after, failed = self._stepping.step(
+      models, start, controls[rows], self._frame_skip
+    )
     # MuJoCo adds up the time step by step. This repeats its rounding.
     after[:, 0] = self._state[rows, 0]
     for _ in range(self._frame_skip):
@@ -262,138 +274,34 @@ class MujocoBatch:
     unstable.flags.writeable = False
     self._unstable = unstable
     self._keep(state)
+    if self._derived_names:
+      assert isinstance(self._stepping, mujoco_stepping.RowByRow)
+      values = self._stepping.derived
+      moved = np.arange(self.num_rows)[rows]
+      if failed.any():
+        # A row that cannot advance keeps its values, without contact forces.
+        for name in self._derived_names:
+          kept = self._derived[name][moved][failed]
+          values[name][failed] = 0 if name == _CONTACT_FORCES else kept
+      self._keep_derived(values, moved)
 
   def close(self) -> None:
     """Stops the threads."""
-    if self._rollout is not None:
-      self._rollout.close()
-      self._rollout = None
-    if self._pool is not None:
-      self._pool.shutdown()
-      self._pool = None
-
-  def _roll_out(self, models, start, controls):
-    """Returns the states [K, ...] after a step, and which are unstable [K]."""
-    assert self._rollout is not None
-    num_rows = len(models)
-    self._controls[:num_rows] = controls[:, np.newaxis]
-    self._rollout.rollout(
-      models,
-      self._datas,
-      start,
-      self._controls[:num_rows],
-      skip_checks=True,
-      nstep=self._frame_skip,
-      state=self._substates[:num_rows],
-    )
-    state = self._substates[:num_rows, -1].copy()
-    return state, state[:, 0] <= start[:, 0]
-
-  def _step_one_by_one(self, models, start, controls, timesteps, rows):
-    """As `_roll_out`, with contact forces."""
-    assert self._pool is not None
-    state = np.empty_like(start)
-    forces = np.zeros((len(models), self._nbody, 6))
-    # As promised above. MuJoCo itself would clear them for one physics step.
-    finite = np.isfinite(controls).all(axis=1, keepdims=True)
-    controls = np.where(finite, controls, 0.0)
-    # MuJoCo runs outside Python's lock, so threads share the cores.
-    ends = np.linspace(0, len(models), self._num_threads + 1).astype(int)
-
-    def advance(thread):
-      data = self._datas[thread]
-      for row in range(ends[thread], ends[thread + 1]):
-        model = models[row]
-        mujoco.mj_setState(model, data, start[row], _FULL_PHYSICS)
-        # As in the rollout, the solver starts cold.
-        data.qacc_warmstart[:] = 0
-        data.ctrl[:] = controls[row]
-        mujoco.mj_step(model, data, self._frame_skip)
-        mujoco.mj_rnePostConstraint(model, data)
-        mujoco.mj_getState(model, data, state[row], _FULL_PHYSICS)
-        forces[row] = data.cfrc_ext
-
-    for _ in self._pool.map(advance, range(self._num_threads)):
-      pass  # An exception of a thread would surface here.
-    # After a reset, less time than that of all steps has passed since zero.
-    unstable = state[:, 0] < start[:, 0] + (
-      (self._frame_skip - 0.5) * timesteps
-    )
-    forces[unstable] = 0
-    all_forces = self.contact_forces.copy()
-    all_forces[rows] = forces
-    self._keep_forces(all_forces)
-    return state, unstable
+    if self._stepping is not None:
+      self._stepping.close()
+      self._stepping = None
 
   def _keep(self, state):
     state.flags.writeable = False
     self._state = state
 
-  def _keep_forces(self, forces):
-    forces.flags.writeable = False
-    self._contact_forces = forces
-
-
-def load_model(source: str) -> mujoco.MjModel:
-  """Returns the `MjModel` of an XML file or text. Warnings go to absl's log.
-
-  Args:
-    source: The path of an XML file, or the XML itself, which begins with `<`.
-
-  Raises:
-    ValueError: If the file does not exist, or MuJoCo refuses the XML.
-  """
-  mujoco_process.route_warnings()
-  if source.lstrip().startswith('<'):
-    return mujoco.MjModel.from_xml_string(source)
-  if not os.path.isfile(source):
-    raise ValueError(f'{source} does not exist: give an XML file, or XML')
-  return mujoco.MjModel.from_xml_path(source)
-
-
-def vary_model(
-  model: mujoco.MjModel,
-  tasks: Sequence[Any],
-  change_model: Callable[[mujoco.MjModel, Any], None],
-) -> list[mujoco.MjModel]:
-  """Returns a changed copy of a model for each of B tasks.
-
-  After the change, `mj_setConst` computes the numbers that depend on others,
-  such as the total mass below a body. It does not compute what the XML compiler
-  derives: whoever changes a mass also scales `body_inertia`.
-
-  Args:
-    model: The model, which stays as it is.
-    tasks: B tasks.
-    change_model: A function `(model, task)` that writes the task's numbers into
-      the copy: masses, sizes, gains, friction. It returns None.
-
-  Raises:
-    ValueError: If the function returns anything else.
-  """
-  data = mujoco.MjData(model)
-  models = []
-  for task in tasks:
-    varied = copy.copy(model)
-    returned: Any = change_model(varied, task)
-    if returned is not None:
-      raise ValueError(
-        f'change_model returned a {type(returned).__name__}: let it change the'
-        ' model that it gets, and return None'
-      )
-    mujoco.mj_setConst(varied, data)
-    models.append(varied)
-  return models
-
-
-def _sizes(model):
-  return model.nq, model.nv, model.na, model.nu
-
-
-def _check_sizes(models, first):
-  for row, other in enumerate(models):
-    if _sizes(other) != _sizes(first):
-      raise ValueError(
-        f"model {row} has sizes (nq, nv, na, nu) {_sizes(other)}, model 0's "
-        f'are {_sizes(first)}: give models of one structure'
-      )
+  def _keep_derived(self, values, rows):
+    """Replaces the derived arrays by new ones, with other values in rows."""
+    for name, given in values.items():
+      array = self._derived.get(name)
+      if array is None:
+        array = np.zeros((self.num_rows, *given.shape[1:]))
+      array = array.copy()
+      array[rows] = given
+      array.flags.writeable = False
+      self._derived[name] = array

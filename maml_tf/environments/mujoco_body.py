@@ -1,6 +1,7 @@
 """A family of tasks for one MuJoCo body, N copies of which move together."""
 
 from collections.abc import Callable
+from collections.abc import Sequence
 import importlib.util
 import os
 from typing import Any
@@ -11,6 +12,7 @@ from tf_agents.specs import array_spec
 
 from maml_tf.core import checks
 from maml_tf.environments import mujoco_batch
+from maml_tf.environments import mujoco_models
 from maml_tf.environments import task_environment
 from maml_tf.environments.rendering import mujoco_renderer
 from maml_tf.environments.rendering import renderer
@@ -39,6 +41,7 @@ class MujocoBody(task_environment.TaskEnvironment):
     reset_noise_scale: float,
     contact_forces: bool = False,
     change_model: Callable[[mujoco.MjModel, Any], None] | None = None,
+    derived: Sequence[str] = (),
   ):
     """Loads the body N = B*E times.
 
@@ -56,8 +59,10 @@ class MujocoBody(task_environment.TaskEnvironment):
         [m/s, rad/s].
       contact_forces: Whether the physics computes them; see `MujocoBatch`.
       change_model: A function `(model, task) -> None` that writes the task's
-        numbers into a model; see `mujoco_batch.vary_model`. None: all tasks
+        numbers into a model; see `mujoco_models.vary_model`. None: all tasks
         have the same model.
+      derived: The names of arrays of `MjData` that the physics keeps; see
+        `MujocoBatch`.
 
     Raises:
       ValueError: If an argument is out of range.
@@ -66,7 +71,7 @@ class MujocoBody(task_environment.TaskEnvironment):
       'reset_noise_scale', reset_noise_scale, minimum=0
     )
     self._change_model = change_model
-    self._model = mujoco_batch.load_model(_find(asset))
+    self._model = mujoco_models.load_model(_find(asset))
     super().__init__(
       observation_spec=array_spec.ArraySpec(
         (num_observations,), np.float32, 'observation'
@@ -84,7 +89,11 @@ class MujocoBody(task_environment.TaskEnvironment):
     )
     self._step_seconds = self._model.opt.timestep * frame_skip
     self._physics = mujoco_batch.MujocoBatch(
-      self._model, self.batch_size, frame_skip, contact_forces=contact_forces
+      self._model,
+      self.batch_size,
+      frame_skip,
+      contact_forces=contact_forces,
+      derived=derived,
     )
 
   @property
@@ -108,7 +117,7 @@ class MujocoBody(task_environment.TaskEnvironment):
     super().set_tasks(tasks)
     if self._change_model is not None:
       try:
-        models = mujoco_batch.vary_model(
+        models = mujoco_models.vary_model(
           self._model, self._tasks, self._change_model
         )
       except BaseException:
@@ -130,7 +139,7 @@ class MujocoBody(task_environment.TaskEnvironment):
     del states  # The model's first camera decides what is seen.
     model = self._model
     if self._change_model is not None:
-      (model,) = mujoco_batch.vary_model(model, [task], self._change_model)
+      (model,) = mujoco_models.vary_model(model, [task], self._change_model)
     return mujoco_renderer.MujocoRenderer(
       model, width, height, describe=self._describe_state
     )
