@@ -1,6 +1,7 @@
 """The shipped gin files: experiments, and algorithms that need one."""
 
 EXPERIMENTS = (
+  'ant_direction.gin',
   'ant_goal.gin',
   'cartpole_mass.gin',
   'cheetah.gin',
