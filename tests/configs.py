@@ -6,6 +6,7 @@ EXPERIMENTS = (
   'cartpole_mass.gin',
   'cheetah.gin',
   'cheetah_velocity.gin',
+  'cheetah_velocity_3.gin',
   'humanoid_direction.gin',
   'pendulum_mass.gin',
   'point.gin',
