@@ -3,6 +3,8 @@
 EXPERIMENTS = (
   'ant_direction.gin',
   'ant_goal.gin',
+  'ant_planar_direction.gin',
+  'ant_velocity.gin',
   'cartpole_mass.gin',
   'cheetah.gin',
   'cheetah_velocity.gin',
