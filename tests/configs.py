@@ -12,6 +12,7 @@ EXPERIMENTS = (
   'humanoid_direction.gin',
   'pendulum_mass.gin',
   'point.gin',
+  'swimmer_velocity.gin',
 )
 
 # Pass one after a run's recorded config.
