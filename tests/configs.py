@@ -7,6 +7,8 @@ EXPERIMENTS = (
   'ant_velocity.gin',
   'cartpole_mass.gin',
   'cheetah.gin',
+  'cheetah_body.gin',
+  'cheetah_mass.gin',
   'cheetah_velocity.gin',
   'cheetah_velocity_3.gin',
   'humanoid_direction.gin',
