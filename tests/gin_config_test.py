@@ -69,6 +69,11 @@ def test_runs_one_iteration(name, tmp_path):
   assert np.all(np.isfinite(returns))
   with open(tmp_path / 'metrics.csv', encoding='utf-8') as file:
     (row,) = csv.DictReader(file)
-  assert all(np.isfinite(float(value)) for value in row.values())
+  # Two places may have drawn the same of the listed tasks.
+  assert all(
+    np.isfinite(float(value))
+    for name, value in row.items()
+    if not name.startswith('return_task_')
+  )
   # Two tasks, two episodes a stage, 5 steps at most.
   assert 0 < int(row['env_steps']) <= len(returns) * 2 * 2 * 5

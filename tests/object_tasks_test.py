@@ -91,6 +91,27 @@ def _render(root_dir, out, capfd, **flags):
   return code, capfd.readouterr().err.splitlines()
 
 
+def test_training_records_the_returns_of_each_task(root_dir):
+  names = [
+    f'return_task_door_{task["door"]}_length_{task["length"]}'
+    for task in TRAINING
+  ]
+  rows = _rows(root_dir / 'metrics.csv')
+  assert [c for c in rows[0] if c.startswith('return_task_')] == [
+    f'{name}_step_{step}' for name in names for step in (0, 1)
+  ]
+  for row in rows:
+    before, after = (
+      [float(row[f'{name}_step_{step}']) for name in names] for step in (0, 1)
+    )
+    # Two places: both played one task, or each another one.
+    played = np.isfinite(before)
+    assert played.tolist() == np.isfinite(after).tolist()
+    assert played.sum() in (1, 2)
+    mean = float(row['return_step_0'])
+    assert np.nanmean(before) == pytest.approx(mean, abs=1e-9)
+
+
 def test_training_records_success_rates(root_dir):
   rows = _rows(root_dir / 'metrics.csv')
   assert [int(row['iteration']) for row in rows] == [1, 2]

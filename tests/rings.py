@@ -19,6 +19,7 @@ _UNITS = (
   'environments/classic_control_test.py',
   'environments/in_graph/families_test.py',
   'environments/in_graph/tensor_environment_test.py',
+  'environments/listed_tasks_test.py',
   'environments/locomotion_test.py',
   'environments/mujoco_body_test.py',
   'environments/observed_task_test.py',

@@ -20,6 +20,7 @@ from maml_tf.collection import stage_holder
 from maml_tf.core import finite_checks
 from maml_tf.core import meta_batch
 from maml_tf.core import random_streams
+from maml_tf.environments import listed_tasks
 from maml_tf.environments import task_environment
 
 PrepareFn = Callable[
@@ -62,6 +63,8 @@ class Collected(NamedTuple):
     policy_states: X + 1 nests of parameters, leaves [B, ...]: what acted in
       each stage.
     tasks: The tasks, an array [B, ...] or a list of B objects.
+    task_places: An int array [B], the places of the tasks among `task_names` of
+      the collector; -1: not among them.
     returns: A float64 array [X + 1, B, E]: undiscounted episode returns.
     env_steps: How many transitions all stages hold together.
     unstable_episodes: How many episodes unstable physics ended.
@@ -74,6 +77,7 @@ class Collected(NamedTuple):
   meta_batch: meta_batch.MetaBatch
   policy_states: tuple[adapted_policy.Parameters, ...]
   tasks: Any
+  task_places: np.ndarray
   returns: np.ndarray
   env_steps: int
   unstable_episodes: int
@@ -135,6 +139,7 @@ class MetaCollector:
       environment.environments_per_task,
       environment.horizon,
     )
+    self._listed = listed_tasks.ListedTasks(environment.task_list)
     self._outcomes = episode_outcomes.EpisodeOutcomes(environment)
     has_outcomes = environment.may_discard or environment.success is not None
     self._driver = driver(
@@ -156,6 +161,11 @@ class MetaCollector:
       self._environment.num_tasks,
       self._environment.environments_per_task,
     )
+
+  @property
+  def task_names(self) -> tuple[str, ...]:
+    """The names of the training tasks if there are few, see `ListedTasks`."""
+    return self._listed.names
 
   @property
   def other_count_names(self) -> tuple[str, ...]:
@@ -211,6 +221,7 @@ class MetaCollector:
       meta_batch=_meta_batch([(s.experience, s.prepared) for s in stages]),
       policy_states=tuple(stage.policy_state for stage in stages),
       tasks=self._environment.tasks,
+      task_places=self._listed.places(self._environment.tasks),
       returns=np.stack([stage.returns for stage in stages]),
       env_steps=sum(stage.env_steps for stage in stages),
       unstable_episodes=(

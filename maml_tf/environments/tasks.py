@@ -1,7 +1,10 @@
 """The tasks of a family: what one is, how it is drawn, and its name."""
 
 import abc
+from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
+import dataclasses
 import numbers
 from typing import Any
 from typing import NamedTuple
@@ -13,6 +16,9 @@ from maml_tf.core import plain_texts
 
 # Far below float32's maximum, so that rewards computed from it stay finite.
 _LARGEST_NUMBER = 1e30
+
+# Parts of parts of a task have names of their own down to this depth.
+_DEEPEST_PART = 5
 
 # Longer names are cut: they stand in tables and in columns.
 _LONGEST_NAME = 60
@@ -36,7 +42,15 @@ class TaskList(NamedTuple):
 
 
 class TaskFamily(abc.ABC):
-  """Tasks that can be drawn: a continuum, or a finite list."""
+  """Tasks that can be drawn: a continuum, or a finite list.
+
+  Attributes:
+    _balanced: Whether the places of a meta-batch take the training tasks of
+      `task_list` in turn, so that all are played equally often. False: they
+      draw. A subclass sets it.
+  """
+
+  _balanced: bool = False
 
   @property
   def task_list(self) -> TaskList | None:
@@ -68,10 +82,13 @@ class TaskFamily(abc.ABC):
 
     Args:
       index: The place, counted over all workers. A family may play tasks of one
-        kind at one place; here all places are alike.
+        kind at one place. Here all places are alike, unless the family is
+        balanced.
       rng: The generator to draw from.
     """
-    del index
+    if self._balanced and self.task_list is not None:
+      training = self.task_list.training
+      return training[index % len(training)]
     return self.sample_tasks(1, rng)[0]
 
   def held_out_task(self, index: int, rng: np.random.Generator) -> Any:
@@ -159,6 +176,50 @@ def to_numbers(task: Any) -> np.ndarray | None:
   ):
     return np.ravel(np.asarray(task, np.float64))
   return None
+
+
+def parts(task: Any) -> list[tuple[str, float | None]]:
+  """Returns the parts of a task, each with a name.
+
+  Numbers are named by their places, '0', '1' and so on. Parts of dicts, named
+  tuples, dataclasses, lists and tuples are named by their keys, those of nested
+  ones by all keys, joined with '_'.
+
+  Args:
+    task: Any task.
+
+  Returns:
+    The number of each part; None: it is no number.
+  """
+  return list(_walk(task, (), _DEEPEST_PART))
+
+
+def _walk(
+  task: Any, path: tuple[Any, ...], depth: int
+) -> Iterator[tuple[str, float | None]]:
+  values = to_numbers(task)
+  if values is not None:
+    if path and np.ndim(task) == 0:
+      yield '_'.join(map(str, path)), float(values[0])
+      return
+    for index, value in enumerate(values):
+      yield '_'.join(map(str, (*path, index))), float(value)
+    return
+  items: Any = None
+  if isinstance(task, Mapping):
+    items = task.items()
+  elif hasattr(task, '_asdict'):
+    items = task._asdict().items()
+  elif dataclasses.is_dataclass(task) and not isinstance(task, type):
+    fields = dataclasses.fields(task)
+    items = [(field.name, getattr(task, field.name)) for field in fields]
+  elif isinstance(task, (list, tuple)):
+    items = enumerate(task)
+  if items is None or not depth:
+    yield '_'.join(map(str, path)), None
+    return
+  for key, value in items:
+    yield from _walk(value, (*path, key), depth - 1)
 
 
 def name(task: Any) -> str:

@@ -35,6 +35,7 @@ def of_iteration(
   is_skipped: bool,
   collect_seconds: float,
   update_seconds: float,
+  task_names: Sequence[str] = (),
 ) -> dict[str, float]:
   """Returns the metrics of a meta-iteration in the order of metrics.csv.
 
@@ -47,6 +48,8 @@ def of_iteration(
     is_skipped: Whether training skipped this meta-batch.
     collect_seconds: Seconds that the collection took.
     update_seconds: Seconds that the update took.
+    task_names: The names of the family's tasks if there are few, in the order
+      of `Collection.task_places`. Each gets its mean return.
   """
   counts = dict(collection.counts)
   collected_steps = counts.pop('env_steps')
@@ -60,6 +63,7 @@ def of_iteration(
       'return': means,
       'return_min': collection.returns.min(axis=(1, 2)),
       'return_max': collection.returns.max(axis=(1, 2)),
+      **_of_tasks(task_names, collection),
       'adaptation_delta': means[-1] - means[0],
       'meta_loss': loss_info.loss,
       **_of_update(loss_info.extra),
@@ -76,15 +80,20 @@ def of_iteration(
 
 
 def columns(
-  collection: shared_collection.Collection, loss_info: tf_agent.LossInfo
+  collection: shared_collection.Collection,
+  loss_info: tf_agent.LossInfo,
+  task_names: Sequence[str] = (),
 ) -> dict[str, Sequence[str]]:
   """Returns the columns that a run writes to its files, by the file's name.
 
   Args:
     collection: A `Collection` with the run's counts and number of stages.
     loss_info: As for `of_iteration`, of any values.
+    task_names: As for `of_iteration`.
   """
-  scalars = of_iteration(0, 0, 0.0, collection, loss_info, True, 1.0, 1.0)
+  scalars = of_iteration(
+    0, 0, 0.0, collection, loss_info, True, 1.0, 1.0, task_names
+  )
   statistics = evaluation_statistics.StepStatistics._fields
   if any(name.startswith(_SUCCESSES) for name in collection.counts):
     statistics = (*statistics, _SUCCESS)
@@ -92,6 +101,21 @@ def columns(
     loggers.METRICS_FILE: tuple(scalars),
     loggers.EVALUATIONS_FILE: loggers.evaluation_columns(statistics),
   }
+
+
+def _of_tasks(task_names, collection):
+  """Mean returns of each named task by stage; NaN if no place played it."""
+  by_place = collection.returns.mean(axis=2)
+  places = np.array(collection.task_places)
+  means = {}
+  for task, name in enumerate(task_names):
+    is_played = places == task
+    means[f'return_task_{name}'] = (
+      by_place[:, is_played].mean(axis=1)
+      if is_played.any()
+      else np.full(len(by_place), np.nan)
+    )
+  return means
 
 
 def _success_rates(successes, returns):

@@ -1,7 +1,8 @@
 """The collection of a meta-iteration, shared by all workers.
 
 Workers exchange numbers, the same count each time: a signal to stop, the
-counts, a message as character codes and the returns. Meta-batches stay where
+counts, a message as character codes, the places of tasks in the family's list
+and the returns. Meta-batches stay where
 they were collected.
 """
 
@@ -33,6 +34,8 @@ class Collection(NamedTuple):
       meta-batch.
     problem: One line that says what is not finite; '' if everything is.
     stop_signal: The signal that cut the collection; 0 if none did.
+    task_places: B integers, the places of the tasks among the family's few; -1:
+      not among them. Empty without a meta-batch.
   """
 
   meta_batch: meta_batch_lib.MetaBatch | None
@@ -40,13 +43,19 @@ class Collection(NamedTuple):
   counts: Mapping[str, int]
   problem: str = ''
   stop_signal: int = 0
+  task_places: Sequence[int] = ()
 
 
 def of_worker(collected: meta_collector.Collected) -> Collection:
   """Returns what this worker has to share of its collection."""
   counts = {name: getattr(collected, name) for name in COUNTS}
   counts.update(collected.other_counts)
-  return Collection(collected.meta_batch, collected.returns, counts)
+  return Collection(
+    collected.meta_batch,
+    collected.returns,
+    counts,
+    task_places=collected.task_places.tolist(),
+  )
 
 
 def nothing(
@@ -82,11 +91,12 @@ def exchange(
       collection.stop_signal,
       *collection.counts.values(),
       *_to_numbers(collection.problem),
+      *(collection.task_places or [-1] * shape[1]),
       *collection.returns.ravel(),
     ]
   )
-  signals, counts, messages, returns = np.split(
-    gathered, np.cumsum([1, len(names), _MESSAGE_LENGTH]), axis=1
+  signals, counts, messages, places, returns = np.split(
+    gathered, np.cumsum([1, len(names), _MESSAGE_LENGTH, shape[1]]), axis=1
   )
   problem = next(filter(None, map(_to_text, messages)), '')
   stop_signal = int(signals.max())
@@ -99,6 +109,7 @@ def exchange(
     collection.meta_batch,
     join_returns(returns, shape),
     dict(zip(names, totals)),
+    task_places=[int(place) for place in places.ravel()],
   )
 
 

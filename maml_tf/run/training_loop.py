@@ -139,6 +139,7 @@ class TrainingLoop:
     return metrics.columns(
       shared_collection.nothing(self._collector.returns_shape, names),
       self._learner.skipped_loss_info(),
+      self._collector.task_names,
     )
 
   def finish(self, interrupt: interruption.Interrupt) -> np.ndarray:
@@ -312,6 +313,7 @@ class TrainingLoop:
         is_skipped=loss_info is None,
         collect_seconds=collect_seconds,
         update_seconds=seconds - collect_seconds,
+        task_names=self._collector.task_names,
       ),
     )
     unstable_episodes = collection.counts['unstable_episodes']

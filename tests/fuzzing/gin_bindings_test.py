@@ -161,4 +161,9 @@ def test_any_setting_trains_or_ends_in_one_line(setting):
   assert outcome.lines[-1].startswith('train: ')
   if outcome.exit_code == 0:
     (row,) = outcome.rows
-    assert all(math.isfinite(float(value)) for value in row.values()), row
+    # An iteration need not play all of the listed tasks.
+    assert all(
+      math.isfinite(float(value))
+      for name, value in row.items()
+      if not name.startswith('return_task_')
+    ), row

@@ -32,7 +32,9 @@ def _loss_info(**kwargs):
   return tf_agent.LossInfo(tf.constant(-0.5), extra)
 
 
-def _of_iteration(collection=None, loss_info=None, is_skipped=False):
+def _of_iteration(
+  collection=None, loss_info=None, is_skipped=False, task_names=()
+):
   return metrics.of_iteration(
     7,
     900,
@@ -42,6 +44,7 @@ def _of_iteration(collection=None, loss_info=None, is_skipped=False):
     is_skipped=is_skipped,
     collect_seconds=1.23456,
     update_seconds=0.76544,
+    task_names=task_names,
   )
 
 
@@ -95,6 +98,38 @@ def test_a_new_field_of_the_update_is_a_new_metric():
 def test_a_new_count_of_the_collection_is_a_new_metric():
   counts = {'env_steps': 60, 'unstable_episodes': 0, 'falls': 5}
   assert _of_iteration(_collection(counts=counts))['falls'] == 5
+
+
+def test_the_returns_of_each_task_by_hand():
+  # Three stages, five tasks, two episodes each: [X + 1, B, E].
+  returns = np.arange(30.0).reshape(3, 5, 2)
+  collection = _collection(returns=returns, task_places=[1, 0, 1, -1, 1])
+  names = ('-1', '1', 'stay')
+  row = _of_iteration(collection, task_names=names)
+  found = {k: v for k, v in row.items() if k.startswith('return_task_')}
+  # The means of places 0 to 4 are 0.5, 2.5, 4.5, 6.5, 8.5 before adaptation;
+  # a step adds 10. Places 0, 2 and 4 play task 1.
+  np.testing.assert_equal(
+    list(found.items()),
+    [
+      ('return_task_-1_step_0', 2.5),
+      ('return_task_-1_step_1', 12.5),
+      ('return_task_-1_step_2', 22.5),
+      ('return_task_1_step_0', 4.5),
+      ('return_task_1_step_1', 14.5),
+      ('return_task_1_step_2', 24.5),
+      ('return_task_stay_step_0', np.nan),
+      ('return_task_stay_step_1', np.nan),
+      ('return_task_stay_step_2', np.nan),
+    ],
+  )
+  # Without a collection no task was played; the columns are the same.
+  nothing = shared_collection.nothing((3, 5, 2), problem='NaN')
+  skipped = _of_iteration(nothing, is_skipped=True, task_names=names)
+  assert list(skipped) == list(row)
+  assert np.isnan([skipped[name] for name in found]).all()
+  columns = metrics.columns(nothing, _loss_info(), names)
+  assert columns['metrics.csv'] == tuple(row)
 
 
 def test_a_skipped_meta_batch():
@@ -181,19 +216,23 @@ def shared_collection_row(collection):
 
 
 def test_workers_share_what_they_collected():
-  mine = _collection(meta_batch='mine')
-  other = _collection(returns=RETURNS + 10, meta_batch='other')
+  mine = _collection(meta_batch='mine', task_places=[1, 0])
+  other = _collection(
+    returns=RETURNS + 10, meta_batch='other', task_places=[-1, 1]
+  )
   both = shared_collection.exchange(mine, _Workers(other))
   assert both.meta_batch == 'mine'
   np.testing.assert_array_equal(
     both.returns[..., 0], [[1, 3, 11, 13], [4, 8, 14, 18]]
   )
   assert both.counts == {'env_steps': 120, 'unstable_episodes': 4}
+  assert both.task_places == [1, 0, -1, 1]
   assert (both.problem, both.stop_signal) == ('', 0)
   # A single worker receives its own numbers.
   alone = shared_collection.exchange(mine, _Workers(None))
   np.testing.assert_array_equal(alone.returns, RETURNS)
   assert alone.counts == mine.counts
+  assert alone.task_places == mine.task_places
 
 
 @pytest.mark.parametrize(
