@@ -1,10 +1,13 @@
 """The shipped gin files: experiments, and algorithms that need one."""
 
 EXPERIMENTS = (
+  'ant_direction.gin',
   'ant_goal.gin',
   'cartpole_mass.gin',
   'cheetah.gin',
   'cheetah_velocity.gin',
+  'cheetah_velocity_3.gin',
+  'humanoid_direction.gin',
   'pendulum_mass.gin',
   'point.gin',
 )

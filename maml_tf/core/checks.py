@@ -95,6 +95,30 @@ def number(
   raise ValueError(f'{name} is {plain_texts.of(value)}: give {wanted}')
 
 
+def interval(name: str, value: Sequence[float]) -> tuple[float, float]:
+  """Returns `value` if it is two finite numbers, the lower one first.
+
+  Args:
+    name: The setting's name.
+    value: The setting's value.
+
+  Raises:
+    ValueError: If it is not; the message names the setting.
+  """
+  try:
+    low, high = value
+    low, high = number(name, low), number(name, high)
+    is_interval = low <= high
+  except (TypeError, ValueError):
+    is_interval = False
+  if not is_interval:
+    raise ValueError(
+      f'{name} is {plain_texts.of(value)}: give two finite numbers, the lower'
+      ' one first'
+    )
+  return low, high
+
+
 def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
   """Returns `value` if it is one of the choices.
 

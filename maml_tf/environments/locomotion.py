@@ -5,6 +5,7 @@ the body, observations and resets of Gymnasium's HalfCheetah-v5.
 """
 
 import abc
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import gin
@@ -260,9 +261,40 @@ class HalfCheetahVelocity(_HalfCheetah):
   draws.
   """
 
+  def __init__(
+    self,
+    num_tasks: int = 40,
+    environments_per_task: int = 20,
+    horizon: int = 100,
+    control_cost_weight: float = 0.05,
+    reset_noise_scale: float = 0.1,
+    velocity_range: Sequence[float] = (0.0, 2.0),
+  ):
+    """Loads N = B*E half-cheetahs. A step takes 0.05 s.
+
+    Args:
+      num_tasks: B, the number of tasks.
+      environments_per_task: E, the number of environments that play each task.
+      horizon: The number of steps in an episode.
+      control_cost_weight: The cost of a unit of squared action.
+      reset_noise_scale: See `MujocoBody`.
+      velocity_range: The range that `sample_tasks` draws from [m/s].
+
+    Raises:
+      ValueError: If an argument is out of range.
+    """
+    self._velocity_range = checks.interval('velocity_range', velocity_range)
+    super().__init__(
+      num_tasks,
+      environments_per_task,
+      horizon,
+      control_cost_weight,
+      reset_noise_scale,
+    )
+
   def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws velocities uniformly from [0, 2] m/s; returns float64 [n]."""
-    return rng.uniform(0.0, 2.0, n)
+    """Draws velocities uniformly from `velocity_range`; float64 [n]."""
+    return rng.uniform(*self._velocity_range, n)
 
   def describe_task(self, task: float) -> str:
     return f'task {task:.3g}: runs at {task:.3g} m/s'

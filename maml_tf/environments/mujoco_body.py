@@ -154,6 +154,14 @@ class MujocoBody(task_environment.TaskEnvironment):
     qvel = scale * generator.standard_normal((num_rows, self._model.nv))
     return np.concatenate([self._model.qpos0 + qpos, qvel], axis=1)
 
+  def _draw_uniform_starts(self, generator, num_rows):
+    """Draws like `_draw_starts`, but velocities are uniform in [-s, s] too."""
+    scale = self._reset_noise_scale
+    size = (num_rows, self._model.nq + self._model.nv)
+    starts = generator.uniform(-scale, scale, size)
+    starts[:, : self._model.nq] += self._model.qpos0
+    return starts
+
   def _reset_rows(self, rows, starts):
     qpos, qvel = np.split(starts, [self._model.nq], axis=1)
     self._physics.rest(self._resting)

@@ -26,7 +26,7 @@ class MujocoRenderer(renderer.Renderer):
     model: mujoco.MjModel,
     width: int,
     height: int,
-    marker: np.ndarray | None = None,
+    marker: np.ndarray | Callable[[np.ndarray], np.ndarray] | None = None,
     describe: Callable[[np.ndarray], str] | None = None,
   ):
     """Creates the OpenGL context and uploads the model.
@@ -35,7 +35,8 @@ class MujocoRenderer(renderer.Renderer):
       model: The body.
       width: The width of the images in pixels.
       height: The height of the images in pixels.
-      marker: A float array [3], the place of a red ball [m]; None: no ball.
+      marker: A float array [3], the place of a red ball [m], or a function
+        that returns it for a physics state. None: there is no ball.
       describe: Returns a line about a physics state. None: there is none.
 
     Raises:
@@ -83,7 +84,8 @@ class MujocoRenderer(renderer.Renderer):
       self._scene,
     )
     if self._marker is not None:
-      self._add_marker()
+      follows = callable(self._marker)
+      self._add_marker(self._marker(states[-1]) if follows else self._marker)
     self._gl_context.make_current()
     mujoco.mjr_render(self._rectangle, self._scene, self._context)
     image = np.empty(
@@ -96,12 +98,12 @@ class MujocoRenderer(renderer.Renderer):
   def caption(self, states: np.ndarray) -> str:
     return '' if self._describe is None else self._describe(states[-1])
 
-  def _add_marker(self):
+  def _add_marker(self, place):
     mujoco.mjv_initGeom(
       self._scene.geoms[self._scene.ngeom],
       mujoco.mjtGeom.mjGEOM_SPHERE.value,
       np.full(3, _MARKER_RADIUS),
-      self._marker,
+      place,
       np.eye(3).ravel(),
       _MARKER_COLOUR,
     )
