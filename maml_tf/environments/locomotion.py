@@ -211,6 +211,8 @@ class HalfCheetahVelocity(_HalfCheetah):
   draws.
   """
 
+  task_label = 'target velocity [m/s]'
+
   def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
     """Draws velocities uniformly from [0, 2] m/s; returns float64 [n]."""
     return rng.uniform(0.0, 2.0, n)
