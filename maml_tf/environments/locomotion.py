@@ -261,6 +261,8 @@ class HalfCheetahVelocity(_HalfCheetah):
   draws.
   """
 
+  task_label = 'target velocity [m/s]'
+
   def __init__(
     self,
     num_tasks: int = 40,

@@ -48,7 +48,11 @@ class TaskFamily(abc.ABC):
     _balanced: Whether the places of a meta-batch take the training tasks of
       `task_list` in turn, so that all are played equally often. False: they
       draw. A subclass sets it.
+    task_label: What a task that is one number means, with its unit: the axis of
+      a plot, such as 'mass [kg]'.
   """
+
+  task_label: str = 'task'
 
   _balanced: bool = False
 
