@@ -196,6 +196,38 @@ class HalfCheetahDirection(_HalfCheetah):
   With the task +1 it equals Gymnasium's HalfCheetah-v5 of the same weight.
   """
 
+  def __init__(
+    self,
+    num_tasks: int = 40,
+    environments_per_task: int = 20,
+    horizon: int = 100,
+    control_cost_weight: float = 0.05,
+    reset_noise_scale: float = 0.1,
+    balanced: bool = False,
+  ):
+    """Loads N = B*E half-cheetahs. A step takes 0.05 s.
+
+    Args:
+      num_tasks: B, the number of tasks.
+      environments_per_task: E, the number of environments that play each task.
+      horizon: The number of steps in an episode.
+      control_cost_weight: The cost of a unit of squared action.
+      reset_noise_scale: See `MujocoBody`.
+      balanced: Whether training plays both directions equally often: the places
+        of a meta-batch take them in turn. False: each place draws.
+
+    Raises:
+      ValueError: If an argument is out of range.
+    """
+    self._balanced = checks.boolean('balanced', balanced)
+    super().__init__(
+      num_tasks,
+      environments_per_task,
+      horizon,
+      control_cost_weight,
+      reset_noise_scale,
+    )
+
   @property
   def task_list(self) -> tasks_lib.TaskList:
     """Both directions; training draws from both, so none is held out."""

@@ -36,7 +36,15 @@ class TaskList(NamedTuple):
 
 
 class TaskFamily(abc.ABC):
-  """Tasks that can be drawn: a continuum, or a finite list."""
+  """Tasks that can be drawn: a continuum, or a finite list.
+
+  Attributes:
+    _balanced: Whether the places of a meta-batch take the training tasks of
+      `task_list` in turn, so that all are played equally often. False: they
+      draw. A subclass sets it.
+  """
+
+  _balanced: bool = False
 
   @property
   def task_list(self) -> TaskList | None:
@@ -68,10 +76,13 @@ class TaskFamily(abc.ABC):
 
     Args:
       index: The place, counted over all workers. A family may play tasks of one
-        kind at one place; here all places are alike.
+        kind at one place. Here all places are alike, unless the family is
+        balanced.
       rng: The generator to draw from.
     """
-    del index
+    if self._balanced and self.task_list is not None:
+      training = self.task_list.training
+      return training[index % len(training)]
     return self.sample_tasks(1, rng)[0]
 
   def held_out_task(self, index: int, rng: np.random.Generator) -> Any:

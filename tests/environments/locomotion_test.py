@@ -241,3 +241,30 @@ def test_other_directions_are_refused():
     with pytest.raises(ValueError, match=r'give \+1 or -1'):
       environment.set_tasks(bad)
   environment.close()
+
+
+def test_balanced_places_take_the_directions_in_turn():
+  rng = np.random.default_rng(0)
+  balanced = locomotion.HalfCheetahDirection(2, 2, 10, balanced=True)
+  # Places are counted over all workers: no division changes a task.
+  tasks = [balanced.sample_task(place, rng) for place in range(5)]
+  assert tasks == [-1, 1, -1, 1, -1]
+  assert rng.random() == np.random.default_rng(0).random()
+  balanced.set_tasks(tasks[1:3])
+  balanced.close()
+
+
+def test_places_draw_their_direction_by_default():
+  drawn = locomotion.HalfCheetahDirection(2, 2, 10)
+  tasks = [
+    drawn.sample_task(place, np.random.default_rng(place)) for place in range(9)
+  ]
+  # A task is -1 if the generator's first number lies below a half.
+  numbers = [np.random.default_rng(place).random() for place in range(9)]
+  assert tasks == [-1 if number < 0.5 else 1 for number in numbers]
+  drawn.close()
+
+
+def test_a_balance_is_true_or_false():
+  with pytest.raises(ValueError, match="balanced is 'no': give True or False"):
+    locomotion.HalfCheetahDirection(balanced='no')
