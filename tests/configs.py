@@ -5,8 +5,12 @@ EXPERIMENTS = (
   'cartpole_mass.gin',
   'cheetah.gin',
   'cheetah_velocity.gin',
+  'hopper_random_dynamics.gin',
   'pendulum_mass.gin',
   'point.gin',
+  'walker_direction.gin',
+  'walker_random_dynamics.gin',
+  'walker_velocity.gin',
 )
 
 # Pass one after a run's recorded config.
