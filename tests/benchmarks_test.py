@@ -16,6 +16,7 @@ from benchmarks import interval_coverage
 from benchmarks import meta_gradient_cost
 from benchmarks import pendulum_optimum
 from benchmarks import plot_returns
+from benchmarks import random_dynamics
 from benchmarks import scaling
 from benchmarks import scaling_point
 from benchmarks import throughput
@@ -45,6 +46,15 @@ def test_throughput(capsys):
   parts = {'physics', 'acting', 'adaptation', 'update', 'other'}
   assert set(result['seconds']) == parts
   assert result['ratio_to_limit'] > 0
+
+
+def test_random_dynamics(capsys):
+  random_dynamics.main([*SMALL, '--steps=2', '--pairs=1'])
+  results = _last_line(capsys)
+  assert set(results) == {'Walker2dRandomDynamics', 'HopperRandomDynamics'}
+  for result in results.values():
+    assert result['copies_ratio'] > 0 and result['tasks_ratio'] > 0
+    assert 0.1 < result['model_megabytes'] < 1
 
 
 def test_throughput_counts_cores():

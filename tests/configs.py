@@ -11,10 +11,14 @@ EXPERIMENTS = (
   'cheetah_mass.gin',
   'cheetah_velocity.gin',
   'cheetah_velocity_3.gin',
+  'hopper_random_dynamics.gin',
   'humanoid_direction.gin',
   'pendulum_mass.gin',
   'point.gin',
   'swimmer_velocity.gin',
+  'walker_direction.gin',
+  'walker_random_dynamics.gin',
+  'walker_velocity.gin',
 )
 
 # Pass one after a run's recorded config.

@@ -29,6 +29,7 @@ _UNITS = (
   'evaluation/random_actions_test.py',
   'evaluation/report_test.py',
   'evaluation/statistics_test.py',
+  'evaluation/task_panel_test.py',
   'fuzzing/task_values_test.py',
   'layering_test.py',
   'rings_test.py',

@@ -48,6 +48,8 @@ class PendulumMass(task_environment.TaskEnvironment):
   gravity accelerates all masses alike.
   """
 
+  task_label = 'mass [kg]'
+
   def __init__(
     self,
     num_tasks: int = 20,

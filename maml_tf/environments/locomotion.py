@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import gin
+import mujoco
 import numpy as np
 
 from maml_tf.core import checks
@@ -55,7 +56,7 @@ class Locomotion(mujoco_body.MujocoBody):
 
   def __init__(
     self,
-    asset: str,
+    asset: str | mujoco.MjModel,
     frame_skip: int,
     num_observations: int,
     num_tasks: int,
@@ -69,7 +70,8 @@ class Locomotion(mujoco_body.MujocoBody):
     """Loads the body N = B*E times.
 
     Args:
-      asset: The file name of the body among Gymnasium's MuJoCo models.
+      asset: The file name of the body among Gymnasium's MuJoCo models, or
+        another body; see `MujocoBody`.
       frame_skip: The number of physics steps in one step.
       num_observations: O, nq - 1 + nv unless `_observation` says otherwise.
       num_tasks: B, the number of tasks.
@@ -260,6 +262,8 @@ class HalfCheetahVelocity(_HalfCheetah):
   `set_tasks` accepts any finite velocity, also one that `sample_tasks` never
   draws.
   """
+
+  task_label = 'target velocity [m/s]'
 
   def __init__(
     self,

@@ -31,7 +31,7 @@ class MujocoBody(task_environment.TaskEnvironment):
 
   def __init__(
     self,
-    asset: str,
+    asset: str | mujoco.MjModel,
     frame_skip: int,
     num_observations: int,
     task_shape: tuple[int, ...],
@@ -47,7 +47,7 @@ class MujocoBody(task_environment.TaskEnvironment):
 
     Args:
       asset: The file name of a body among Gymnasium's MuJoCo models; or the
-        path of an XML file, or the XML itself.
+        path of an XML file, or the XML itself, or a model that is loaded.
       frame_skip: The number of physics steps in one step.
       num_observations: O, the size of an observation.
       task_shape: The shape of one task, `()` if it is a number.
@@ -71,7 +71,11 @@ class MujocoBody(task_environment.TaskEnvironment):
       'reset_noise_scale', reset_noise_scale, minimum=0
     )
     self._change_model = change_model
-    self._model = mujoco_models.load_model(_find(asset))
+    self._model = (
+      mujoco_models.load_model(_find(asset))
+      if isinstance(asset, str)
+      else asset
+    )
     super().__init__(
       observation_spec=array_spec.ArraySpec(
         (num_observations,), np.float32, 'observation'

@@ -34,6 +34,7 @@ class ObservedTask(task_environment.TaskEnvironment):
       ValueError: If they are not.
     """
     self._environment = environment
+    self.task_label = environment.task_label
     self._row_values: np.ndarray | None = None  # [N, K] once there are tasks.
     self._num_values = _num_values(environment)
     super().__init__(

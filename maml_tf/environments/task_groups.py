@@ -57,6 +57,7 @@ class TaskGroups(task_environment.TaskEnvironment):
     self.group_tasks = _slices([group.num_tasks for group in groups])
     self.group_rows = _slices([group.batch_size for group in groups])
     first = self.groups[0]
+    self.task_label = first.task_label
     super().__init__(
       observation_spec=first.observation_spec(),
       action_spec=first.action_spec(),

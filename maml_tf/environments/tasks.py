@@ -1,7 +1,10 @@
 """The tasks of a family: what one is, how it is drawn, and its name."""
 
 import abc
+from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
+import dataclasses
 import numbers
 from typing import Any
 from typing import NamedTuple
@@ -13,6 +16,9 @@ from maml_tf.core import plain_texts
 
 # Far below float32's maximum, so that rewards computed from it stay finite.
 _LARGEST_NUMBER = 1e30
+
+# Parts of parts of a task have names of their own down to this depth.
+_DEEPEST_PART = 5
 
 # Longer names are cut: they stand in tables and in columns.
 _LONGEST_NAME = 60
@@ -42,7 +48,11 @@ class TaskFamily(abc.ABC):
     _balanced: Whether the places of a meta-batch take the training tasks of
       `task_list` in turn, so that all are played equally often. False: they
       draw. A subclass sets it.
+    task_label: What a task that is one number means, with its unit: the axis of
+      a plot, such as 'mass [kg]'.
   """
+
+  task_label: str = 'task'
 
   _balanced: bool = False
 
@@ -170,6 +180,50 @@ def to_numbers(task: Any) -> np.ndarray | None:
   ):
     return np.ravel(np.asarray(task, np.float64))
   return None
+
+
+def parts(task: Any) -> list[tuple[str, float | None]]:
+  """Returns the parts of a task, each with a name.
+
+  Numbers are named by their places, '0', '1' and so on. Parts of dicts, named
+  tuples, dataclasses, lists and tuples are named by their keys, those of nested
+  ones by all keys, joined with '_'.
+
+  Args:
+    task: Any task.
+
+  Returns:
+    The number of each part; None: it is no number.
+  """
+  return list(_walk(task, (), _DEEPEST_PART))
+
+
+def _walk(
+  task: Any, path: tuple[Any, ...], depth: int
+) -> Iterator[tuple[str, float | None]]:
+  values = to_numbers(task)
+  if values is not None:
+    if path and np.ndim(task) == 0:
+      yield '_'.join(map(str, path)), float(values[0])
+      return
+    for index, value in enumerate(values):
+      yield '_'.join(map(str, (*path, index))), float(value)
+    return
+  items: Any = None
+  if isinstance(task, Mapping):
+    items = task.items()
+  elif hasattr(task, '_asdict'):
+    items = task._asdict().items()
+  elif dataclasses.is_dataclass(task) and not isinstance(task, type):
+    fields = dataclasses.fields(task)
+    items = [(field.name, getattr(task, field.name)) for field in fields]
+  elif isinstance(task, (list, tuple)):
+    items = enumerate(task)
+  if items is None or not depth:
+    yield '_'.join(map(str, path)), None
+    return
+  for key, value in items:
+    yield from _walk(value, (*path, key), depth - 1)
 
 
 def name(task: Any) -> str:

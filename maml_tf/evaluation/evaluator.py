@@ -21,6 +21,7 @@ from maml_tf.core import memory
 from maml_tf.core import random_streams
 from maml_tf.environments import task_environment
 from maml_tf.environments import task_groups
+from maml_tf.environments import tasks as tasks_lib
 from maml_tf.evaluation import random_actions
 from maml_tf.evaluation import statistics as evaluation_statistics
 from maml_tf.learning import maml_agent
@@ -71,6 +72,7 @@ class Evaluation(NamedTuple):
     num_training_tasks: L, the length of a list of tasks of which none is held
       out: training has seen them all, and task b is number b % L. 0: all tasks
       are held out.
+    task_label: What a task that is one number means, see `TaskFamily`.
   """
 
   iteration: int
@@ -79,6 +81,7 @@ class Evaluation(NamedTuple):
   tasks: Any
   policies: tuple[PolicyEvaluation, ...]
   num_training_tasks: int = 0
+  task_label: str = tasks_lib.TaskFamily.task_label
 
   @property
   def num_copies(self) -> int:
@@ -192,6 +195,7 @@ class Evaluator:
       self._environment.tasks,
       tuple(policies),
       self._num_training_tasks,
+      self._environment.task_label,
     )
 
   def evaluate_policy(

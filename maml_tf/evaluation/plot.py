@@ -6,6 +6,7 @@ from matplotlib import ticker
 from maml_tf.environments import tasks as tasks_lib
 from maml_tf.evaluation import evaluator as evaluation
 from maml_tf.evaluation import statistics as evaluation_statistics
+from maml_tf.evaluation import task_panel
 
 _PERCENT = f'{evaluation_statistics.CONFIDENCE_LEVEL:.0%} interval'
 _LABELS = {
@@ -39,27 +40,45 @@ def write(result: evaluation.Evaluation, title: str, path: str) -> None:
   """Draws the mean of each policy with its interval, and a line per task.
 
   If none of the tasks is held out, each of them has a line of its own instead.
+  A second panel shows tasks that are one number, see `task_panel`.
 
   Args:
     result: The evaluation.
     title: The plot's title.
     path: The PNG file to write.
   """
-  figure = figure_lib.Figure(figsize=(7, 4.8), layout='constrained')
-  axes = figure.subplots()
+  values = task_panel.task_values(result.tasks)
+  has_panel = values is not None
+  figure = figure_lib.Figure(
+    figsize=(12, 5.2) if has_panel else (7, 4.8), layout='constrained'
+  )
+  axes = figure.subplots(1, 2)[0] if has_panel else figure.subplots()
   if result.num_copies:
     _draw_by_task(axes, result)
   else:
     _draw_tasks(axes, result.policies[0].returns.mean(axis=2))
     for policy in result.policies:
       _draw_policy(axes, policy)
+    if has_panel:
+      _color_steps(axes, result.policies[0])
   num_episodes = result.policies[0].returns.shape[2]
-  axes.set_title(title)
+  if has_panel:
+    figure.suptitle(title)
+    oracle_look = {
+      'color': 'black' if result.num_copies else _COLORS['oracle'],
+      'linestyle': _LINE_STYLES['oracle'],
+      'linewidth': 1,
+    }
+    task_panel.draw(figure.axes[1], result, values, oracle_look)
+  else:
+    axes.set_title(title)
   axes.set_xlabel(f'adaptation steps, {num_episodes} episodes each')
   axes.set_ylabel('return, mean over episodes')
   axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
   axes.grid(alpha=0.3)
-  figure.legend(loc='outside lower center', ncols=3, frameon=False)
+  figure.legend(
+    loc='outside lower center', ncols=5 if has_panel else 3, frameon=False
+  )
   figure.savefig(path, format='png', dpi=150)
 
 
@@ -107,6 +126,14 @@ def _draw_tasks(axes, task_returns):
     linewidth=0.7,
   )
   lines[0].set_label('a task')
+
+
+def _color_steps(axes, trained):
+  """Gives the means of the trained policy the colours of the second panel."""
+  for step, color in task_panel.step_colors(len(trained.returns) - 1).items():
+    mean = trained.statistics[step].mean
+    look = {'color': color, 'markeredgecolor': _COLORS['trained']}
+    axes.plot(step, mean, marker='o', markersize=8, **look)
 
 
 def _draw_policy(axes, policy):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import csv
+import itertools
 import json
 import math
 import os
@@ -19,6 +20,9 @@ JSON_FILE = 'evaluation.json'
 CSV_FILE = 'evaluation.csv'
 PLOT_FILE = 'evaluation.png'
 FILES = (JSON_FILE, CSV_FILE, PLOT_FILE)
+
+# Objects may hold pictures.
+_MOST_COLUMNS = 1000
 
 _PERCENT = f'{evaluation_statistics.CONFIDENCE_LEVEL:.0%} interval'
 
@@ -267,14 +271,29 @@ def _write_csv(result, path):
 def _task_columns(tasks):
   """The columns that show tasks: their names, and each task's cells.
 
-  Tasks that are all as many numbers have a column for each of these.
+  Each number has a column if all tasks have the same parts. Tasks that are not
+  only numbers have a name besides.
   """
-  values = [tasks_lib.to_numbers(task) for task in tasks]
-  sizes = {None if value is None else len(value) for value in values}
-  if None in sizes or len(sizes) != 1:
-    return ['task_name'], [[tasks_lib.name(task)] for task in tasks]
-  names = [f'task_value_{i}' for i in range(sizes.pop())]
-  return names, [[repr(float(x)) for x in value] for value in values]
+  parts = [tasks_lib.parts(task) for task in tasks]
+  names = [name for name, _ in parts[0]]
+  values = [[value for _, value in of_task] for of_task in parts]
+  if any([name for name, _ in of_task] != names for of_task in parts):
+    names, values = [], [[] for _ in tasks]
+  # Parts that are numbers in all tasks.
+  is_number = [None not in column for column in zip(*values)]
+  columns = [f'task_value_{n}' for n in itertools.compress(names, is_number)]
+  cells = [
+    [repr(value) for value in itertools.compress(of_task, is_number)]
+    for of_task in values
+  ]
+  if columns and all(tasks_lib.to_numbers(task) is not None for task in tasks):
+    return columns, cells
+  if len(columns) > _MOST_COLUMNS:
+    columns, cells = [], [[] for _ in tasks]
+  named = [
+    [tasks_lib.name(task), *of_task] for task, of_task in zip(tasks, cells)
+  ]
+  return ['task_name', *columns], named
 
 
 def _write_plot(result, path):

@@ -41,6 +41,35 @@ def test_only_numbers_are_numbers():
     assert tasks.to_numbers(task) is None
 
 
+def test_the_parts_of_a_task_have_names():
+  assert tasks.parts(-1) == [('0', -1.0)]
+  assert tasks.parts(np.array([[1, 2], [3, 4]])) == [
+    ('0', 1.0),
+    ('1', 2.0),
+    ('2', 3.0),
+    ('3', 4.0),
+  ]
+  assert tasks.parts('reach') == [('', None)]
+  assert tasks.parts({}) == []
+  task = {'goal': np.array([0.5, 2]), 'door': 'left', 'body': (_Goal(3), [4])}
+  assert tasks.parts(task) == [
+    ('goal_0', 0.5),
+    ('goal_1', 2.0),
+    ('door', None),
+    ('body_0_x', 3.0),
+    ('body_1_0', 4.0),
+  ]
+  assert tasks.parts(tasks.TaskList(training=1, held_out=None)) == [
+    ('training', 1.0),
+    ('held_out', None),
+  ]
+  # What contains itself ends.
+  endless = {}
+  endless['more'] = endless
+  ((name, value),) = tasks.parts(endless)
+  assert name.startswith('more_more') and value is None
+
+
 def test_what_is_evaluated_is_held_out_if_anything_is():
   assert tasks.TaskList((1, 2), (3,)).evaluated == (3,)
   assert tasks.TaskList((1, 2)).evaluated == (1, 2)

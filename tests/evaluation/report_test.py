@@ -354,6 +354,53 @@ def test_columns_of_tasks_in_a_list(tasks, column, first, tmp_path):
   assert row[column] == first
 
 
+def test_every_number_of_a_task_is_in_the_csv(tmp_path):
+  # Random dynamics: 65 numbers of all digits.
+  tasks = np.random.default_rng(0).normal(size=(3, 65))
+  result = _evaluation(
+    np.arange(18.0).reshape(3, 3, 2), tasks, [('oracle', np.ones((1, 3, 2)))]
+  )
+  evaluation_report.write(result, str(tmp_path))
+  rows = _read_csv(tmp_path)
+  names = [f'task_value_{i}' for i in range(65)]
+  assert list(rows[0])[-65:] == names
+  assert 'task_name' not in rows[0]
+  for row in rows:
+    values = [float(row[name]) for name in names]
+    np.testing.assert_array_equal(values, tasks[int(row['task'])])
+  # The returns of each policy, task and step, two episodes each.
+  found = [(row['policy'], row['task'], row['step']) for row in rows]
+  trained = [('trained', t, s) for t in '012' for s in '012']
+  assert found == [*trained, *(('oracle', t, '0') for t in '012')]
+  # Episode e of task t after step s has the return 6 s + 2 t + e.
+  assert [float(row['return']) for row in rows[:9]] == [
+    6 * step + 2 * task + 0.5 for task in range(3) for step in range(3)
+  ]
+
+
+def test_the_numbers_of_objects_are_in_the_csv(tmp_path):
+  long = 'a name of more than 60 letters, which the tables cut: ' + 'x' * 60
+  tasks = [
+    {'mass': 0.1 + 0.2, 'goal': (1, 2), 'name': long},
+    {'mass': 2, 'goal': (3, 4), 'name': 'b'},
+  ]
+  result = _evaluation(np.ones((1, 2, 1)), [0, 0])._replace(tasks=tasks)
+  evaluation_report.write(result, str(tmp_path))
+  rows = _read_csv(tmp_path)
+  assert list(rows[0])[6:] == [
+    'task_name',
+    'task_value_mass',
+    'task_value_goal_0',
+    'task_value_goal_1',
+  ]
+  assert [row['task_value_mass'] for row in rows] == [repr(0.1 + 0.2), '2.0']
+  assert [row['task_value_goal_1'] for row in rows] == ['2.0', '4.0']
+  # Tasks with other keys, or with pictures, have names alone.
+  for others in ([{'mass': 1}, {'size': 1}], [{'seen': np.zeros(1001)}] * 2):
+    evaluation_report.write(result._replace(tasks=others), str(tmp_path))
+    assert list(_read_csv(tmp_path)[0])[6:] == ['task_name']
+
+
 @pytest.mark.parametrize('num_tasks', [2, 11])
 def test_picture_of_tasks_that_were_trained_on(num_tasks, tmp_path):
   result = _evaluation(

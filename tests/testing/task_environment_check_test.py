@@ -10,6 +10,8 @@ from maml_tf.environments import classic_control
 from maml_tf.environments import goal_reaching
 from maml_tf.environments import locomotion
 from maml_tf.environments import point_navigation
+from maml_tf.environments import random_bodies
+from maml_tf.environments import walkers
 from maml_tf.environments.gymnasium_bridge import gymnasium_tasks
 from tests.environments import countdown_environment
 from tests.environments import labelled_corridors
@@ -24,6 +26,10 @@ OUR_FAMILIES = (
   locomotion.HalfCheetahDirection,
   locomotion.HalfCheetahVelocity,
   point_navigation.PointNavigation,
+  random_bodies.HopperRandomDynamics,
+  random_bodies.Walker2dRandomDynamics,
+  walkers.Walker2dDirection,
+  walkers.Walker2dVelocity,
 )
 
 

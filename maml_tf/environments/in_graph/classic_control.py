@@ -23,6 +23,8 @@ class PendulumMassTasks(tensor_tasks.TensorTasks):
   form counts turns, too. In float32 that would cost precision, turn by turn.
   """
 
+  task_label = classic_control.PendulumMass.task_label
+
   def __init__(self):
     limit = classic_control.MAX_TORQUE
     super().__init__(

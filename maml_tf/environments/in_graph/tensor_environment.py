@@ -50,6 +50,7 @@ class TensorEnvironment(task_environment.TaskEnvironment):
         f'tasks is a {type(family).__name__}: give a subclass of TensorTasks'
       )
     self._family = family
+    self.task_label = family.task_label
     self._batched_rows = batched_rows.BatchedRows(family)
     super().__init__(
       family.observation_spec,
