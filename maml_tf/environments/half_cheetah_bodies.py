@@ -82,6 +82,8 @@ class HalfCheetahMass(_ScaledHalfCheetah):
   here it is computed anew.
   """
 
+  task_label = 'factor of the mass'
+
   def __init__(
     self,
     num_tasks: int = 40,

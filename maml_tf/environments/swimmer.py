@@ -28,6 +28,8 @@ class SwimmerVelocity(locomotion.Locomotion):
   draws.
   """
 
+  task_label = 'target velocity [m/s]'
+
   def __init__(
     self,
     num_tasks: int = 40,
