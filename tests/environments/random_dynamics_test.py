@@ -214,13 +214,12 @@ def test_absurd_tasks_are_refused(cls):
 
 def test_a_task_is_described_in_one_short_line():
   environment = random_bodies.HopperRandomDynamics(1, 1)
-  own = own_model(environment)
   task = np.zeros(41)
   task[:5] = 1.0
   task[20:26] = -1.0
-  mass = own.body_mass.sum()
+  # 1.5 and 1 / 1.3.
   assert environment.describe_task(task) == (
-    f'{1.5 * mass:.1f} kg (of {mass:.1f}), friction 1.00, damping 0.77'
+    'mass x1.50, friction x1.00, damping x0.77'
   )
   name = tasks_lib.name(environment.sample_tasks(1, np.random.default_rng())[0])
   assert len(name) < 60 and name.endswith('... (41 numbers)')
