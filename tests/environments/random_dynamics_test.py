@@ -1,5 +1,8 @@
 """Random dynamics: which numbers of a model a task scales, by what."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -154,7 +157,11 @@ def test_rows_of_a_task_share_one_model(cls):
   assert len({id(model) for model in models}) == 40
   assert models[0] is models[19] and models[20] is not models[19]
   # Models that are no longer played are freed, and factors do not accumulate.
+  former = [weakref.ref(model) for model in models]
+  del models
   environment.set_tasks(np.zeros_like(environment.tasks))
+  gc.collect()
+  assert not any(reference() for reference in former)
   masses = {model.body_mass[1] for model in environment.physics.models}
   assert len(masses) == 1
   environment.close()
