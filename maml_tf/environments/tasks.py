@@ -22,6 +22,7 @@ _DEEPEST_PART = 5
 
 # Longer names are cut: they stand in tables and in columns.
 _LONGEST_NAME = 60
+_MOST_NUMBERS = 10
 
 
 class TaskList(NamedTuple):
@@ -227,10 +228,15 @@ def _walk(
 
 
 def name(task: Any) -> str:
-  """Returns a readable name of one line: the numbers, or `str(task)`."""
+  """Returns a readable name of one line: the numbers, or `str(task)`.
+
+  Of more than ten numbers it shows the first three.
+  """
   values = to_numbers(task)
   if values is not None:
-    return ', '.join(f'{value:.3g}' for value in values)
+    if len(values) <= _MOST_NUMBERS:
+      return ', '.join(f'{value:.3g}' for value in values)
+    return f'{name(values[:3])}, ... ({len(values)} numbers)'
   text = plain_texts.line(task)
   if len(text) > _LONGEST_NAME:
     return text[: _LONGEST_NAME - 3] + '...'
