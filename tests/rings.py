@@ -24,6 +24,7 @@ _UNITS = (
   'environments/mujoco_body_test.py',
   'environments/observed_task_test.py',
   'environments/point_navigation_test.py',
+  'environments/sparse_point_test.py',
   'environments/task_environment_test.py',
   'environments/tasks_test.py',
   'evaluation/random_actions_test.py',
