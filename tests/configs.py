@@ -11,6 +11,7 @@ EXPERIMENTS = (
   'humanoid_direction.gin',
   'pendulum_mass.gin',
   'point.gin',
+  'sparse_point.gin',
   'walker_direction.gin',
   'walker_random_dynamics.gin',
   'walker_velocity.gin',

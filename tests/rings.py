@@ -25,6 +25,7 @@ _UNITS = (
   'environments/observed_task_test.py',
   'environments/point_navigation_test.py',
   'environments/random_dynamics_test.py',
+  'environments/sparse_point_test.py',
   'environments/task_environment_test.py',
   'environments/tasks_test.py',
   'environments/walkers_test.py',

@@ -229,6 +229,8 @@ class AntVelocity(_Ant):
   draws.
   """
 
+  task_label = 'target velocity [m/s]'
+
   def __init__(
     self,
     num_tasks: int = 40,

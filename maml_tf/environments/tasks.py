@@ -108,6 +108,14 @@ class TaskFamily(abc.ABC):
     evaluated = self.task_list.evaluated
     return evaluated[index % len(evaluated)]
 
+  def observed_numbers(self, task: Any) -> np.ndarray | None:
+    """Returns what an oracle observes of a task, [K]; None: it has no numbers.
+
+    A family leaves out a number that is constant in training: the oracle would
+    not know what another value of it means.
+    """
+    return to_numbers(task)
+
   def _check_tasks(self, tasks: Any) -> None:
     """Checks tasks of the right shape and finite numbers, or a list of objects.
 

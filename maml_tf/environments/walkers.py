@@ -80,6 +80,8 @@ class Walker2dVelocity(planar_bodies.Walker2d):
   draws.
   """
 
+  task_label = 'target velocity [m/s]'
+
   def __init__(
     self,
     num_tasks: int = 40,
