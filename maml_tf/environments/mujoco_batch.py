@@ -67,8 +67,8 @@ class MujocoBatch:
         such as 'xipos'; see `derived`. The rows are then stepped one by one.
 
     Raises:
-      ValueError: If the models' structures differ, or `num_rows` is missing or
-        contradicts the list.
+      ValueError: If the models' structures differ, `num_rows` is missing or
+        contradicts the list, or `MjData` has no array of a derived name.
     """
     mujoco_process.prepare()
     self._models: list[mujoco.MjModel]
@@ -143,19 +143,26 @@ class MujocoBatch:
     step. Zero in rows that were set since. `contact_forces` must have been
     asked for.
     """
-    return self._derived[_CONTACT_FORCES]
+    return self.derived(_CONTACT_FORCES)
 
   def derived(self, name: str) -> np.ndarray:
     """Returns an array of `MjData` for each row, float64 [N, ...].
 
     It has the values that `mj_step` left there in the last physics step, as
     Gymnasium's environments read them: kinematics are those before that step's
-    integration. Rows that were set since have the values of `mj_forward`,
-    without contact forces.
+    integration, or those of its last stage. Rows that were set since have the
+    values of `mj_forward`, without contact forces.
 
     Args:
       name: One of the names that were asked for, such as 'xipos'.
+
+    Raises:
+      ValueError: If the name was not asked for.
     """
+    if name not in self._derived:
+      raise ValueError(
+        f'{name!r} is not kept: name it in the argument derived of MujocoBatch'
+      )
     return self._derived[name]
 
   @property
@@ -191,7 +198,12 @@ class MujocoBatch:
       qpos: A float array [K, nq], generalised positions [m, rad].
       qvel: A float array [K, nv], generalised velocities [m/s, rad/s].
       rows: An int array [K] of row numbers, or a slice; by default all rows.
+
+    Raises:
+      RuntimeError: If the batch is closed and would derive arrays.
     """
+    if self._derived_names:
+      self._check_open()
     state = self._state.copy()
     state[rows] = 0
     state[rows, 1 : 1 + self._nq] = qpos
@@ -243,8 +255,8 @@ class MujocoBatch:
     Raises:
       RuntimeError: If the batch is closed.
     """
-    if self._stepping is None:
-      raise RuntimeError('this MujocoBatch is closed: make a new one')
+    self._check_open()
+    assert self._stepping is not None
     rows: Any = slice(None)
     models = self._models
     if self._resting.any():
@@ -290,6 +302,10 @@ class MujocoBatch:
     if self._stepping is not None:
       self._stepping.close()
       self._stepping = None
+
+  def _check_open(self):
+    if self._stepping is None:
+      raise RuntimeError('this MujocoBatch is closed: make a new one')
 
   def _keep(self, state):
     state.flags.writeable = False

@@ -104,13 +104,18 @@ class RowByRow(Stepping):
       names: The names of arrays of `MjData`.
 
     Raises:
-      ValueError: If `MjData` has no such array.
+      ValueError: If `MjData` has no such array of a fixed size.
     """
     self._datas = [mujoco.MjData(model) for _ in range(num_threads)]
     self._names = tuple(names)
     for name in self._names:
-      if not isinstance(getattr(self._datas[0], name, None), np.ndarray):
-        raise ValueError(f"MuJoCo's MjData has no array {name!r}")
+      # Arrays of contacts and constraints are empty here, and grow with them.
+      array = getattr(self._datas[0], name, None)
+      if not isinstance(array, np.ndarray) or not array.size:
+        raise ValueError(
+          f"this model's MjData has no array {name!r} of a fixed size: give a"
+          " name such as 'xipos'"
+        )
     self._forces = 'cfrc_ext' in self._names
     self._pool = futures.ThreadPoolExecutor(num_threads)
     self.derived: dict[str, np.ndarray] = {}

@@ -46,7 +46,11 @@ class MujocoRenderer(renderer.Renderer):
     model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
     model.vis.global_.offheight = max(height, model.vis.global_.offheight)
     self._model = model
-    self._marker = marker
+    if isinstance(marker, np.ndarray):
+      place = marker
+      self._marker = lambda state: place
+    else:
+      self._marker = marker
     self._describe = describe
     self._data = mujoco.MjData(model)
     self._gl_context = headless_graphics.create_context(width, height)
@@ -84,8 +88,7 @@ class MujocoRenderer(renderer.Renderer):
       self._scene,
     )
     if self._marker is not None:
-      follows = callable(self._marker)
-      self._add_marker(self._marker(states[-1]) if follows else self._marker)
+      self._add_marker(self._marker(states[-1]))
     self._gl_context.make_current()
     mujoco.mjr_render(self._rectangle, self._scene, self._context)
     image = np.empty(
