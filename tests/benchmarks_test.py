@@ -16,6 +16,7 @@ from benchmarks import interval_coverage
 from benchmarks import meta_gradient_cost
 from benchmarks import pendulum_optimum
 from benchmarks import plot_returns
+from benchmarks import plot_seeds
 from benchmarks import random_dynamics
 from benchmarks import scaling
 from benchmarks import scaling_point
@@ -372,6 +373,34 @@ def test_curves_are_named_after_the_runs():
     (['a/metrics.csv', 'a/metrics.csv'], ['a', 'a']),
   ):
     assert plot_returns.run_names(paths) == names
+
+
+def test_seeds_become_one_curve_with_a_band(tmp_path, capsys):
+  paths = []
+  for seed, last in enumerate((10.0, 20.0, 60.0)):
+    paths.append(tmp_path / f'seed{seed}.csv')
+    paths[-1].write_text(
+      'env_steps,return_step_0,return_step_1\n'
+      f'100,1,2\n200,3,{last}\n' + ('300,9,99\n' if seed == 2 else ''),
+      # A run that went further is cut where the others end.
+      encoding='utf-8',
+    )
+  out = tmp_path / 'returns.png'
+  group = 'three=' + ','.join(map(str, paths))
+  plot_seeds.main([group, f'--out={out}', '--mean_over=1', '--reference=R=5'])
+  # The mean of 10, 20 and 60, between the lowest and the highest seed.
+  assert capsys.readouterr().out == (
+    'three: 3 seeds, 200 env steps, mean of 1 iterations: 3.0 -> 30.0'
+    ' [10.0, 60.0]; seeds 10.0, 20.0, 60.0\n'
+  )
+  assert out.stat().st_size > 0
+
+
+def test_the_interquartile_mean_of_seeds_drops_a_quarter_at_each_end():
+  values = np.array([[-100.0, 1.0, 3.0, 900.0], [5.0, 5.0, 5.0, 5.0]])
+  np.testing.assert_array_equal(plot_seeds.interquartile_mean(values), [2, 5])
+  low, high = plot_seeds.band(values)
+  assert low[0] < 2 < high[0] and low[1] == high[1] == 5
 
 
 def test_interval_coverage(capsys):

@@ -15,6 +15,7 @@ EXPERIMENTS = (
   'humanoid_direction.gin',
   'pendulum_mass.gin',
   'point.gin',
+  'sparse_point.gin',
   'swimmer_velocity.gin',
   'walker_direction.gin',
   'walker_random_dynamics.gin',

@@ -86,6 +86,9 @@ class ObservedTask(task_environment.TaskEnvironment):
   def held_out_task(self, index: int, rng: np.random.Generator) -> Any:
     return self._environment.held_out_task(index, rng)
 
+  def observed_numbers(self, task: Any) -> np.ndarray | None:
+    return self._environment.observed_numbers(task)
+
   def set_tasks(self, tasks: Any) -> None:
     self._environment.set_tasks(tasks)
     self._row_values = self._values_of_rows()
@@ -130,7 +133,8 @@ class ObservedTask(task_environment.TaskEnvironment):
 
   def _values_of_rows(self) -> np.ndarray:
     """Returns the numbers of every row's task, [N, K]."""
-    values = [_to_numbers(task) for task in self._environment.tasks]
+    environment = self._environment
+    values = [_observed(environment, task) for task in environment.tasks]
     for task_values in values:
       if len(task_values) != self._num_values:
         raise ValueError(
@@ -159,11 +163,13 @@ def _num_values(environment: task_environment.TaskEnvironment) -> int:
     tasks: Sequence[Any] = environment.task_list.training
   else:
     tasks = environment.sample_tasks(1, np.random.default_rng(0))
-  return len(_to_numbers(tasks[0]))
+  return len(_observed(environment, tasks[0]))
 
 
-def _to_numbers(task: Any) -> np.ndarray:
-  values = tasks_lib.to_numbers(task)
+def _observed(
+  environment: task_environment.TaskEnvironment, task: Any
+) -> np.ndarray:
+  values = environment.observed_numbers(task)
   if values is None:
     raise ValueError(
       f'the task {tasks_lib.name(task)} is not numbers, so that no observation'

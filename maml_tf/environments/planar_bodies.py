@@ -32,8 +32,8 @@ class PlanarBody(locomotion.Locomotion):
     num_tasks: int,
     environments_per_task: int,
     horizon: int,
-    alive_bonus: float,
     control_cost_weight: float,
+    alive_bonus: float,
     reset_noise_scale: float,
     **body,
   ):

@@ -33,8 +33,8 @@ class Walker2dRandomDynamics(
     num_tasks: int = 40,
     environments_per_task: int = 20,
     horizon: int = 200,
-    alive_bonus: float = 1.0,
     control_cost_weight: float = 1e-3,
+    alive_bonus: float = 1.0,
     reset_noise_scale: float = 0.005,
     right_foot_friction: float = 0.9,
     timestep: float = 0.004,
@@ -46,8 +46,8 @@ class Walker2dRandomDynamics(
       num_tasks: B, the number of tasks.
       environments_per_task: E, the number of environments that play each task.
       horizon: The number of steps in an episode.
-      alive_bonus: The reward of every step besides.
       control_cost_weight: The cost of a unit of squared action.
+      alive_bonus: The reward of every step besides.
       reset_noise_scale: The scale s of the noise at a reset, uniform in [-s, s]
         on positions [m, rad] and velocities [m/s, rad/s].
       right_foot_friction: The sliding friction of the right foot; that of the
@@ -66,8 +66,8 @@ class Walker2dRandomDynamics(
       num_tasks,
       environments_per_task,
       horizon,
-      alive_bonus,
       control_cost_weight,
+      alive_bonus,
       reset_noise_scale,
       task_shape=(random_dynamics.num_exponents(model),),
       change_model=random_dynamics.scale_model,
@@ -101,8 +101,8 @@ class HopperRandomDynamics(
     num_tasks: int = 40,
     environments_per_task: int = 20,
     horizon: int = 200,
-    alive_bonus: float = 1.0,
     control_cost_weight: float = 1e-3,
+    alive_bonus: float = 1.0,
     reset_noise_scale: float = 0.005,
     timestep: float = 0.004,
     log_scale_limit: float = 3.0,
@@ -119,8 +119,8 @@ class HopperRandomDynamics(
       num_tasks,
       environments_per_task,
       horizon,
-      alive_bonus,
       control_cost_weight,
+      alive_bonus,
       reset_noise_scale,
       task_shape=(random_dynamics.num_exponents(model),),
       change_model=random_dynamics.scale_model,

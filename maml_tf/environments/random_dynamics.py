@@ -100,16 +100,18 @@ class RandomDynamics(tasks_lib.TaskFamily):
     return rng.uniform(-limit, limit, (n, num_exponents(self._model)))
 
   def describe_task(self, task: Any) -> str:
-    """Names the total mass, and the mean factors of friction and damping."""
+    """Names the factors of total mass, mean friction and mean damping."""
     factors = to_factors(self._model, np.asarray(task))
-    mass, own = self._model.body_mass * factors['body_mass'], self._model
-    friction = own.geom_friction * factors['geom_friction']
-    damping = own.dof_damping * factors['dof_damping']
-    return (
-      f'{mass.sum():.1f} kg (of {own.body_mass.sum():.1f}), '
-      f'friction {friction[:, 0].sum() / own.geom_friction[:, 0].sum():.2f}, '
-      f'damping {damping.sum() / own.dof_damping.sum():.2f}'
+    own = {name: getattr(self._model, name) for name in factors}
+    # Friction that slides: the other columns are hardly ever used.
+    own['geom_friction'] = own['geom_friction'][:, 0]
+    factors['geom_friction'] = factors['geom_friction'][:, 0]
+    mass, friction, damping = (
+      (own[name] * factors[name]).sum() / own[name].sum()
+      for name in ('body_mass', 'geom_friction', 'dof_damping')
     )
+    # Short enough for a film's caption.
+    return f'mass x{mass:.2f}, friction x{friction:.2f}, damping x{damping:.2f}'
 
   def _check_tasks(self, tasks):
     if (np.abs(tasks) > _LARGEST_EXPONENT).any():

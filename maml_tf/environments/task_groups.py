@@ -99,6 +99,9 @@ class TaskGroups(task_environment.TaskEnvironment):
   def held_out_task(self, index: int, rng: np.random.Generator) -> Any:
     return self.groups[0].held_out_task(index, rng)
 
+  def observed_numbers(self, task: Any) -> np.ndarray | None:
+    return self.groups[0].observed_numbers(task)
+
   def set_tasks(self, tasks: Any) -> None:
     if not isinstance(tasks, np.ndarray) or len(tasks) != self.num_tasks:
       tasks = tasks_lib.check_objects(tasks, self.num_tasks)

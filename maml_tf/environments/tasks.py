@@ -22,6 +22,7 @@ _DEEPEST_PART = 5
 
 # Longer names are cut: they stand in tables and in columns.
 _LONGEST_NAME = 60
+_MOST_NUMBERS = 10
 
 
 class TaskList(NamedTuple):
@@ -106,6 +107,14 @@ class TaskFamily(abc.ABC):
       return self.sample_task(index, rng)
     evaluated = self.task_list.evaluated
     return evaluated[index % len(evaluated)]
+
+  def observed_numbers(self, task: Any) -> np.ndarray | None:
+    """Returns what an oracle observes of a task, [K]; None: it has no numbers.
+
+    A family leaves out a number that is constant in training: the oracle would
+    not know what another value of it means.
+    """
+    return to_numbers(task)
 
   def _check_tasks(self, tasks: Any) -> None:
     """Checks tasks of the right shape and finite numbers, or a list of objects.
@@ -227,10 +236,15 @@ def _walk(
 
 
 def name(task: Any) -> str:
-  """Returns a readable name of one line: the numbers, or `str(task)`."""
+  """Returns a readable name of one line: the numbers, or `str(task)`.
+
+  Of more than ten numbers it shows the first three.
+  """
   values = to_numbers(task)
   if values is not None:
-    return ', '.join(f'{value:.3g}' for value in values)
+    if len(values) <= _MOST_NUMBERS:
+      return ', '.join(f'{value:.3g}' for value in values)
+    return f'{name(values[:3])}, ... ({len(values)} numbers)'
   text = plain_texts.line(task)
   if len(text) > _LONGEST_NAME:
     return text[: _LONGEST_NAME - 3] + '...'

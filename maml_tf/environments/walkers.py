@@ -8,12 +8,12 @@ import gin
 import numpy as np
 
 from maml_tf.core import checks
+from maml_tf.environments import directions
 from maml_tf.environments import planar_bodies
-from maml_tf.environments import tasks as tasks_lib
 
 
 @gin.configurable
-class Walker2dDirection(planar_bodies.Walker2d):
+class Walker2dDirection(directions.ForwardOrBackward, planar_bodies.Walker2d):
   """A walker whose task is to walk forward, +1, or backward, -1.
 
       reward = task * velocity + alive_bonus - control_cost_weight * |action|^2
@@ -28,8 +28,8 @@ class Walker2dDirection(planar_bodies.Walker2d):
     num_tasks: int = 40,
     environments_per_task: int = 20,
     horizon: int = 200,
-    alive_bonus: float = 1.0,
     control_cost_weight: float = 1e-3,
+    alive_bonus: float = 1.0,
     reset_noise_scale: float = 0.005,
     right_foot_friction: float = 1.9,
     balanced: bool = False,
@@ -40,8 +40,8 @@ class Walker2dDirection(planar_bodies.Walker2d):
       num_tasks: B, the number of tasks.
       environments_per_task: E, the number of environments that play each task.
       horizon: The number of steps in an episode.
-      alive_bonus: The reward of every step besides.
       control_cost_weight: The cost of a unit of squared action.
+      alive_bonus: The reward of every step besides.
       reset_noise_scale: The scale s of the noise at a reset, uniform in [-s, s]
         on positions [m, rad] and velocities [m/s, rad/s].
       right_foot_friction: The sliding friction of the right foot; that of the
@@ -59,31 +59,10 @@ class Walker2dDirection(planar_bodies.Walker2d):
       num_tasks,
       environments_per_task,
       horizon,
-      alive_bonus,
       control_cost_weight,
+      alive_bonus,
       reset_noise_scale,
     )
-
-  @property
-  def task_list(self) -> tasks_lib.TaskList:
-    """Both directions; training draws from both, so none is held out."""
-    return tasks_lib.TaskList(training=(-1.0, 1.0))
-
-  def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws +1 or -1 with equal probability; returns float64 [n]."""
-    return np.where(rng.random(n) < 0.5, -1.0, 1.0)
-
-  def describe_task(self, task: float) -> str:
-    return f'task {task:g}: walks {"forward" if task > 0 else "backward"}'
-
-  def _check_tasks(self, tasks):
-    if not (np.abs(tasks) == 1).all():
-      raise ValueError(
-        f'tasks {tasks.tolist()} are not directions: give +1 or -1 for each'
-      )
-
-  def _task_reward(self, velocity):
-    return self._row_tasks * velocity
 
 
 @gin.configurable
@@ -101,13 +80,15 @@ class Walker2dVelocity(planar_bodies.Walker2d):
   draws.
   """
 
+  task_label = 'target velocity [m/s]'
+
   def __init__(
     self,
     num_tasks: int = 40,
     environments_per_task: int = 20,
     horizon: int = 200,
-    alive_bonus: float = 15.0,
     control_cost_weight: float = 1e-3,
+    alive_bonus: float = 15.0,
     reset_noise_scale: float = 0.005,
     right_foot_friction: float = 1.9,
   ):
@@ -118,8 +99,8 @@ class Walker2dVelocity(planar_bodies.Walker2d):
       num_tasks,
       environments_per_task,
       horizon,
-      alive_bonus,
       control_cost_weight,
+      alive_bonus,
       reset_noise_scale,
     )
 

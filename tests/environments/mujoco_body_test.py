@@ -130,7 +130,7 @@ def test_the_function_must_change_the_model_in_place():
   environment.close()
 
 
-def test_an_asset_is_xml_or_a_path_or_a_name_of_gymnasium(
+def test_an_asset_is_xml_or_a_path_or_a_name_of_gymnasium_or_a_model(
   tmp_path, monkeypatch
 ):
   (tmp_path / 'rod.xml').write_text(_ROD)
@@ -141,6 +141,13 @@ def test_an_asset_is_xml_or_a_path_or_a_name_of_gymnasium(
     environment = HeavyRod(asset=asset)
     assert environment.action_spec().shape == (1,)
     environment.close()
+  loaded = mujoco_batch.load_model(_ROD)
+  loaded.opt.timestep = 0.02
+  environment = HeavyRod(asset=loaded)
+  environment.reset()
+  environment.step(np.zeros((6, 1), np.float32))
+  np.testing.assert_allclose(environment.physics.state[:, 0], 0.04)
+  environment.close()
   ant = goal_reaching.AntGoal(1, 1)
   assert ant.action_spec().shape == (8,)
   ant.close()

@@ -20,6 +20,8 @@ class _Goal:
     (np.float64(0.123456), '0.123'),
     (np.array([0.5, -2.25]), '0.5, -2.25'),
     (np.array([[1], [2]]), '1, 2'),
+    (np.arange(10), '0, 1, 2, 3, 4, 5, 6, 7, 8, 9'),
+    (np.arange(11) + 0.1234, '0.123, 1.12, 2.12, ... (11 numbers)'),
     ('reach', 'reach'),
     ({'goal': 'left', 'mass': 2}, "{'goal': 'left', 'mass': 2}"),
     (_Goal(3), '_Goal(x=3)'),

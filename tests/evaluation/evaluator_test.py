@@ -11,6 +11,7 @@ from maml_tf import evaluation
 from maml_tf.collection import meta_collector
 from maml_tf.core import random_streams
 from maml_tf.environments import point_navigation
+from maml_tf.environments import sparse_point
 from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import step_sizes
 from maml_tf.learning import value_networks
@@ -58,6 +59,28 @@ def _by_hand(agent, state, sizes, num_tasks=3):
     *_, last = collector.stages(random_streams.HELD_OUT, state)
     returns.append(last.returns)
   return np.stack(returns)
+
+
+def test_evaluation_plays_other_tasks_than_training_if_the_family_says_so():
+  agent = _agent()
+  environment = sparse_point.SparsePoint(3, 2, HORIZON)
+  collector = meta_collector.MetaCollector(
+    environment, agent.collect_policy, agent.adapt, 1, seed=3
+  )
+  collected = collector.collect(1)
+  create = functools.partial(sparse_point.SparsePoint, horizon=HORIZON)
+  result = evaluation.Evaluator(
+    agent, create, 3, num_tasks=3, episodes_per_task=2
+  ).evaluate()
+  (trained,) = result.policies
+  # Dense rewards are negative, sparse ones are not.
+  assert collected.tasks[:, 2].tolist() == [0, 0, 0]
+  assert (collected.returns < 0).all()
+  assert result.tasks[:, 2].tolist() == [1, 1, 1]
+  assert (trained.returns >= 0).all()
+  # A goal is 10 steps away: all rewards are 0, and adaptation stays finite.
+  assert trained.returns.shape == (3, 3, 2)
+  assert not trained.returns.any()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from maml_tf.environments import locomotion
 from maml_tf.environments import point_navigation
+from maml_tf.environments import random_bodies
 
 NUM_TASKS = 2
 
@@ -45,6 +46,7 @@ _TASKS = st.one_of(
     point_navigation.PointNavigation,
     locomotion.HalfCheetahDirection,
     locomotion.HalfCheetahVelocity,
+    random_bodies.HopperRandomDynamics,
   ],
 )
 def make_environment(request):

@@ -11,6 +11,7 @@ from maml_tf.environments import goal_reaching
 from maml_tf.environments import locomotion
 from maml_tf.environments import point_navigation
 from maml_tf.environments import random_bodies
+from maml_tf.environments import sparse_point
 from maml_tf.environments import walkers
 from maml_tf.environments.gymnasium_bridge import gymnasium_tasks
 from tests.environments import countdown_environment
@@ -28,6 +29,7 @@ OUR_FAMILIES = (
   point_navigation.PointNavigation,
   random_bodies.HopperRandomDynamics,
   random_bodies.Walker2dRandomDynamics,
+  sparse_point.SparsePoint,
   walkers.Walker2dDirection,
   walkers.Walker2dVelocity,
 )

@@ -84,6 +84,9 @@ class TensorEnvironment(task_environment.TaskEnvironment):
   def held_out_task(self, index: int, rng: np.random.Generator) -> Any:
     return self._family.held_out_task(index, rng)
 
+  def observed_numbers(self, task: Any) -> np.ndarray | None:
+    return self._family.observed_numbers(task)
+
   def seed(self, seed: Any) -> None:
     if 0 not in self._batched_rows.noise_shape:
       super().seed(seed)
