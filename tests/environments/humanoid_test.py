@@ -97,19 +97,18 @@ def test_rewards_in_free_flight():
 
 
 def test_a_humanoid_outside_its_heights_falls_but_earns_the_bonus():
-  environment = make([[1.0, 0.0]] * 5)
-  qpos = np.zeros((5, 24))
-  qpos[:, 2] = [1 - 1e-9, 1.0, 1.5, 2.0, 2 + 1e-9]
-  qpos[:, 3] = 1
-  environment.physics.set_state(qpos, np.zeros((5, 23)))
-  np.testing.assert_array_equal(
-    environment._healthy(), [False, True, True, True, False]
-  )
-  set_all(environment, 2.5)
-  step = environment.step(np.zeros((5, 17), np.float32))
-  assert step.is_last().all()
-  np.testing.assert_array_equal(step.discount, 0)
-  np.testing.assert_allclose(step.reward, 5, atol=1e-6)
+  environment = make([[1.0, 0.0]] * 60)
+  set_all(environment, np.linspace(0.8, 2.3, 60))
+  step = environment.step(np.zeros((60, 17), np.float32))
+  heights = environment.physics.qpos[:, 2]
+  stands = (1.0 <= heights) & (heights <= 2.0)
+  np.testing.assert_array_equal(step.is_last(), ~stands)
+  np.testing.assert_array_equal(step.discount, stands)
+  # There are humanoids on both sides of both limits.
+  assert (heights < 1).sum() > 3 and (heights > 2).sum() > 3
+  assert ((1 < heights) & (heights < 1.1)).any()
+  assert ((1.9 < heights) & (heights < 2)).any()
+  np.testing.assert_array_equal(environment.reward_terms.alive_bonus, 5)
   environment.close()
 
 
