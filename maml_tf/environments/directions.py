@@ -10,7 +10,7 @@ from maml_tf.environments.rendering import mujoco_renderer
 from maml_tf.environments.rendering import renderer
 
 # In metres: how far ahead of the body films show a ball, and its height.
-_AHEAD = 1.5
+_AHEAD = 1.0
 _BALL_HEIGHT = 0.2
 
 # Far above the error of a unit vector that was rounded to float32.

@@ -76,6 +76,27 @@ def test_number_respects_its_limits(limits, inside, outside, wanted):
 
 
 @pytest.mark.parametrize(
+  'value, expected', [((0, 1.5), (0.0, 1.5)), ([2, 2], (2.0, 2.0))]
+)
+def test_intervals(value, expected):
+  found = checks.interval('x', value)
+  assert found == expected and all(type(end) is float for end in found)
+
+
+@pytest.mark.parametrize(
+  'value',
+  [(1, 0), 1.0, None, '01', (), (1,), (0, 1, 2), (0, 'a'), (0, float('nan'))],
+)
+def test_values_that_are_no_interval(value):
+  with pytest.raises(ValueError) as error:
+    checks.interval('x', value)
+  assert str(error.value) == (
+    f'x is {plain_texts.of(value)}: give two finite numbers, the lower one'
+    ' first'
+  )
+
+
+@pytest.mark.parametrize(
   'error', [ValueError('x is 1'), TypeError('x is 1'), OSError('x is 1')]
 )
 def test_usage_errors_keep_the_message(error):

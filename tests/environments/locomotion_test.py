@@ -235,6 +235,22 @@ def test_velocities_are_drawn_uniformly_up_to_two():
   environment.close()
 
 
+def test_the_range_of_velocities_is_an_argument():
+  environment = locomotion.HalfCheetahVelocity(1, 1)
+  # The bits of the default are those of [0, 2] without the argument.
+  np.testing.assert_array_equal(
+    environment.sample_tasks(5, np.random.default_rng(0)),
+    np.random.default_rng(0).uniform(0.0, 2.0, 5),
+  )
+  environment.close()
+  environment = locomotion.HalfCheetahVelocity(1, 1, velocity_range=(0, 3))
+  tasks = environment.sample_tasks(10000, np.random.default_rng(0))
+  assert 0 <= tasks.min() < 0.01 and 2.99 < tasks.max() < 3
+  environment.close()
+  with pytest.raises(ValueError, match='velocity_range is .3, 0.: give two'):
+    locomotion.HalfCheetahVelocity(1, 1, velocity_range=(3, 0))
+
+
 def test_other_directions_are_refused():
   environment = _environment(locomotion.HalfCheetahDirection, [1.0, -1.0])
   for bad in ([1.0, 0.0], [0.5, 1.0], [1.0, -2.0]):

@@ -6,12 +6,16 @@ import warnings
 import pytest
 
 import maml_tf
+from maml_tf.environments import ant
 from maml_tf.environments import classic_control
 from maml_tf.environments import goal_reaching
+from maml_tf.environments import half_cheetah_bodies
+from maml_tf.environments import humanoid
 from maml_tf.environments import locomotion
 from maml_tf.environments import point_navigation
 from maml_tf.environments import random_bodies
 from maml_tf.environments import sparse_point
+from maml_tf.environments import swimmer
 from maml_tf.environments import walkers
 from maml_tf.environments.gymnasium_bridge import gymnasium_tasks
 from tests.environments import countdown_environment
@@ -19,10 +23,16 @@ from tests.environments import labelled_corridors
 from tests.testing import broken_corridors as broken
 
 OUR_FAMILIES = (
+  ant.AntDirection,
+  ant.AntPlanarDirection,
+  ant.AntVelocity,
   classic_control.CartPoleMass,
   classic_control.PendulumMass,
   countdown_environment.CountdownEnvironment,
   goal_reaching.AntGoal,
+  half_cheetah_bodies.HalfCheetahBody,
+  half_cheetah_bodies.HalfCheetahMass,
+  humanoid.HumanoidPlanarDirection,
   labelled_corridors.LabelledCorridors,
   locomotion.HalfCheetahDirection,
   locomotion.HalfCheetahVelocity,
@@ -30,6 +40,7 @@ OUR_FAMILIES = (
   random_bodies.HopperRandomDynamics,
   random_bodies.Walker2dRandomDynamics,
   sparse_point.SparsePoint,
+  swimmer.SwimmerVelocity,
   walkers.Walker2dDirection,
   walkers.Walker2dVelocity,
 )
