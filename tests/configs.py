@@ -22,6 +22,15 @@ EXPERIMENTS = (
   'walker_velocity.gin',
 )
 
+# Experiments that differ from another in their task and a few numbers.
+VARIANTS = (
+  'ant_planar_direction.gin',
+  'ant_velocity.gin',
+  'cheetah_body.gin',
+  'cheetah_mass.gin',
+  'cheetah_velocity_3.gin',
+)
+
 # Pass one after a run's recorded config.
 REFERENCES = ('oracle.gin', 'pretrained.gin')
 

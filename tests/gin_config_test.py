@@ -47,8 +47,23 @@ def test_builds_its_agent(name):
   assert agent.meta_parameters
 
 
+@pytest.mark.parametrize('name', configs.VARIANTS)
+def test_makes_its_environment(name):
+  run_config.parse([name], SMALL)
+  environment_class = gin.get_bindings('train_eval')['environment_class']
+  environment = environment_class(2, 2, 5)
+  first = environment.reset()
+  assert np.isfinite(first.observation).all()
+  environment.close()
+
+
 # These cover an algorithm of each kind: proximal, trust region, value network.
-_QUICK = (*configs.EXPERIMENTS, 'maml_trpo.gin', 'rllib_maml.gin', 'ml1.gin')
+_QUICK = (
+  *(name for name in configs.EXPERIMENTS if name not in configs.VARIANTS),
+  'maml_trpo.gin',
+  'rllib_maml.gin',
+  'ml1.gin',
+)
 
 
 @pytest.mark.parametrize(
