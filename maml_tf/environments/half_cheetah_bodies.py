@@ -30,6 +30,8 @@ def _scale(
   model.geom_size[1:, 0] *= mass
   model.dof_damping *= damping
   model.geom_size[_HEAD, 1] *= length
+  # MuJoCo looks for contacts within this radius. Old versions keep it.
+  model.geom_rbound[1:] = model.geom_size[1:, :2].sum(axis=1)
 
 
 class _ScaledHalfCheetah(locomotion.Locomotion):

@@ -37,7 +37,8 @@ def vary_model(
 
   After the change, `mj_setConst` computes the numbers that depend on others,
   such as the total mass below a body. It does not compute what the XML compiler
-  derives: whoever changes a mass also scales `body_inertia`.
+  derives: whoever changes a mass also scales `body_inertia`. Nor do old
+  versions derive `geom_rbound`, the radius of contacts, from a changed size.
 
   Args:
     model: The model, which stays as it is.

@@ -85,7 +85,7 @@ def test_films_show_a_ball_ahead_of_the_body(plane):
   if not any(headless_graphics.works(name) for name in ('egl', 'osmesa')):
     pytest.skip('neither EGL nor OSMesa is installed')
   plane.reset()
-  start = plane.render_state()[:1]
+  start = plane.render_state()[:1].copy()
   moved = start.copy()
   moved[0, 1:3] += 7.0, -2.0
   moved[0, 16:18] = 3.0, 0.5

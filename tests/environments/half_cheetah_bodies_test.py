@@ -27,6 +27,8 @@ def gymnasium_twin(mass, damping=1.0, head=1.0):
   twin.model.geom_size[1:, 0] = 0.046 * mass
   twin.model.dof_damping[:] *= damping
   twin.model.geom_size[2, 1] *= head
+  # Old versions of MuJoCo keep the thin body's.
+  twin.model.geom_rbound[1:] = twin.model.geom_size[1:, :2].sum(axis=1)
   mujoco.mj_setConst(twin.model, mujoco.MjData(twin.model))
   return twin
 

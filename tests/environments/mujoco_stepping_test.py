@@ -7,6 +7,7 @@ import pytest
 
 from maml_tf.environments import mujoco_batch
 from maml_tf.environments import mujoco_body
+from maml_tf.environments import mujoco_stepping
 
 NAMES = ('xipos', 'cinert', 'cvel', 'qfrc_actuator', 'cfrc_ext')
 _NUM_ROWS = 5
@@ -61,7 +62,7 @@ def test_they_equal_those_of_a_lone_simulation_bit_by_bit(asset):
     for row in range(_NUM_ROWS):
       data = mujoco.MjData(model)
       mujoco.mj_setState(
-        model, data, before[row], mujoco.mjtState.mjSTATE_FULLPHYSICS
+        model, data, before[row].copy(), mujoco_stepping.FULL_PHYSICS
       )
       data.ctrl[:] = control[row]
       mujoco.mj_step(model, data, 5)

@@ -8,6 +8,8 @@ from tf_agents.environments import tf_py_environment
 from tf_agents.environments import utils
 from tf_agents.trajectories import time_step as ts
 
+from maml_tf.environments import half_cheetah_bodies
+from maml_tf.environments import humanoid
 from maml_tf.environments import locomotion
 from maml_tf.environments import point_navigation
 from tests.environments import countdown_environment
@@ -20,6 +22,8 @@ FIRST, MID, LAST = (
 
 ENVIRONMENTS = (
   countdown_environment.CountdownEnvironment,
+  half_cheetah_bodies.HalfCheetahBody,
+  humanoid.HumanoidPlanarDirection,
   locomotion.HalfCheetahDirection,
   locomotion.HalfCheetahVelocity,
   point_navigation.PointNavigation,
@@ -131,17 +135,16 @@ def test_ordinary_episodes_are_not_counted_as_unstable(make):
 def test_is_truncated_at_the_horizon_with_discount_one(make):
   environment = make(horizon=3)
   # Goals are far away, countdowns long, and standing still ends no episode.
-  environment.set_tasks(np.ones_like(environment.tasks) * _long(environment))
+  tasks = environment.sample_tasks(2, np.random.default_rng(0))
+  if isinstance(environment, countdown_environment.CountdownEnvironment):
+    tasks = [99, 99]
+  environment.set_tasks(tasks)
   played = _play(environment, np.zeros_like(_actions(environment, 7)))
   np.testing.assert_array_equal(
     played.step_type[:, 0],
     [FIRST, MID, MID, LAST, FIRST, MID, MID, LAST],
   )
   np.testing.assert_array_equal(played.discount, np.ones((8, 6)))
-
-
-def _long(environment):
-  return 99 if isinstance(environment, ENVIRONMENTS[0]) else 1
 
 
 def test_a_horizon_of_one_gives_first_and_last_only(make):
