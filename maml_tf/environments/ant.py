@@ -3,6 +3,17 @@
 The tasks of ProMP, https://arxiv.org/abs/1810.06784, and of the MAML paper,
 https://arxiv.org/abs/1703.03400, with the body and the resets of Gymnasium's
 Ant-v5. `goal_reaching` has the ant that must find a goal.
+
+Observations are qpos[2:] (13, without the position in the plane), qvel (14) and
+the clipped contact forces of all 14 bodies (84): 111 numbers, as in ProMP.
+Ant-v5 leaves out the forces on the world: 105. The velocity is that of the
+torso, which Gymnasium and ProMP read after MuJoCo's last stage of integration.
+An episode terminates when the torso's height leaves `healthy_heights`. Every
+step earns the bonus, also the one that ends an episode so; in Ant-v5 that one
+does not.
+
+MuJoCo 2 and newer leave contact forces at zero unless they are asked for. They
+are computed here, as in MuJoCo 1.5, which ProMP used.
 """
 
 from collections.abc import Sequence
@@ -21,21 +32,10 @@ _NUM_OBSERVATIONS = 13 + 14 + 14 * 6
 class _Ant(locomotion.Locomotion):
   """The four-legged body: 111 observations, 8 torques, 0.05 s a step.
 
-      reward = task_reward(velocity)
-               - control_cost_weight * |action|^2
-               - contact_cost_weight * |clip(contact forces, -1, 1)|^2
-               + alive_bonus
-
-  The velocity is that of the torso, which Gymnasium and ProMP read after
-  MuJoCo's last stage of integration. Observations are qpos[2:] (13, without the
-  position in the plane), qvel (14) and the clipped contact forces of all 14
-  bodies (84, of which 6 are the world's). Gymnasium's Ant-v5 leaves out the
-  world's: 105. An episode terminates when the torso's height leaves
-  `healthy_heights`. Every step earns the bonus, also the one that ends an
-  episode so; in Ant-v5 that one does not.
-
-  MuJoCo 2 and newer leave contact forces at zero unless they are asked for.
-  They are computed here, as in MuJoCo 1.5, which ProMP used.
+  reward = task_reward(velocity)
+           - control_cost_weight * |action|^2
+           - contact_cost_weight * |clip(contact forces, -1, 1)|^2
+           + alive_bonus
   """
 
   def __init__(
@@ -107,9 +107,9 @@ class AntDirection(directions.ForwardOrBackward, _Ant):
                + alive_bonus
 
   ProMP's AntRandDirec: the weights are 0.5 and 5e-4, the bonus is 1, and an
-  episode terminates if the torso is below 0 or above 1 m. With the task +1 it
-  equals Gymnasium's Ant-v5, which terminates below 0.2 m already.
-  Observations, contact forces and the bonus are described at `_Ant`.
+  episode terminates if the torso is below 0 or above 1 m. With the task +1 the
+  rewards are those of Gymnasium's Ant-v5, which terminates below 0.2 m already
+  and pays no bonus in that step.
   """
 
   def __init__(
@@ -181,13 +181,14 @@ class AntPlanarDirection(directions.InThePlane, _Ant):
     """Loads N = B*E ants. A step takes 0.05 s.
 
     Args:
-      num_tasks: See `AntDirection`, also for the other arguments.
-      environments_per_task: E.
+      num_tasks: B, the number of tasks.
+      environments_per_task: E, the number of environments that play each task.
       horizon: The number of steps in an episode.
       control_cost_weight: The cost of a unit of squared action.
       contact_cost_weight: The cost of a unit of squared contact force.
       alive_bonus: The reward of every step.
-      healthy_heights: The heights of the torso [m] that do not end an episode.
+      healthy_heights: The lowest and the highest height of the torso [m] that
+        do not end an episode.
       reset_noise_scale: See `MujocoBody`.
 
     Raises:
@@ -246,13 +247,14 @@ class AntVelocity(_Ant):
     """Loads N = B*E ants. A step takes 0.05 s.
 
     Args:
-      num_tasks: See `AntDirection`, also for the other arguments.
-      environments_per_task: E.
+      num_tasks: B, the number of tasks.
+      environments_per_task: E, the number of environments that play each task.
       horizon: The number of steps in an episode.
       control_cost_weight: The cost of a unit of squared action.
       contact_cost_weight: The cost of a unit of squared contact force.
       alive_bonus: The reward of every step.
-      healthy_heights: The heights of the torso [m] that do not end an episode.
+      healthy_heights: The lowest and the highest height of the torso [m] that
+        do not end an episode.
       reset_noise_scale: See `MujocoBody`.
       velocity_range: The range that `sample_tasks` draws from [m/s].
 
