@@ -1,23 +1,26 @@
-"""Trains every algorithm on point navigation for the same number of env steps.
+"""Trains every algorithm on one experiment for the same number of env steps.
 
   python benchmarks/algorithms.py --out=results/algorithms
+  python benchmarks/algorithms.py --experiment=cheetah.gin --tasks=4 \\
+    --iterations=625 --seeds=2 --jobs=2 --out=results/cheetah_algorithms
 
-Writes the metrics.csv of each algorithm, `algorithms.csv` with the means of the
-last ten iterations, and `algorithms.png`. Finished runs are reused.
+Writes the metrics.csv of each algorithm and seed, `algorithms.csv` with the
+means of the last iterations, and `algorithms.png`. Finished runs are reused,
+unfinished ones are resumed.
 """
 
 import argparse
 from collections.abc import Sequence
+from concurrent import futures
 import csv
+import itertools
 import pathlib
 import subprocess
 import sys
 
-import matplotlib
 import numpy as np
 
-matplotlib.use('Agg')
-from matplotlib import pyplot  # noqa: E402  After the choice of backend.
+from benchmarks import plot_seeds
 
 _ALGORITHMS = (
   'promp',
@@ -32,31 +35,40 @@ _ALGORITHMS = (
   'reptile',
   'rllib_maml',
 )
+# The means are over this share of the iterations, at the end.
+_LAST_SHARE = 0.1
 
 
-def train(name: str, root_dir: pathlib.Path, bindings: Sequence[str]) -> None:
-  """Runs the command line on point.gin and one algorithm."""
-  command = [sys.executable, '-m', 'maml_tf.train', '--gin_file=point.gin']
-  command += [f'--gin_file={name}.gin', f'--root_dir={root_dir}']
+def train(
+  experiment: str,
+  name: str,
+  seed: int,
+  root_dir: pathlib.Path,
+  bindings: Sequence[str],
+) -> None:
+  """Runs the command line on an experiment and one algorithm."""
+  command = [sys.executable, '-m', 'maml_tf.train']
+  command += [f'--gin_file={experiment}', f'--gin_file={name}.gin']
+  command += [f'--root_dir={root_dir}']
   command += [f'--gin_bindings={b}' for b in bindings]
-  subprocess.run(command, check=True)
+  command += [f'--gin_bindings=train_eval.seed = {seed}']
+  log = root_dir.with_suffix('.log')
+  log.parent.mkdir(parents=True, exist_ok=True)
+  with open(log, 'wb') as file:
+    subprocess.run(command, check=True, stdout=file, stderr=file)
 
 
-def read(path: pathlib.Path, env_steps: int) -> tuple[np.ndarray, ...]:
-  """Reads metrics up to a number of env steps.
-
-  Returns:
-    Arrays [I] of env steps, returns before and returns after adaptation.
-  """
+def read_ends(path: pathlib.Path) -> tuple[int, float, float]:
+  """Returns env steps and the last mean returns before and after adaptation."""
   with open(path, newline='', encoding='utf-8') as file:
     rows = list(csv.DictReader(file))
   last = [n for n in rows[0] if n.startswith('return_step_')][-1]
-  steps, before, after = (
-    np.array([float(row[c]) for row in rows])
-    for c in ('env_steps', 'return_step_0', last)
+  rows_at_end = rows[-max(1, int(_LAST_SHARE * len(rows))) :]
+  before, after = (
+    float(np.mean([float(row[c]) for row in rows_at_end]))
+    for c in ('return_step_0', last)
   )
-  within = steps <= env_steps
-  return steps[within], before[within], after[within]
+  return int(float(rows[-1]['env_steps'])), before, after
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -64,49 +76,64 @@ def main(argv: Sequence[str] | None = None) -> None:
   parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
   parser.add_argument('--out', type=pathlib.Path, required=True)
   parser.add_argument('--runs', type=pathlib.Path, default='runs/algorithms')
+  parser.add_argument('--experiment', default='point.gin')
   parser.add_argument('--iterations', type=int, default=60)
   parser.add_argument('--tasks', type=int, default=20)
+  parser.add_argument('--seeds', type=int, default=1)
+  parser.add_argument('--jobs', type=int, default=1, help='runs at once')
+  parser.add_argument('--bindings', nargs='*', default=(), help='gin bindings')
   parser.add_argument('--only', nargs='*', default=_ALGORITHMS)
   flags = parser.parse_args(argv)
 
   flags.out.mkdir(parents=True, exist_ok=True)
-  # An iteration of X adaptation steps has X + 1 stages.
-  env_steps = flags.iterations * flags.tasks * 20 * 100 * 2
-  table, axes = [], pyplot.subplots(figsize=(9, 5), layout='constrained')[1]
-  colors = pyplot.get_cmap('tab20').colors
-  for name, color in zip(flags.only, colors):
-    bindings = [f'train_eval.num_tasks = {flags.tasks}']
+
+  def run(name, seed):
     # An iteration of Reptile has three adaptation steps, so four stages.
     share = 2 if name == 'reptile' else 1
-    bindings.append(f'train_eval.num_iterations = {flags.iterations // share}')
-    train(name, flags.runs / name, bindings)
-    path = flags.out / f'{name}.csv'
-    path.write_text((flags.runs / name / 'metrics.csv').read_text())
-    steps, before, after = read(path, env_steps)
-    table.append(
-      (name, int(steps[-1]), before[-10:].mean(), after[-10:].mean())
-    )
-    is_reference = name == _ALGORITHMS[0]
-    axes.plot(
-      steps / 1e6,
-      after,
-      label=name,
-      color='black' if is_reference else color,
-      linewidth=2.5 if is_reference else 1.2,
-    )
+    bindings = [
+      f'train_eval.num_tasks = {flags.tasks}',
+      f'train_eval.num_iterations = {flags.iterations // share}',
+      'train_eval.export_saved_model = False',
+      *flags.bindings,
+    ]
+    root_dir = flags.runs / f'{name}-{seed}'
+    train(flags.experiment, name, seed, root_dir, bindings)
+    path = flags.out / _csv_name(name, seed, flags.seeds)
+    path.write_text((root_dir / 'metrics.csv').read_text())
+    return path
+
+  runs = list(itertools.product(flags.only, range(flags.seeds)))
+  print(f'{len(runs)} runs, {flags.jobs} at once', flush=True)
+  with futures.ThreadPoolExecutor(flags.jobs) as pool:
+    paths = dict(zip(runs, pool.map(lambda r: run(*r), runs), strict=True))
+  _write_table(flags, paths)
+  experiment = pathlib.Path(flags.experiment).stem
+  plot_seeds.main(
+    [
+      f'{name}=' + ','.join(str(paths[name, s]) for s in range(flags.seeds))
+      for name in flags.only
+    ]
+    + [f'--out={flags.out / "algorithms.png"}']
+    + [f'--title={experiment}: every algorithm at equal env steps']
+  )
+
+
+def _csv_name(name, seed, num_seeds):
+  return f'{name}.csv' if num_seeds == 1 else f'{name}-{seed}.csv'
+
+
+def _write_table(flags, paths):
+  """Writes algorithms.csv and prints it: means and each seed's return."""
+  print(f'{"algorithm":<12}{"env steps":>12}{"before":>9}{"after":>9}  seeds')
   with open(flags.out / 'algorithms.csv', 'w', encoding='utf-8') as file:
     writer = csv.writer(file)
     writer.writerow(['algorithm', 'env_steps', 'return_before', 'return_after'])
-    writer.writerows((n, s, f'{b:.2f}', f'{a:.2f}') for n, s, b, a in table)
-  print(f'{"algorithm":<12}{"env steps":>12}{"before":>9}{"after":>9}')
-  for name, steps, before, after in table:
-    print(f'{name:<12}{steps:>12,}{before:9.2f}{after:9.2f}')
-  axes.set_xlabel('million env steps')
-  axes.set_ylabel('return after adaptation')
-  axes.set_ylim(bottom=-50)
-  axes.set_title('Point navigation: every algorithm at equal env steps')
-  axes.legend(ncol=2, fontsize='small')
-  axes.figure.savefig(flags.out / 'algorithms.png', dpi=120)
+    for name in flags.only:
+      ends = [read_ends(paths[name, seed]) for seed in range(flags.seeds)]
+      steps, before, after = np.mean(ends, axis=0)
+      writer.writerow([name, int(steps), f'{before:.2f}', f'{after:.2f}'])
+      seeds = ', '.join(f'{end[2]:.1f}' for end in ends)
+      print(f'{name:<12}{steps:>12,.0f}{before:9.2f}{after:9.2f}  {seeds}')
 
 
 if __name__ == '__main__':

@@ -63,11 +63,7 @@ class PlanarBody(locomotion.Locomotion):
     )
 
   def _draw_starts(self, generator, num_rows):
-    scale = self._reset_noise_scale
-    size = self._model.nq + self._model.nv
-    starts = generator.uniform(-scale, scale, (num_rows, size))
-    starts[:, : self._model.nq] += self._model.qpos0
-    return starts
+    return self._draw_uniform_starts(generator, num_rows)
 
 
 class Walker2d(PlanarBody):
