@@ -1,7 +1,7 @@
 """Trains every algorithm on one experiment for the same number of env steps.
 
-  python benchmarks/algorithms.py --out=results/algorithms
-  python benchmarks/algorithms.py --experiment=cheetah.gin --tasks=4 \\
+  python -m benchmarks.algorithms --out=results/algorithms
+  python -m benchmarks.algorithms --experiment=cheetah.gin --tasks=4 \\
     --iterations=625 --seeds=2 --jobs=2 --out=results/cheetah_algorithms
 
 Writes the metrics.csv of each algorithm and seed, `algorithms.csv` with the
@@ -55,7 +55,9 @@ def train(
   log = root_dir.with_suffix('.log')
   log.parent.mkdir(parents=True, exist_ok=True)
   with open(log, 'wb') as file:
-    subprocess.run(command, check=True, stdout=file, stderr=file)
+    ended = subprocess.run(command, stdout=file, stderr=file)
+  if ended.returncode:
+    raise SystemExit(f'{name}, seed {seed}, failed: see {log}')
 
 
 def read_ends(path: pathlib.Path) -> tuple[int, float, float]:
@@ -65,7 +67,7 @@ def read_ends(path: pathlib.Path) -> tuple[int, float, float]:
   last = [n for n in rows[0] if n.startswith('return_step_')][-1]
   rows_at_end = rows[-max(1, int(_LAST_SHARE * len(rows))) :]
   before, after = (
-    float(np.mean([float(row[c]) for row in rows_at_end]))
+    float(np.nanmean([float(row[c]) for row in rows_at_end]))
     for c in ('return_step_0', last)
   )
   return int(float(rows[-1]['env_steps'])), before, after
@@ -75,7 +77,9 @@ def main(argv: Sequence[str] | None = None) -> None:
   """Trains, prints a table and draws."""
   parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
   parser.add_argument('--out', type=pathlib.Path, required=True)
-  parser.add_argument('--runs', type=pathlib.Path, default='runs/algorithms')
+  parser.add_argument(
+    '--runs', type=pathlib.Path, help='default: runs/EXPERIMENT_algorithms'
+  )
   parser.add_argument('--experiment', default='point.gin')
   parser.add_argument('--iterations', type=int, default=60)
   parser.add_argument('--tasks', type=int, default=20)
@@ -86,6 +90,8 @@ def main(argv: Sequence[str] | None = None) -> None:
   flags = parser.parse_args(argv)
 
   flags.out.mkdir(parents=True, exist_ok=True)
+  experiment = pathlib.Path(flags.experiment).stem
+  runs_folder = flags.runs or pathlib.Path('runs', f'{experiment}_algorithms')
 
   def run(name, seed):
     # An iteration of Reptile has three adaptation steps, so four stages.
@@ -96,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
       'train_eval.export_saved_model = False',
       *flags.bindings,
     ]
-    root_dir = flags.runs / f'{name}-{seed}'
+    root_dir = runs_folder / f'{name}-{seed}'
     train(flags.experiment, name, seed, root_dir, bindings)
     path = flags.out / _csv_name(name, seed, flags.seeds)
     path.write_text((root_dir / 'metrics.csv').read_text())
@@ -107,7 +113,6 @@ def main(argv: Sequence[str] | None = None) -> None:
   with futures.ThreadPoolExecutor(flags.jobs) as pool:
     paths = dict(zip(runs, pool.map(lambda r: run(*r), runs), strict=True))
   _write_table(flags, paths)
-  experiment = pathlib.Path(flags.experiment).stem
   plot_seeds.main(
     [
       f'{name}=' + ','.join(str(paths[name, s]) for s in range(flags.seeds))

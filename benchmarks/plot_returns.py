@@ -46,11 +46,17 @@ def run_names(paths: Sequence[str]) -> list[str]:
 
 
 def moving_mean(values: np.ndarray, width: int) -> np.ndarray:
-  """Returns means over at most `width` previous values, [I] -> [I]."""
-  sums = np.cumsum(np.insert(values, 0, 0.0))
+  """Returns means over at most `width` previous values, [I] -> [I].
+
+  NaNs, of iterations whose collection failed, are left out.
+  """
+  known = np.isfinite(values)
+  sums = np.cumsum(np.insert(np.where(known, values, 0.0), 0, 0.0))
+  counts = np.cumsum(np.insert(known, 0, 0))
   ends = np.arange(1, len(values) + 1)
   starts = np.maximum(ends - width, 0)
-  return (sums[ends] - sums[starts]) / (ends - starts)
+  with np.errstate(invalid='ignore'):
+    return (sums[ends] - sums[starts]) / (counts[ends] - counts[starts])
 
 
 def main(argv: Sequence[str] | None = None) -> None:

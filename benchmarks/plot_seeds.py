@@ -1,6 +1,6 @@
 """Draws the returns of several seeds as one curve with a band.
 
-python benchmarks/plot_seeds.py --out=returns.png 'ProMP=seed0.csv,seed1.csv'
+python -m benchmarks.plot_seeds --out=returns.png 'ProMP=seed0.csv,seed1.csv'
 
 Each argument is a group of runs that differ in their seed alone: a name and the
 metrics.csv of each run. A curve is the interquartile mean over the seeds (with

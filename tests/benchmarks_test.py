@@ -4,11 +4,13 @@ import csv
 import json
 import os
 import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from benchmarks import accelerator
+from benchmarks import algorithms
 from benchmarks import classic_control
 from benchmarks import graph_environments
 from benchmarks import gymnasium_rows
@@ -401,6 +403,64 @@ def test_the_interquartile_mean_of_seeds_drops_a_quarter_at_each_end():
   np.testing.assert_array_equal(plot_seeds.interquartile_mean(values), [2, 5])
   low, high = plot_seeds.band(values)
   assert low[0] < 2 < high[0] and low[1] == high[1] == 5
+
+
+def test_an_iteration_without_a_return_leaves_a_gap_alone():
+  values = np.array([1.0, np.nan, 3.0, 5.0])
+  means = plot_returns.moving_mean(values, 2)
+  np.testing.assert_array_equal(means, [1, 1, 3, 4])
+  assert np.isnan(plot_returns.moving_mean(np.array([np.nan, 2.0]), 1)[0])
+
+
+@pytest.mark.parametrize('name', ['algorithms', 'plot_seeds'])
+def test_scripts_that_share_code_start_as_modules(name):
+  ended = subprocess.run(
+    [sys.executable, '-m', f'benchmarks.{name}', '--help'],
+    cwd=os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+    capture_output=True,
+    text=True,
+  )
+  assert ended.returncode == 0 and '--out' in ended.stdout, ended.stderr
+
+
+def test_every_algorithm_trains_with_every_seed(tmp_path, monkeypatch, capsys):
+  trained = []
+
+  def train(experiment, name, seed, root_dir, bindings):
+    assert experiment == 'cheetah.gin'
+    trained.append((name, seed, bindings[1]))
+    root_dir.mkdir(parents=True)
+    (root_dir / 'metrics.csv').write_text(
+      'env_steps,return_step_0,return_step_1\n'
+      f'100,1,2\n200,3,{10 * (seed + 1)}\n'
+    )
+
+  monkeypatch.setattr(algorithms, 'train', train)
+  algorithms.main(
+    [
+      f'--out={tmp_path / "out"}',
+      f'--runs={tmp_path / "runs"}',
+      '--experiment=cheetah.gin',
+      '--seeds=2',
+      '--iterations=8',
+      '--only',
+      'promp',
+      'reptile',
+    ]
+  )
+  # Reptile has twice the stages of the others, so half of the iterations.
+  assert sorted(trained) == [
+    ('promp', 0, 'train_eval.num_iterations = 8'),
+    ('promp', 1, 'train_eval.num_iterations = 8'),
+    ('reptile', 0, 'train_eval.num_iterations = 4'),
+    ('reptile', 1, 'train_eval.num_iterations = 4'),
+  ]
+  with open(tmp_path / 'out' / 'algorithms.csv', newline='') as file:
+    rows = list(csv.reader(file))
+  # The last iteration alone: a tenth of two.
+  assert rows[1] == ['promp', '200', '3.00', '15.00']
+  assert (tmp_path / 'out' / 'algorithms.png').stat().st_size > 0
+  assert '10.0, 20.0' in capsys.readouterr().out
 
 
 def test_interval_coverage(capsys):

@@ -136,8 +136,9 @@ class AntDirection(directions.ForwardOrBackward, _Ant):
       healthy_heights: The lowest and the highest height of the torso [m] that
         do not end an episode.
       reset_noise_scale: See `MujocoBody`.
-      balanced: Whether training plays both directions equally often: the places
-        of a meta-batch take them in turn. False: each place draws.
+      balanced: Whether the places of a meta-batch take the directions in turn,
+        so that an even number of tasks plays both equally often. False: each
+        place draws.
 
     Raises:
       ValueError: If an argument is out of range.

@@ -12,6 +12,8 @@ import numpy as np
 from maml_tf.environments import locomotion
 
 _HEAD = 2  # Among geoms, after the floor and the torso.
+# Beyond that, a body is no longer a half-cheetah, and its physics fails.
+_LARGEST_FACTOR = 10.0
 _FACTORS = ('mass', 'damping', 'head length')
 
 
@@ -59,9 +61,11 @@ class _ScaledHalfCheetah(locomotion.Locomotion):
     )
 
   def _check_tasks(self, tasks):
-    if not (tasks > 0).all():
+    low, high = 1 / _LARGEST_FACTOR, _LARGEST_FACTOR
+    if not ((low <= tasks) & (tasks <= high)).all():
       raise ValueError(
-        f'tasks {tasks.tolist()} are not factors: give numbers above 0'
+        f'tasks {tasks.tolist()} are not factors: give numbers'
+        f' from {low:g} to {high:g}'
       )
 
   def _task_reward(self, velocity):

@@ -22,8 +22,9 @@ class ListedTasks:
   Attributes:
     names: The names of the tasks, in the list's order. They consist of letters,
       digits and `_.-`, and differ: the numbers, joined with `_`, or the text of
-      an object. If the names of two tasks are equal, or a text has no such
-      character, all tasks are named by their places, `listed_0` and so on.
+      an object. If the names of two tasks are equal, or a text has none of
+      these characters, all tasks are named by their places, `listed_0` and so
+      on.
   """
 
   names: tuple[str, ...]

@@ -174,8 +174,9 @@ class MujocoBatch:
     """Divides a step over a number of threads, which changes no result.
 
     Args:
-      num_threads: The number of threads in the pool. 1: there is no pool, and
-        rows are stepped in the thread that calls `step`.
+      num_threads: The number of threads in the pool. 1: unless derived arrays
+        are kept, there is no pool, and rows are stepped in the thread that
+        calls `step`.
     """
     self.close()
     self._num_threads = num_threads

@@ -24,9 +24,9 @@ class MujocoBody(task_environment.TaskEnvironment):
   Subclasses implement `sample_tasks`, `_observation` and `_advance`. The
   actions are the body's controls, which MuJoCo clamps to their ranges. A task
   may change the numbers of the body; then the E rows of a task share one model,
-  and there are B models in memory besides the body's own. An
-  episode terminates if the physics becomes unstable. In the last step of such
-  an episode the body does not move.
+  and there are B models in memory besides the body's own. An episode terminates
+  if the physics becomes unstable. In the last step of such an episode the body
+  does not move.
   """
 
   def __init__(

@@ -1,7 +1,8 @@
 """A point that trains with dense rewards and is tested with sparse ones.
 
 The sparse-point-robot of PEARL, https://arxiv.org/abs/1903.08254, with its code
-https://github.com/katerakelly/oyster.
+https://github.com/katerakelly/oyster. PEARL infers the task from sparse rewards
+in training, too; here adaptation in training sees dense rewards.
 """
 
 import gin

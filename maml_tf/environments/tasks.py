@@ -202,7 +202,7 @@ def parts(task: Any) -> list[tuple[str, float | None]]:
     task: Any task.
 
   Returns:
-    The number of each part; None: it is no number.
+    The number of each part; None if it is not a number.
   """
   return list(_walk(task, (), _DEEPEST_PART))
 

@@ -2,8 +2,7 @@
 
 Workers exchange numbers, the same count each time: a signal to stop, the
 counts, a message as character codes, the places of tasks in the family's list
-and the returns. Meta-batches stay where
-they were collected.
+and the returns. Meta-batches stay where they were collected.
 """
 
 from collections.abc import Mapping

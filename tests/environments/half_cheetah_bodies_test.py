@@ -150,7 +150,7 @@ def test_descriptions_and_wrong_factors():
   )
   assert mass.task_label == 'factor of the mass'
   for environment, task in ((mass, 0.0), (mass, -1.0), (body, [1.0, 0.0, 1.0])):
-    with pytest.raises(ValueError, match='are not factors: give numbers above'):
+    with pytest.raises(ValueError, match='factors: give numbers from 0.1'):
       environment.set_tasks([task])
   mass.close()
   body.close()

@@ -6,6 +6,7 @@ from hypothesis.extra import numpy as st_numpy
 import numpy as np
 import pytest
 
+from maml_tf.environments import half_cheetah_bodies
 from maml_tf.environments import locomotion
 from maml_tf.environments import point_navigation
 from maml_tf.environments import random_bodies
@@ -47,6 +48,7 @@ _TASKS = st.one_of(
     locomotion.HalfCheetahDirection,
     locomotion.HalfCheetahVelocity,
     random_bodies.HopperRandomDynamics,
+    half_cheetah_bodies.HalfCheetahMass,
   ],
 )
 def make_environment(request):
