@@ -57,6 +57,18 @@ def test_makes_its_environment(name):
   environment.close()
 
 
+@pytest.mark.parametrize('name', configs.EXPERIMENTS)
+def test_learning_rates_have_fallen_at_the_end(name):
+  run_config.parse([name], [])
+  decay_steps = gin.get_bindings('PolynomialDecay').get('decay_steps')
+  if decay_steps is None:
+    return  # The rate is constant.
+  num_iterations = gin.get_bindings('train_eval')['num_iterations']
+  num_steps = gin.get_bindings('GradientUpdate')['num_steps']
+  assert decay_steps <= num_iterations * num_steps
+  assert decay_steps >= 0.5 * num_iterations * num_steps
+
+
 # These cover an algorithm of each kind: proximal, trust region, value network.
 _QUICK = (
   *(name for name in configs.EXPERIMENTS if name not in configs.VARIANTS),
