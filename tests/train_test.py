@@ -113,7 +113,7 @@ def test_an_argument_that_is_not_a_flag(capfd):
     ('InnerLoop.step_size', ''),
     ('InnerLoop.step_size = ', ''),
     ('InnerLoop.step_size = nan', ''),
-    ('import maml_tf.environments.ant', 'maml_tf.environments.ant'),
+    ('import maml_tf.environments.bee', 'maml_tf.environments.bee'),
     # Wrong types.
     ("InnerLoop.step_size = 'a'", "step_size is 'a'"),
     ("train_eval.num_tasks = 'x'", "num_tasks is 'x'"),
