@@ -24,6 +24,7 @@ import numpy as np
 from maml_tf.core import checks
 from maml_tf.environments import directions
 from maml_tf.environments import locomotion
+from maml_tf.environments import velocities
 
 _TORSO = 1
 _NUM_OBSERVATIONS = 13 + 14 + 14 * 6
@@ -212,7 +213,7 @@ class AntPlanarDirection(directions.InThePlane, _Ant):
 
 
 @gin.configurable
-class AntVelocity(_Ant):
+class AntVelocity(velocities.TargetVelocity, _Ant):
   """An ant whose task is to walk at a given velocity along x [m/s].
 
       reward = -|velocity - task|
@@ -231,7 +232,7 @@ class AntVelocity(_Ant):
   draws.
   """
 
-  task_label = 'target velocity [m/s]'
+  verb = 'walks'
 
   def __init__(
     self,
@@ -262,7 +263,7 @@ class AntVelocity(_Ant):
     Raises:
       ValueError: If an argument is out of range.
     """
-    self._velocity_range = checks.interval('velocity_range', velocity_range)
+    self._set_range(velocity_range)
     super().__init__(
       num_tasks,
       environments_per_task,
@@ -273,13 +274,3 @@ class AntVelocity(_Ant):
       healthy_heights,
       reset_noise_scale,
     )
-
-  def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws velocities uniformly from `velocity_range`; float64 [n]."""
-    return rng.uniform(*self._velocity_range, n)
-
-  def describe_task(self, task: float) -> str:
-    return f'task {task:.3g}: walks at {task:.3g} m/s'
-
-  def _task_reward(self, velocity):
-    return -np.abs(velocity - self._row_tasks)

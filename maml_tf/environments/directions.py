@@ -2,9 +2,9 @@
 
 from typing import Any
 
+import mujoco
 import numpy as np
 
-from maml_tf.environments import locomotion
 from maml_tf.environments import tasks as tasks_lib
 from maml_tf.environments.rendering import mujoco_renderer
 from maml_tf.environments.rendering import renderer
@@ -17,8 +17,14 @@ _BALL_HEIGHT = 0.2
 _LENGTH_TOLERANCE = 1e-5
 
 
-class ForwardOrBackward(locomotion.Locomotion):
-  """Moves forward, +1, or backward, -1: task reward = task * velocity."""
+class ForwardOrBackward(tasks_lib.TaskFamily):
+  """Moves forward, +1, or backward, -1: task reward = task * velocity.
+
+  A mixin for `Locomotion`.
+  """
+
+  verb = 'moves'
+  _row_tasks: np.ndarray
 
   @property
   def task_list(self) -> tasks_lib.TaskList:
@@ -30,7 +36,8 @@ class ForwardOrBackward(locomotion.Locomotion):
     return np.where(rng.random(n) < 0.5, -1.0, 1.0)
 
   def describe_task(self, task: float) -> str:
-    return f'task {task:g}: moves {"forward" if task > 0 else "backward"}'
+    direction = 'forward' if task > 0 else 'backward'
+    return f'task {task:g}: {self.verb} {direction}'
 
   def _check_tasks(self, tasks):
     if not (np.abs(tasks) == 1).all():
@@ -42,11 +49,15 @@ class ForwardOrBackward(locomotion.Locomotion):
     return self._row_tasks * velocity
 
 
-class InThePlane(locomotion.Locomotion):
+class InThePlane(tasks_lib.TaskFamily):
   """Moves in a direction, a unit vector: task reward = task . velocity.
 
-  `task_shape` must be (2,), and `_position` must return [N, 2].
+  A mixin for `Locomotion` whose `task_shape` is (2,) and whose `_position`
+  returns [N, 2].
   """
+
+  _model: mujoco.MjModel
+  _row_tasks: np.ndarray
 
   def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
     """Draws unit vectors of uniform angle; returns float64 [n, 2]."""

@@ -36,29 +36,8 @@ def _scale(
   model.geom_rbound[1:] = model.geom_size[1:, :2].sum(axis=1)
 
 
-class _ScaledHalfCheetah(locomotion.Locomotion):
+class _ScaledHalfCheetah(locomotion.HalfCheetah):
   """A half-cheetah whose numbers the task multiplies; it runs forward."""
-
-  def __init__(
-    self,
-    num_tasks: int = 40,
-    environments_per_task: int = 20,
-    horizon: int = 200,
-    control_cost_weight: float = 0.05,
-    reset_noise_scale: float = 0.1,
-    **body,
-  ):
-    super().__init__(
-      'half_cheetah.xml',
-      frame_skip=5,
-      num_observations=17,
-      num_tasks=num_tasks,
-      environments_per_task=environments_per_task,
-      horizon=horizon,
-      control_cost_weight=control_cost_weight,
-      reset_noise_scale=reset_noise_scale,
-      **body,
-    )
 
   def _check_tasks(self, tasks):
     low, high = 1 / _LARGEST_FACTOR, _LARGEST_FACTOR

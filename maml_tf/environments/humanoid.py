@@ -11,6 +11,7 @@ import numpy as np
 
 from maml_tf.core import checks
 from maml_tf.environments import directions
+from maml_tf.environments import locomotion
 
 _NUM_BODIES = 14
 # qpos[2:], qvel, cinert, cvel, qfrc_actuator and cfrc_ext.
@@ -23,7 +24,7 @@ _LARGEST_CONTACT_COST = 10.0
 
 
 @gin.configurable
-class HumanoidPlanarDirection(directions.InThePlane):
+class HumanoidPlanarDirection(directions.InThePlane, locomotion.Locomotion):
   """A humanoid whose task is a direction in the plane, a unit vector (2,).
 
       reward = velocity_weight * (task . velocity of the centre of mass)

@@ -13,8 +13,9 @@ import mujoco
 import numpy as np
 
 from maml_tf.core import checks
+from maml_tf.environments import directions
 from maml_tf.environments import mujoco_body
-from maml_tf.environments import tasks as tasks_lib
+from maml_tf.environments import velocities
 
 
 class RewardTerms(NamedTuple):
@@ -167,17 +168,19 @@ class Locomotion(mujoco_body.MujocoBody):
     return self._physics.state[:, 2:stop].astype(np.float32)
 
 
-class _HalfCheetah(Locomotion):
+class HalfCheetah(Locomotion):
   """The planar two-legged body: 17 observations, 6 torques, 0.05 s a step."""
 
   def __init__(
     self,
-    num_tasks: int = 40,
-    environments_per_task: int = 20,
-    horizon: int = 100,
-    control_cost_weight: float = 0.05,
-    reset_noise_scale: float = 0.1,
+    num_tasks: int,
+    environments_per_task: int,
+    horizon: int,
+    control_cost_weight: float,
+    reset_noise_scale: float,
+    **body,
   ):
+    """Loads the body N = B*E times; for the arguments, see `Locomotion`."""
     super().__init__(
       asset='half_cheetah.xml',
       frame_skip=5,
@@ -187,17 +190,20 @@ class _HalfCheetah(Locomotion):
       horizon=horizon,
       control_cost_weight=control_cost_weight,
       reset_noise_scale=reset_noise_scale,
+      **body,
     )
 
 
 @gin.configurable
-class HalfCheetahDirection(_HalfCheetah):
+class HalfCheetahDirection(directions.ForwardOrBackward, HalfCheetah):
   """A half-cheetah whose task is to run forward, +1, or backward, -1.
 
       reward = task * velocity - control_cost_weight * |action|^2
 
   With the task +1 it equals Gymnasium's HalfCheetah-v5 of the same weight.
   """
+
+  verb = 'runs'
 
   def __init__(
     self,
@@ -232,30 +238,9 @@ class HalfCheetahDirection(_HalfCheetah):
       reset_noise_scale,
     )
 
-  @property
-  def task_list(self) -> tasks_lib.TaskList:
-    """Both directions; training draws from both, so none is held out."""
-    return tasks_lib.TaskList(training=(-1.0, 1.0))
-
-  def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws +1 or -1 with equal probability; returns float64 [n]."""
-    return np.where(rng.random(n) < 0.5, -1.0, 1.0)
-
-  def describe_task(self, task: float) -> str:
-    return f'task {task:g}: runs {"forward" if task > 0 else "backward"}'
-
-  def _check_tasks(self, tasks):
-    if not (np.abs(tasks) == 1).all():
-      raise ValueError(
-        f'tasks {tasks.tolist()} are not directions: give +1 or -1 for each'
-      )
-
-  def _task_reward(self, velocity):
-    return self._row_tasks * velocity
-
 
 @gin.configurable
-class HalfCheetahVelocity(_HalfCheetah):
+class HalfCheetahVelocity(velocities.TargetVelocity, HalfCheetah):
   """A half-cheetah whose task is to run at a given velocity [m/s].
 
       reward = -|velocity - task| - control_cost_weight * |action|^2
@@ -264,7 +249,7 @@ class HalfCheetahVelocity(_HalfCheetah):
   draws.
   """
 
-  task_label = 'target velocity [m/s]'
+  verb = 'runs'
 
   def __init__(
     self,
@@ -288,7 +273,7 @@ class HalfCheetahVelocity(_HalfCheetah):
     Raises:
       ValueError: If an argument is out of range.
     """
-    self._velocity_range = checks.interval('velocity_range', velocity_range)
+    self._set_range(velocity_range)
     super().__init__(
       num_tasks,
       environments_per_task,
@@ -296,13 +281,3 @@ class HalfCheetahVelocity(_HalfCheetah):
       control_cost_weight,
       reset_noise_scale,
     )
-
-  def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws velocities uniformly from `velocity_range`; float64 [n]."""
-    return rng.uniform(*self._velocity_range, n)
-
-  def describe_task(self, task: float) -> str:
-    return f'task {task:.3g}: runs at {task:.3g} m/s'
-
-  def _task_reward(self, velocity):
-    return -np.abs(velocity - self._row_tasks)

@@ -109,7 +109,19 @@ class HopperRandomDynamics(
   ):
     """Loads N = B*E hoppers. A step takes 4 physics steps, 0.016 s.
 
-    Args: see `Walker2dRandomDynamics`.
+    Args:
+      num_tasks: B, the number of tasks.
+      environments_per_task: E, the number of environments that play each task.
+      horizon: The number of steps in an episode.
+      control_cost_weight: The cost of a unit of squared action.
+      alive_bonus: The reward of every step besides.
+      reset_noise_scale: The scale s of the noise at a reset, uniform in [-s, s]
+        on positions [m, rad] and velocities [m/s, rad/s].
+      timestep: The duration of a physics step [s].
+      log_scale_limit: The limit of the exponents that are drawn.
+
+    Raises:
+      ValueError: If an argument is out of range.
     """
     self._set_limit(log_scale_limit)
     model = planar_bodies.load_model('hopper.xml', timestep)

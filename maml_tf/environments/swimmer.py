@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import gin
 import numpy as np
 
-from maml_tf.core import checks
 from maml_tf.environments import locomotion
+from maml_tf.environments import velocities
 
 
 @gin.configurable
-class SwimmerVelocity(locomotion.Locomotion):
+class SwimmerVelocity(velocities.TargetVelocity, locomotion.Locomotion):
   """A swimmer whose task is to swim at a given velocity along x [m/s].
 
       reward = -|velocity - task| - control_cost_weight * |action|^2
@@ -28,7 +28,7 @@ class SwimmerVelocity(locomotion.Locomotion):
   draws.
   """
 
-  task_label = 'target velocity [m/s]'
+  verb = 'swims'
 
   def __init__(
     self,
@@ -53,7 +53,7 @@ class SwimmerVelocity(locomotion.Locomotion):
     Raises:
       ValueError: If an argument is out of range.
     """
-    self._velocity_range = checks.interval('velocity_range', velocity_range)
+    self._set_range(velocity_range)
     super().__init__(
       'swimmer.xml',
       frame_skip=4,
@@ -65,18 +65,8 @@ class SwimmerVelocity(locomotion.Locomotion):
       reset_noise_scale=reset_noise_scale,
     )
 
-  def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws velocities uniformly from `velocity_range`; float64 [n]."""
-    return rng.uniform(*self._velocity_range, n)
-
-  def describe_task(self, task: float) -> str:
-    return f'task {task:.3g}: swims at {task:.3g} m/s'
-
   def _draw_starts(self, generator, num_rows):
     return self._draw_uniform_starts(generator, num_rows)
-
-  def _task_reward(self, velocity):
-    return -np.abs(velocity - self._row_tasks)
 
   def _describe_state(self, state):
     # Swimmers are slow: two digits.

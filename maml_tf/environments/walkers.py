@@ -4,12 +4,14 @@ The walker's tasks of ProMP, https://arxiv.org/abs/1810.06784 and
 https://github.com/jonasrothfuss/ProMP.
 """
 
+from collections.abc import Sequence
+
 import gin
-import numpy as np
 
 from maml_tf.core import checks
 from maml_tf.environments import directions
 from maml_tf.environments import planar_bodies
+from maml_tf.environments import velocities
 
 
 @gin.configurable
@@ -67,7 +69,7 @@ class Walker2dDirection(directions.ForwardOrBackward, planar_bodies.Walker2d):
 
 
 @gin.configurable
-class Walker2dVelocity(planar_bodies.Walker2d):
+class Walker2dVelocity(velocities.TargetVelocity, planar_bodies.Walker2d):
   """A walker whose task is to walk at a given velocity [m/s].
 
       reward = -|velocity - task| + alive_bonus
@@ -81,7 +83,7 @@ class Walker2dVelocity(planar_bodies.Walker2d):
   draws.
   """
 
-  task_label = 'target velocity [m/s]'
+  verb = 'walks'
 
   def __init__(
     self,
@@ -92,8 +94,26 @@ class Walker2dVelocity(planar_bodies.Walker2d):
     alive_bonus: float = 15.0,
     reset_noise_scale: float = 0.005,
     right_foot_friction: float = 1.9,
+    velocity_range: Sequence[float] = (0.0, 10.0),
   ):
-    """Loads N = B*E walkers; for the arguments, see `Walker2dDirection`."""
+    """Loads N = B*E walkers. A step takes 0.016 s.
+
+    Args:
+      num_tasks: B, the number of tasks.
+      environments_per_task: E, the number of environments that play each task.
+      horizon: The number of steps in an episode.
+      control_cost_weight: The cost of a unit of squared action.
+      alive_bonus: The reward of every step besides.
+      reset_noise_scale: The scale s of the noise at a reset, uniform in [-s, s]
+        on positions [m, rad] and velocities [m/s, rad/s].
+      right_foot_friction: The sliding friction of the right foot; that of the
+        left foot is 1.9.
+      velocity_range: The range that `sample_tasks` draws from [m/s].
+
+    Raises:
+      ValueError: If an argument is out of range.
+    """
+    self._set_range(velocity_range)
     super().__init__(
       planar_bodies.walker_model(right_foot_friction),
       8,
@@ -104,13 +124,3 @@ class Walker2dVelocity(planar_bodies.Walker2d):
       alive_bonus,
       reset_noise_scale,
     )
-
-  def sample_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws velocities uniformly from [0, 10] m/s; returns float64 [n]."""
-    return rng.uniform(0.0, 10.0, n)
-
-  def describe_task(self, task: float) -> str:
-    return f'task {task:.3g}: walks at {task:.3g} m/s'
-
-  def _task_reward(self, velocity):
-    return -np.abs(velocity - self._row_tasks)
