@@ -12,7 +12,7 @@ import numpy as np
 from maml_tf.environments import locomotion
 
 _HEAD = 2  # Among geoms, after the floor and the torso.
-# Beyond that, a body is no longer a half-cheetah, and its physics fails.
+# With factors far beyond this one the physics becomes unstable.
 _LARGEST_FACTOR = 10.0
 _FACTORS = ('mass', 'damping', 'head length')
 

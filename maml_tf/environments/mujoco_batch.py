@@ -174,9 +174,8 @@ class MujocoBatch:
     """Divides a step over a number of threads, which changes no result.
 
     Args:
-      num_threads: The number of threads in the pool. 1: unless derived arrays
-        are kept, there is no pool, and rows are stepped in the thread that
-        calls `step`.
+      num_threads: The number of threads in the pool. 1: the calling thread
+        steps the rows, unless derived arrays are kept.
     """
     self.close()
     self._num_threads = num_threads
