@@ -5,7 +5,6 @@ import pathlib
 
 import numpy as np
 import pytest
-
 from tf_agents.utils import common
 
 import maml_tf
