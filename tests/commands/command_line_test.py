@@ -6,6 +6,7 @@ import pathlib
 import shlex
 import subprocess
 import sys
+import types
 
 from absl import flags
 import pytest
@@ -156,3 +157,31 @@ def test_python_is_repeated_as_it_was_typed(monkeypatch, tmp_path):
   # The one that would be found is another one.
   monkeypatch.setattr(sys, 'orig_argv', ['python3', '-c', 'x'])
   assert command_line.interpreter() == [str(python)]
+
+
+@pytest.fixture(name='counting')
+def fixture_counting(monkeypatch):
+  """A command that takes words and returns their number."""
+  module = types.ModuleType('counting')
+  module.main = lambda argv: len(argv) - 1
+  monkeypatch.setitem(sys.modules, 'maml_tf.commands.counting', module)
+  monkeypatch.setitem(command_line.SUMMARIES, 'counting', 'Counts words.')
+  command_lines.import_anew('settings')  # It defines --debug.
+  yield command_line.Command('counting', ('a',), takes_words='WORD...')
+  flags.FLAGS.set_gnu_getopt(False)
+
+
+def test_words_stand_before_and_after_flags(counting, capsys):
+  words = command_line.parse(counting, ['counting', 'a', '--debug', 'b'])
+  assert words == ['counting', 'a', 'b'] and flags.FLAGS.debug
+  of = {'takes_words': 'WORD...', 'needs_tensorflow': False}
+  assert command_line.run('counting', words, **of) == 2
+  assert capsys.readouterr() == ('', '')
+  assert command_line.run('counting', ['counting'], **of) == 2
+  assert capsys.readouterr().err == (
+    'counting: WORD... is missing: see --help\n'
+  )
+  with pytest.raises(SystemExit):
+    command_line.parse(counting, ['counting', '--help'])
+  usage = 'usage: python -m maml_tf.counting WORD... FLAGS\n'
+  assert usage in capsys.readouterr().out
