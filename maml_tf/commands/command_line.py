@@ -34,6 +34,8 @@ SUMMARIES = {
   'evaluate': "Tests a run's policy on held-out tasks.",
   'export': "Writes a run's policy as a SavedModel.",
   'render': 'Films a task before and after adaptation.',
+  'plot': 'Draws learning curves of runs, also while they train.',
+  'compare': 'Compares runs: tables, and a page with curves and films.',
   'settings': 'Lists all settings with their defaults.',
 }
 _HELP = ('--help', '-help', '-h', '--h', '-?', '--helpshort', '-helpshort')
