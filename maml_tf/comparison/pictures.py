@@ -20,7 +20,7 @@ FORMATS = ('.png', '.svg')
 _LEGEND_WIDTH = 32
 _LEGEND_ROWS = 6
 # Of pages: as wide as a phone, whose screen then shows texts in their size.
-_PAGE_SIZE = (5.2, 3.5)
+_PAGE_SIZE = (4.6, 3.2)
 # It becomes the colour of the page's text.
 _INK = '#010203'
 _INK_STYLE = {
@@ -80,7 +80,7 @@ def draw_curves(
   if not is_alone and axis_steps != {0}:
     metric += f' {_after(axis_steps)}'
   over = f', mean of {mean_over} iterations' if mean_over > 1 else ''
-  axes.set_ylabel(metric + over)
+  axes.set_ylabel(metric + over * (not for_page))
   axes.grid(alpha=0.3)
   axes.set_title(title or '')
   if not for_page:
@@ -125,7 +125,7 @@ def draw_ends(
       )
   axes.set_yticks(range(len(ends)), letters)
   axes.set_ylim(len(ends) - 0.5, -0.5)
-  axes.set_xlabel('return: before (open), after adaptation (filled), seeds')
+  axes.set_xlabel('return before (open) and after (filled)')
   axes.grid(alpha=0.3, axis='x')
   return figure
 
