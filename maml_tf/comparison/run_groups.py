@@ -52,7 +52,9 @@ def group(runs: Sequence[run_records.RunRecord]) -> list[RunGroup]:
       key = tuple(values[run.name] for values in settings.values())
     members.setdefault(key, []).append(run)
   firsts = [of_group[0] for of_group in members.values()]
-  labels = _labels([run for run in firsts if run in known], settings)
+  labels = _labels(
+    [run for run in firsts if run.settings is not None], settings
+  )
   return [
     RunGroup(
       labels.get(run.name, run.name),

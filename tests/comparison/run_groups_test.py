@@ -79,6 +79,19 @@ def test_a_parameter_that_a_run_lacks_has_its_default(group):
   assert groups[1].label == f'{schedule} not set'
 
 
+def test_macros_are_their_values(group):
+  def config(seed, rate):
+    macros = {'seed': seed, 'rate': '%other', 'other': rate}
+    return {_SEED: '%seed', _STEP: '%rate'} | macros
+
+  groups = group(
+    (config(0, 0.1), ()), (config(1, 0.1), ()), (config(0, 0.3), ())
+  )
+  assert _names(groups) == [['run0', 'run1'], ['run2']]
+  assert groups[1].label == f'{_STEP} = 0.3'
+  assert [run.seed for run in groups[0].runs] == ['0', '1']
+
+
 def test_longer_names_of_the_same_function_are_no_difference(group):
   long, owner = '@tf.keras.optimizers.Adam()', 'GradientUpdate.optimizer'
   assert len(group(({owner: long}, ()), ({owner: '@Adam()'}, ()))) == 1
