@@ -68,6 +68,16 @@ def test_labels_of_many_differences_are_as_short_as_they_can_be(group):
   ]
 
 
+def test_labels_of_changes_of_one_config_show_the_changes(group):
+  names = [f'MamlAgent.s{i}' for i in range(4)]
+  base = dict.fromkeys(names, 1)
+  groups = group((base, ()), *((base | {name: 2}, ()) for name in names))
+  assert [group.label for group in groups] == [
+    'as most others',
+    *(f'{name} = 2' for name in names),
+  ]
+
+
 def test_a_parameter_that_a_run_lacks_has_its_default(group):
   new, schedule = 'MamlAgent.new_parameter', 'PolynomialDecay.decay_steps'
   groups = group(
