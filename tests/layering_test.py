@@ -20,11 +20,11 @@ ROWS = (
   ('learning',),
   ('evaluation', 'serving'),
   ('run',),
-  ('adaptation', 'video', 'testing'),
+  ('adaptation', 'video', 'testing', 'sweeping'),
   ('commands',),
   # maml_tf/__init__.py, which exports names of the rooms.
   ('',),
-  ('train', 'evaluate', 'export', 'render', 'settings', '__main__'),
+  ('train', 'evaluate', 'export', 'render', 'settings', 'sweep', '__main__'),
 )
 ROOMS = [room for row in ROWS[:-2] for room in row]
 

@@ -34,6 +34,7 @@ SUMMARIES = {
   'evaluate': "Tests a run's policy on held-out tasks.",
   'export': "Writes a run's policy as a SavedModel.",
   'render': 'Films a task before and after adaptation.',
+  'sweep': 'Trains a grid or random draws of settings, times seeds.',
   'settings': 'Lists all settings with their defaults.',
 }
 _HELP = ('--help', '-help', '-h', '--h', '-?', '--helpshort', '-helpshort')

@@ -151,6 +151,15 @@ def write_or_check(
       file.write(text)
 
 
+def may_change(name: str) -> bool:
+  """Returns whether a resumed run may change a setting, whatever its loggers.
+
+  Args:
+    name: Its name, such as 'train_eval.num_iterations'.
+  """
+  return name.startswith(_MAY_CHANGE)
+
+
 def keep_other(root_dir: str) -> None:
   """Keeps a config that no run has written beside the one that will be.
 
