@@ -6,10 +6,10 @@ import os
 
 from absl import flags
 import gin
-import tensorflow as tf
 
 from maml_tf.commands import command_line
 from maml_tf.core import checks
+from maml_tf.core import devices
 from maml_tf.core import errors
 from maml_tf.core import paths
 from maml_tf.core import terminal
@@ -35,8 +35,7 @@ def main(argv):
   by SIGHUP, Ctrl-C or SIGTERM.
   """
   del argv  # Its flags are parsed.
-  # Nothing is learned here, and a GPU's memory is for the runs.
-  tf.config.set_visible_devices([], 'GPU')
+  devices.leave_gpus()
   root_dir = _FLAGS.root_dir or _new_root_dir()
   try:
     with errors.usage_errors():
