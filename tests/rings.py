@@ -70,6 +70,7 @@ _UNITS = (
   'run/metrics_test.py',
   'run/older_runs_test.py',
   'run/run_folder_test.py',
+  'run/tensorboard_summaries_test.py',
   'run/workers_test.py',
   'sweeping/axes_test.py',
   'sweeping/plan_test.py',

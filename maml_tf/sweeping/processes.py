@@ -1,6 +1,7 @@
 """Training processes, some at a time, each with its share of the processors."""
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Sequence
 import os
 import subprocess
@@ -77,7 +78,7 @@ def train(
         for place in range(num_at_once):
           if waiting and place not in running:
             index = waiting.pop(0)
-            process = _start(jobs[index], shares[place], num_at_once > 1)
+            process = start(jobs[index], shares[place])
             running[place] = index, process
             started(index)
         with interrupt.interruptible():
@@ -90,11 +91,17 @@ def train(
     return interrupt.signal_number
 
 
-def _start(job: Job, processors: set[int], shares: bool) -> subprocess.Popen:
-  """Starts a job's process."""
+def start(job: Job, processors: Collection[int] = ()) -> subprocess.Popen:
+  """Starts a job's process, which SIGTERM asks to save and stop.
+
+  Args:
+    job: The job.
+    processors: The numbers of the CPU cores that it may use, since others run
+      beside it. Empty: all, and a GPU's whole memory.
+  """
   os.makedirs(job.root_dir, exist_ok=True)
   environment = dict(os.environ)
-  if shares:
+  if processors:
     # Else the first process takes nearly all memory of a GPU.
     environment.setdefault('TF_FORCE_GPU_ALLOW_GROWTH', 'true')
   with open(job.log, 'ab') as log, cpu.restricted(processors):
