@@ -2,13 +2,13 @@
 
 import os
 import signal
-import sys
 import threading
 import time
 
 import pytest
 
 from maml_tf.sweeping import processes
+from tests.sweeping import script_job
 
 pytestmark = pytest.mark.skipif(
   not hasattr(os, 'sched_getaffinity'), reason='no affinity'
@@ -24,14 +24,6 @@ signal.signal(signal.SIGTERM, save)
 print('ready', flush=True)
 time.sleep(60)
 """
-
-
-class ScriptJob(processes.Job):
-  """A job whose gin file is a script of Python, which it runs instead."""
-
-  @property
-  def command(self):
-    return [sys.executable, '-c', *self.gin_files]
 
 
 class _Report:
@@ -54,7 +46,7 @@ class _Report:
 
 def _jobs(folder, *scripts):
   return [
-    ScriptJob(str(folder / f'job {i}'), [script], [])
+    script_job.ScriptJob(str(folder / f'job {i}'), [script], [])
     for i, script in enumerate(scripts)
   ]
 
