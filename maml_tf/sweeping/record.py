@@ -5,11 +5,10 @@ A second start may add runs. It must not change those that are there.
 
 import json
 import os
-import re
 
 from maml_tf.core import errors
 from maml_tf.core import files
-from maml_tf.run import config_record
+from maml_tf.run import config_values
 from maml_tf.run import run_folder
 from maml_tf.sweeping import plan as plan_lib
 
@@ -107,5 +106,5 @@ def _settled(lines):
   return [
     line
     for line in lines
-    if not config_record.may_change(re.split(r'\s*=', line.strip())[0])
+    if not line.strip().startswith(config_values.MAY_CHANGE)
   ]

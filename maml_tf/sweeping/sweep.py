@@ -4,6 +4,9 @@ from collections.abc import Mapping
 import os
 import time
 
+from maml_tf.comparison import report
+from maml_tf.comparison import run_records
+from maml_tf.core import errors
 from maml_tf.core import terminal
 from maml_tf.sweeping import plan as plan_lib
 from maml_tf.sweeping import processes
@@ -32,16 +35,17 @@ class Sweep:
     self._root_dir = root_dir
     self._plan = plan
     finished = table.read_finished(root_dir)
+    # By the name of a run.
+    self._ends = {r.name: table.read_ends(self._folder(r)) for r in plan.runs}
     self._statuses = {}
     for run in plan.runs:
-      done = table.read_ends(self._folder(run)).iterations
+      done = self._ends[run.name].iterations
       is_finished = (
         run.name in finished and done >= num_iterations[run.point.name]
       )
       self._statuses[run.name] = (
         table.FINISHED if is_finished else table.WAITING
       )
-    # By the name of a run.
     self._started_at: dict[str, float] = {}
     self._failures: dict[str, str] = {}
 
@@ -90,7 +94,7 @@ class Sweep:
 
   def _start(self, run: plan_lib.PlannedRun) -> None:
     self._started_at[run.name] = time.monotonic()
-    done = table.read_ends(self._folder(run)).iterations
+    done = self._ends[run.name].iterations
     resumed = f', which has {done} iterations' if done else ''
     terminal.log(f'started   {run.name}{resumed}')
     self._statuses[run.name] = table.RUNNING
@@ -103,7 +107,7 @@ class Sweep:
     if code == 0:
       status = table.FINISHED
     self._statuses[run.name] = status
-    ends = table.read_ends(self._folder(run))
+    ends = self._ends[run.name] = table.read_ends(self._folder(run))
     told = f'return {ends.return_before:.1f} -> {ends.return_after:.1f}'
     if status == table.STOPPED:
       told = f'after iteration {ends.iterations}'
@@ -120,18 +124,40 @@ class Sweep:
     self._write()
 
   def _write(self) -> None:
-    table.write(self._root_dir, self._plan.runs, self._statuses)
+    table.write(self._root_dir, self._plan.runs, self._statuses, self._ends)
 
   def _report(self, seconds: float) -> None:
     """Reports the whole: what failed, and where the results are."""
+    written = [table.TABLE_FILE, *self._write_page()]
     for name, failure in self._failures.items():
       terminal.log(f'sweep: {name} failed: {failure}')
     finished = list(self._statuses.values()).count(table.FINISHED)
-    path = os.path.join(self._root_dir, table.TABLE_FILE)
     terminal.log(
       f'sweep: {finished} of {len(self._statuses)} runs are finished after'
-      f' {duration(seconds)}: {path}'
+      f' {duration(seconds)}; wrote {" and ".join(written)} to {self._root_dir}'
     )
+
+  def _write_page(self) -> list[str]:
+    """Writes the page of a comparison; returns its name, if it is written."""
+    folders = [
+      self._folder(run)
+      for run in self._plan.runs
+      if self._ends[run.name].iterations
+    ]
+    if not folders:
+      return []
+    try:
+      text = report.write(
+        run_records.read_all(folders),
+        self._root_dir,
+        table.LAST_SHARE,
+        page_alone=True,
+      )
+    except (errors.UsageError, OSError) as error:
+      terminal.log(f'sweep: there is no page: {error}')
+      return []
+    terminal.show(text)
+    return [report.PAGE_FILE]
 
 
 def duration(seconds: float) -> str:

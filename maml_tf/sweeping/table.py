@@ -8,8 +8,11 @@ import math
 import os
 from typing import NamedTuple
 
+from maml_tf.comparison import final_returns
+from maml_tf.comparison import metrics_tables
+from maml_tf.comparison import run_records
+from maml_tf.core import errors
 from maml_tf.core import files
-from maml_tf.run import loggers
 from maml_tf.sweeping import plan
 
 TABLE_FILE = 'sweep.csv'
@@ -18,8 +21,7 @@ WAITING, RUNNING = 'waiting', 'running'
 FINISHED, STOPPED, FAILED = 'finished', 'stopped', 'failed'
 
 # The returns are means over this share of the iterations, at the end.
-_LAST_SHARE = 0.1
-_RETURN = 'return_step_'
+LAST_SHARE = 0.1
 
 
 class Ends(NamedTuple):
@@ -47,32 +49,27 @@ def read_ends(root_dir: str) -> Ends:
   Args:
     root_dir: The run's folder, which need not exist.
   """
-  path = os.path.join(root_dir, loggers.METRICS_FILE)
   try:
-    with open(path, newline='', encoding='utf-8') as file:
-      rows = list(csv.DictReader(file))
-    names = [name for name in rows[0] if name.startswith(_RETURN)]
-    last = rows[-max(1, int(_LAST_SHARE * len(rows))) :]
-    before, after = (
-      _mean([float(row[name]) for row in last])
-      for name in (names[0], names[-1])
+    table = metrics_tables.read(
+      os.path.join(root_dir, run_records.METRICS_FILE)
     )
-    return Ends(
-      int(rows[-1]['iteration']),
-      int(float(rows[-1]['env_steps'])),
-      float(rows[-1]['wall_seconds']),
-      before,
-      after,
-    )
-  # None yet, or a row that is being written.
-  except (OSError, ValueError, LookupError, TypeError):
+  except (FileNotFoundError, errors.UsageError):
     return Ends()
-
-
-def _mean(numbers: Sequence[float]) -> float:
-  """Returns the mean of the numbers that are not NaN."""
-  there = [number for number in numbers if not math.isnan(number)]
-  return sum(there) / len(there) if there else math.nan
+  columns = metrics_tables.steps_of(table, final_returns.RETURN)
+  if not columns:
+    return Ends()
+  count = final_returns.num_last(len(table[columns[0]]), LAST_SHARE)
+  before, after = (
+    float(metrics_tables.moving_mean(table[name], count)[-1])
+    for name in (columns[0], columns[-1])
+  )
+  return Ends(
+    int(table['iteration'][-1]),
+    int(table['env_steps'][-1]),
+    float(table['wall_seconds'][-1]),
+    before,
+    after,
+  )
 
 
 def read_finished(root_dir: str) -> set[str]:
@@ -94,6 +91,7 @@ def write(
   root_dir: str,
   runs: Sequence[plan.PlannedRun],
   statuses: Mapping[str, str],
+  ends: Mapping[str, Ends],
 ) -> None:
   """Writes the table.
 
@@ -101,6 +99,7 @@ def write(
     root_dir: The sweep's folder.
     runs: The runs.
     statuses: The status of each by name.
+    ends: How far each is, by name.
   """
   settings = list(dict.fromkeys(n for run in runs for n in run.point.settings))
   with files.replace_file(os.path.join(root_dir, TABLE_FILE)) as scratch:
@@ -108,14 +107,13 @@ def write(
       writer = csv.writer(file, lineterminator='\n')
       writer.writerow(['run', *settings, 'seed', 'status', *Ends._fields])
       for run in runs:
-        ends = read_ends(os.path.join(root_dir, run.name))
         writer.writerow(
           [
             run.name,
             *(run.point.settings[name] for name in settings),
             run.seed,
             statuses[run.name],
-            *(_text(number) for number in ends),
+            *(_text(number) for number in ends[run.name]),
           ]
         )
 

@@ -37,7 +37,8 @@ def test_rows_of_runs(tmp_path):
   runs = plan.runs(plan.grid([axes.parse('f.x=1,(2,3)')]), [0])
   _write_metrics(tmp_path / 'x=1,seed=0', 3)
   statuses = {'x=1,seed=0': table.FINISHED, 'x=2_3,seed=0': table.WAITING}
-  table.write(str(tmp_path), runs, statuses)
+  ends = {run.name: table.read_ends(str(tmp_path / run.name)) for run in runs}
+  table.write(str(tmp_path), runs, statuses, ends)
   with open(tmp_path / table.TABLE_FILE, newline='') as file:
     first, second = csv.DictReader(file)
   assert first == {
