@@ -13,7 +13,8 @@ database: a file here, or the URL of a server. What `maml_tf.evaluate` and
     python mlflow_logger.py --root_dir=../runs/point
 
 The parameters are the settings in config.gin. A run that resumes goes on in the
-same MLflow run, which it finds by its folder, and logs no iteration twice.
+same MLflow run, whose id is in mlflow_run_id.txt in its folder, and logs no
+iteration twice.
 """
 
 import argparse
@@ -26,7 +27,6 @@ from mlflow import entities
 
 from maml_tf.run import hyper_parameters
 
-_FOLDER = 'maml_tf.root_dir'
 # Their histories tell which iterations and evaluations are logged already.
 _ITERATION, _EVALUATION = 'iteration', 'evaluation/mean_step_0'
 
@@ -45,15 +45,9 @@ class MlflowLogger:
     # Repeated iterations are found by what is logged.
     del first_iteration
     self._root_dir = os.path.abspath(root_dir)
+    self._id_file = os.path.join(self._root_dir, 'mlflow_run_id.txt')
     self._client = mlflow.MlflowClient(tracking_uri)
-    found = self._client.get_experiment_by_name(experiment)
-    experiment_id = (
-      found.experiment_id
-      if found
-      else self._client.create_experiment(experiment)
-    )
-    self._run_id = self._find(experiment_id) or self._create(experiment_id)
-    self._client.update_run(self._run_id, status='RUNNING')
+    self._run_id = self._resume() or self._create(experiment)
     self._last = {
       name: max((metric.step for metric in history), default=0)
       for name in (_ITERATION, _EVALUATION)
@@ -75,27 +69,34 @@ class MlflowLogger:
       self._client.log_artifact(self._run_id, path)
     self._client.set_terminated(self._run_id)
 
-  def _find(self, experiment_id):
+  def _resume(self):
     """Returns the id of the run that was logged from this folder, if any."""
-    folder = self._root_dir.replace("'", "\\'")
-    runs = self._client.search_runs(
-      [experiment_id], f"tags.`{_FOLDER}` = '{folder}'", max_results=1
-    )
-    return runs[0].info.run_id if runs else None
+    try:
+      with open(self._id_file, encoding='utf-8') as file:
+        run_id = file.read()
+      self._client.update_run(run_id, status='RUNNING')
+      return run_id
+    # A new run, or another database.
+    except (FileNotFoundError, mlflow.MlflowException):
+      return None
 
-  def _create(self, experiment_id):
+  def _create(self, experiment):
     """Creates a run with the settings as its parameters; returns its id."""
-    run_id = self._client.create_run(
-      experiment_id,
+    found = self._client.get_experiment_by_name(experiment)
+    run = self._client.create_run(
+      found.experiment_id
+      if found
+      else self._client.create_experiment(experiment),
       run_name=os.path.basename(self._root_dir),
-      tags={_FOLDER: self._root_dir},
-    ).info.run_id
+    )
     settings = hyper_parameters.read(self._root_dir)
     self._client.log_batch(
-      run_id,
+      run.info.run_id,
       params=[entities.Param(n, str(v)) for n, v in settings.items()],
     )
-    return run_id
+    with open(self._id_file, 'w', encoding='utf-8') as file:
+      file.write(run.info.run_id)
+    return run.info.run_id
 
 
 def _pictures(root_dir):
