@@ -104,6 +104,7 @@ def test_suggestions_are_values_of_gin(example):
   assert suggested == ['(1, 2)', '3', '0.001', '0.5']
 
 
+@pytest.mark.slow
 def test_a_study_of_real_runs_goes_on(tmp_path):
   flags = ['--gin_file=point.gin', '--set=InnerLoop.step_size=log(0.01,1)']
   flags += [f'--gin_bindings={binding}' for binding in _TINY]
