@@ -59,8 +59,12 @@ class MlflowLogger:
     if step <= self._last[kind]:
       return
     now = int(1000 * time.time())
+    # The metrics of the iteration have logged an evaluation's env_steps.
+    start = 'evaluation/' if kind == _EVALUATION else ''
     metrics = [
-      entities.Metric(name, value, now, step) for name, value in scalars.items()
+      entities.Metric(name, value, now, step)
+      for name, value in scalars.items()
+      if name.startswith(start)
     ]
     self._client.log_batch(self._run_id, metrics=metrics)
 
