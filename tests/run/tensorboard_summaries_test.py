@@ -5,8 +5,6 @@ import io
 import numpy as np
 from PIL import Image
 import pytest
-from tensorboard.plugins.image import metadata as image_metadata
-from tensorboard.util import img_mime_type_detector
 
 from maml_tf.run import hyper_parameters
 from maml_tf.run import loggers
@@ -88,10 +86,7 @@ def test_a_film_replaces_the_one_of_its_name(tmp_path):
   films = str(tmp_path / 'films')
   assert tensorboard_reader.images(films, 'a') == [(7, second)]
   assert tensorboard_reader.images(films, 'b') == [(7, other)]
-  # A browser plays what it gets under this type.
-  assert img_mime_type_detector.from_bytes(second) == 'image/gif'
   with Image.open(io.BytesIO(second)) as image:
     assert image.n_frames == 2
-  assert image_metadata.PLUGIN_NAME == 'images'
   # They are not among the run's own events.
   assert not tensorboard_summaries.has_events(str(tmp_path))
