@@ -71,6 +71,7 @@ _UNITS = (
   'run/older_runs_test.py',
   'run/run_folder_test.py',
   'run/workers_test.py',
+  'serving/versions_test.py',
   'testing/task_environment_check_test.py',
   'video/video_file_test.py',
 )
