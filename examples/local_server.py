@@ -11,7 +11,7 @@ MAX_BODY_BYTES = 32 * 2**20
 # Simultaneous calls. Parsing a body takes about ten times its size of memory.
 MAX_CALLS = 2
 MAX_CONNECTIONS = 100  # Simultaneous connections. More wait to be accepted.
-SECONDS = 10  # Limit of sending a request, and of silence.
+SECONDS = 30  # Limit of sending a request, and of silence.
 
 
 class _ErrorTask(task.ErrorTask):
@@ -73,8 +73,6 @@ def create(app, port, connections=MAX_CONNECTIONS, seconds=SECONDS):
     cleanup_interval=1,
     asyncore_use_poll=True,
     max_request_body_size=MAX_BODY_BYTES,
-    # Large bodies would take long in small pieces while others are parsed.
-    recv_bytes=2**20,
     log_socket_errors=False,
   )
   server.channel_class = _Channel
