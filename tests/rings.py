@@ -12,6 +12,7 @@ _TESTS = pathlib.Path(__file__).parent
 _UNITS = (
   'collection/episode_buffer_test.py',
   'collection/regrouping_test.py',
+  'comparison',
   'constraints_test.py',
   'core',
   'environments/ant_test.py',
