@@ -13,6 +13,12 @@ flags.DEFINE_string(
   'export_dir', None, 'The SavedModel; an older one there is replaced.'
 )
 flags.DEFINE_string(
+  'model_version',
+  None,
+  'Adds the SavedModel to the folder --export_dir as a numbered version, as'
+  ' TensorFlow Serving reads them: next, or a number that is free.',
+)
+flags.DEFINE_string(
   'state',
   None,
   "One task's adapted parameters, an .npz file written by"
@@ -29,6 +35,7 @@ COMMAND = command_line.Command(
     '--root_dir=runs/point --export_dir=models/point',
     '--root_dir=runs/point --export_dir=models/goal --state=goal.npz',
     '--policy=cheetah_direction --export_dir=models/cheetah',
+    '--root_dir=runs/point --export_dir=serving/point --model_version=next',
   ),
 )
 

@@ -18,37 +18,48 @@ def main(argv):
   """Exports, and returns the exit code: 0, or 2 for bad input."""
   del argv  # Its flags are parsed.
   try:
-    _check()
+    version = _check()
     with errors.usage_errors():
       root_dir = chosen_run.root_dir()
     run = trained_run.load_for_process(root_dir)
     with errors.usage_errors():
       if _FLAGS.state is None:
-        serving.save_adaptive(run.agent, _FLAGS.export_dir)
+        directory = serving.save_adaptive(run.agent, _FLAGS.export_dir, version)
       else:
         parameters = serving.load_parameters(run.agent, _FLAGS.state)
-        serving.save_fixed_task(
-          run.agent, parameters, _FLAGS.export_dir, _FLAGS.deterministic
+        directory = serving.save_fixed_task(
+          run.agent,
+          parameters,
+          _FLAGS.export_dir,
+          _FLAGS.deterministic,
+          version,
         )
   except errors.UsageError as error:
     return terminal.print_error('export', error, debug=_FLAGS.debug)
   kind = 'acts and adapts' if _FLAGS.state is None else 'acts for one task'
   terminal.log(
-    f'export: {_FLAGS.export_dir} {kind}, after {run.iteration} iterations;'
-    f' {_size(_FLAGS.export_dir) / 1e6:.1f} MB'
+    f'export: {directory} {kind}, after {run.iteration} iterations;'
+    f' {_size(directory) / 1e6:.1f} MB'
   )
   return 0
 
 
-def _check() -> None:
-  """Raises UsageError if flags are missing or do not fit together."""
+def _check() -> serving.Version | None:
+  """Returns the version to add, if any.
+
+  Raises:
+    UsageError: Flags are missing or do not fit together.
+  """
+  version = None
   if not _FLAGS.root_dir and not _FLAGS.policy:
     raise errors.UsageError('give --root_dir or --policy: see --help')
   if not _FLAGS.export_dir:
     raise errors.UsageError('give --export_dir: see --help')
   with errors.usage_errors():
     # Before the run is loaded, which takes seconds.
-    serving.check_directory(_FLAGS.export_dir, '--export_dir')
+    if _FLAGS.model_version is not None:
+      version = serving.parse_version(_FLAGS.model_version, '--model_version')
+    serving.check_directory(_FLAGS.export_dir, '--export_dir', version)
     if _FLAGS.state is not None:
       paths.check('--state', _FLAGS.state)
   if _FLAGS.deterministic and _FLAGS.state is None:
@@ -56,6 +67,7 @@ def _check() -> None:
       '--deterministic needs a --state: a model that adapts offers'
       ' deterministic_action beside action'
     )
+  return version
 
 
 def _size(directory: str) -> int:

@@ -4,3 +4,5 @@ from maml_tf.serving.saved_model import check_directory
 from maml_tf.serving.saved_model import load_parameters
 from maml_tf.serving.saved_model import save_adaptive
 from maml_tf.serving.saved_model import save_fixed_task
+from maml_tf.serving.versions import Version
+from maml_tf.serving.versions import parse as parse_version
