@@ -8,6 +8,7 @@ import tempfile
 
 import tensorflow as tf
 
+from maml_tf.core import checks
 from maml_tf.core import files
 from maml_tf.core import paths
 from maml_tf.learning import inner_loop as inner_loop_lib
@@ -16,6 +17,9 @@ from maml_tf.serving import lite_signatures
 from maml_tf.serving import saved_model
 
 FILE_NAME = 'model.tflite'
+
+# Constants of the model grow with the number of frames; it holds 2 GB at most.
+_MAX_FRAMES = 1_000_000
 
 # In the converter's messages.
 _MISSING = re.compile(r'(?m)^(?:TF Select|Custom) ops: (.*)$')
@@ -45,6 +49,7 @@ def save_adaptive_lite(
     OSError: The file cannot be written.
   """
   check_lite_directory(directory)
+  checks.integer('num_frames = episodes * (horizon + 1)', num_frames, 1, _MAX_FRAMES)
   _check_types(agent)
   with saved_model.quiet():
     functions = lite_signatures.adaptive(agent, num_frames)
