@@ -19,9 +19,10 @@ import ast
 import sys
 from absl import flags
 from maml_tf import export
+names = 'root_dir export_dir state deterministic lite episodes horizon'.split()
 for line in sys.stdin:
   flags.FLAGS.unparse_flags()
-  for name in ('root_dir', 'export_dir', 'state', 'deterministic'):
+  for name in names:
     flags.FLAGS[name].unparse()
   code = export.main(flags.FLAGS(['export', *ast.literal_eval(line)]))
   print(code, flush=True)
@@ -93,8 +94,13 @@ def test_exports_for_one_task_and_refusals(root_dir, tmp_path):
   (tmp_path / 'thesis' / 'text').write_text('Years of work.')
   run = f'--root_dir={root_dir}'
   out = f'--export_dir={tmp_path / "out"}'
+  lite = f'--export_dir={tmp_path / "lite"}'
   commands = (
     ([run, out, f'--state={state}', '--deterministic'], 0, 'acts for one task'),
+    ([run, lite, f'--state={state}', '--lite'], 0, 'acts for one task'),
+    ([run, lite, '--lite', '--episodes=0'], 2, 'at least 1'),
+    ([run, lite, '--horizon=5'], 2, '--horizon needs --lite'),
+    ([run, lite, '--lite', '--deterministic'], 2, 'noise of zeros'),
     ([out], 2, 'give --root_dir'),
     ([run], 2, 'give --export_dir'),
     ([run, out, 'more'], 2, 'more is not a flag'),
@@ -118,6 +124,7 @@ def test_exports_for_one_task_and_refusals(root_dir, tmp_path):
     assert line.startswith('export: ') and text in line
     assert int(code) == expected
   assert sorted(p.name for p in tmp_path.iterdir()) == [
+    'lite',
     'out',
     'state.npz',
     'thesis',

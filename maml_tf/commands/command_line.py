@@ -32,7 +32,7 @@ from maml_tf.core import xla_cache
 SUMMARIES = {
   'train': 'Trains a policy that adapts, or resumes a run.',
   'evaluate': "Tests a run's policy on held-out tasks.",
-  'export': "Writes a run's policy as a SavedModel.",
+  'export': "Writes a run's policy as a SavedModel or TFLite model.",
   'render': 'Films a task before and after adaptation.',
   'settings': 'Lists all settings with their defaults.',
 }

@@ -14,7 +14,6 @@ from tf_agents.typing import types
 
 from maml_tf.core import action_noise
 from maml_tf.core import discrete_actions
-from maml_tf.core import lite_operations
 from maml_tf.core import squashed_distributions
 
 tfd = tfp.distributions
@@ -345,8 +344,7 @@ def _gaussian(distribution):
     return None
   if parameters.get('loc') is None or scale is None:
     return None
-  inverse_scale = lite_operations.reciprocal(scale)
-  return _Gaussian(distribution.loc, scale, inverse_scale)
+  return _Gaussian(distribution.loc, scale, tf.math.reciprocal(scale))
 
 
 def _sum_parts(fn, *nests):

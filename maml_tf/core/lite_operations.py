@@ -10,9 +10,6 @@ from collections.abc import Iterator
 import contextlib
 import contextvars
 
-import tensorflow as tf
-from tf_agents.typing import types
-
 _required: contextvars.ContextVar[bool] = contextvars.ContextVar(
   'lite_operations', default=False
 )
@@ -31,11 +28,3 @@ def required() -> Iterator[None]:
 def are_required() -> bool:
   """Returns whether functions that are traced now must convert to TFLite."""
   return _required.get()
-
-
-def reciprocal(tensor: types.Tensor) -> types.Tensor:
-  """Returns 1 / tensor."""
-  if are_required():
-    # TFLite has no kernel for the gradient of `tf.math.reciprocal`.
-    return 1.0 / tensor
-  return tf.math.reciprocal(tensor)

@@ -13,6 +13,7 @@ from maml_tf.core import files
 from maml_tf.core import paths
 from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import maml_agent
+from maml_tf.serving import lite_replacements
 from maml_tf.serving import lite_signatures
 from maml_tf.serving import saved_model
 
@@ -49,7 +50,9 @@ def save_adaptive_lite(
     OSError: The file cannot be written.
   """
   check_lite_directory(directory)
-  checks.integer('num_frames = episodes * (horizon + 1)', num_frames, 1, _MAX_FRAMES)
+  checks.integer(
+    'num_frames = episodes * (horizon + 1)', num_frames, 1, _MAX_FRAMES
+  )
   _check_types(agent)
   with saved_model.quiet():
     functions = lite_signatures.adaptive(agent, num_frames)
@@ -125,9 +128,11 @@ def _convert(functions: lite_signatures.Functions) -> bytes:
   module = tf.Module()
   # Saving wants to find all variables.
   module.captured = [v for f in functions.values() for v in f.graph.variables]
+  module.formulas = lite_replacements.functions()
   # Only by way of a SavedModel does a TFLite model get several signatures.
   with tempfile.TemporaryDirectory() as folder:
     tf.saved_model.save(module, folder, signatures=functions)
+    lite_replacements.apply(folder, module.formulas)
     converter = tf.lite.TFLiteConverter.from_saved_model(
       folder, signature_keys=list(functions)
     )
