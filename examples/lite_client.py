@@ -22,7 +22,9 @@ import numpy as np
 try:
   from ai_edge_litert.interpreter import Interpreter
 except ImportError:  # TensorFlow has the same class.
-  from tensorflow.lite import Interpreter
+  import tensorflow as tf
+
+  Interpreter = tf.lite.Interpreter
 
 FIRST, MID, LAST = 0, 1, 2
 HORIZON = 100
