@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from tf_agents.networks import actor_distribution_network
 from tf_agents.networks import normal_projection_network
+from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 
 from examples import lite_client
@@ -211,13 +212,12 @@ def test_one_task_has_no_state(tmp_path):
 
 def test_float64_is_refused(tmp_path):
   tf.keras.backend.set_floatx('float64')
-  spec = tf.TensorSpec((2,), tf.float64)
-  agent = small_agent.create_agent(
-    spec,
-    network=double_precision_network.create_network(
-      spec, small_agent.ACTION_SPEC
-    ),
+  specs = (
+    tf.TensorSpec((2,), tf.float64),
+    tensor_spec.BoundedTensorSpec((2,), tf.float64, -1, 1),
   )
+  network = double_precision_network.create_network(*specs)
+  agent = small_agent.create_agent(*specs, network)
   with pytest.raises(ValueError, match='TFLite adapts in float32'):
     serving.save_adaptive_lite(agent, str(tmp_path), _NUM_FRAMES)
   assert not list(tmp_path.iterdir())
