@@ -41,11 +41,14 @@ class AdaptivePolicy:
     )
     self._frame = self._adapt.get_input_details()
     self.num_frames = self._frame['step_type']['shape'][0]
-    self.noise_shape = self._act.get_input_details()['noise']['shape']
     if state_path and os.path.exists(state_path):
       self.state = dict(np.load(state_path))
     else:
       self.state = self._interpreter.get_signature_runner('initial_state')()
+
+  @property
+  def noise_shape(self):
+    return self._act.get_input_details()['noise']['shape']
 
   def act(self, observation, noise):
     """Returns the action and its distribution, by name."""
