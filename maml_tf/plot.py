@@ -16,7 +16,7 @@ flags.DEFINE_enum(
   'x',
   'env_steps',
   ['env_steps', 'iteration', 'wall_seconds'],
-  'The x axis: env_steps, iteration or wall_seconds.',
+  'The x axis.',
 )
 flags.DEFINE_integer('mean_over', 20, 'Iterations of the moving mean.')
 flags.DEFINE_string('title', None, 'The title.')

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import datetime
 import html
 import os
+import re
 from typing import NamedTuple
 
 from matplotlib import colors
@@ -35,6 +36,7 @@ def render(
   pictures: Sequence[Picture],
   tables: Sequence[tables_lib.Table],
   settings: tables_lib.Table | None,
+  runs: tables_lib.Table,
   films: Mapping[str, Sequence[films_lib.Film]],
 ) -> str:
   """Returns the page.
@@ -45,6 +47,7 @@ def render(
     pictures: The pictures.
     tables: Tables whose first column has the groups' letters.
     settings: The table of the settings that differ. None: none does.
+    runs: The table of the single runs.
     films: Pictures and films by the runs' folders.
   """
   num_runs = sum(len(end.runs) for end in ends)
@@ -73,8 +76,9 @@ def render(
   if settings is None:
     parts.append('<p>Nothing but the seed.</p>')
   else:
-    parts.append(_table(settings, 'settings', letters))
+    parts.append(_table(settings, 'cards settings', letters))
   parts += _films(ends, films)
+  parts += [f'<h2>{runs.title}</h2>', _table(runs, 'cards', letters)]
   parts += ['<h2>How to read this</h2>', f'<p class="soft">{_EXPLANATION}</p>']
   return _PAGE.format(
     title=html.escape(title), style=page_style.CSS, body='\n'.join(parts)
@@ -136,7 +140,7 @@ def _letters(count: int) -> dict[str, str]:
 def _table(
   table: tables_lib.Table, look: str, letters: Mapping[str, str]
 ) -> str:
-  """Returns a table; on phones, `cards` has a card for each row.
+  """Returns a table; on phones, one of `cards` has a card for each row.
 
   Args:
     table: The table.
@@ -148,7 +152,7 @@ def _table(
   )
   rows = []
   for row in table.rows:
-    cells = [letters.get(row[0], html.escape(row[0]))]
+    cells = [letters.get(row[0], _breakable(row[0]))]
     cells += map(html.escape, row[1:])
     rows.append(
       ''.join(
@@ -161,6 +165,11 @@ def _table(
     f'<div class="scroll"><table class="{look}">\n<thead><tr>{header}</tr>'
     f'</thead>\n<tbody>\n{body}\n</tbody></table></div>'
   )
+
+
+def _breakable(name: str) -> str:
+  """Returns a setting's name that may continue on the next line."""
+  return re.sub(r'([._/])', r'\1<wbr>', html.escape(name))
 
 
 def _films(

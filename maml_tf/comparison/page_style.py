@@ -51,8 +51,7 @@ th, td {
 th { color: var(--soft); font-weight: 600; }
 th:first-child, td:first-child { text-align: left; }
 .settings td:first-child {
-  position: sticky; left: 0; background: var(--paper); white-space: normal;
-  overflow-wrap: anywhere; min-width: 9rem;
+  position: sticky; left: 0; background: var(--paper);
 }
 .settings td, .settings td:first-child {
   font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 0.84rem;
@@ -69,6 +68,7 @@ th:first-child, td:first-child { text-align: left; }
     display: flex; justify-content: space-between; gap: 1rem; border: 0;
     padding: 0.12rem 0; white-space: normal; overflow-wrap: anywhere;
   }
+  .settings td:first-child { background: none; white-space: normal; }
   .cards td::before {
     content: attr(data-name); color: var(--soft); flex: none;
   }

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 import io
 import re
+import textwrap
 
 from matplotlib import figure as figure_lib
 import matplotlib.style
@@ -17,10 +18,12 @@ X_AXES = ('env_steps', 'iteration', 'wall_seconds')
 FORMATS = ('.png', '.svg')
 
 # Longer texts stand below the axes, and so do many of them.
-_LEGEND_WIDTH = 32
+_LEGEND_WIDTH = 40
 _LEGEND_ROWS = 6
+# The characters of a line below the axes.
+_LINE_WIDTH = 86
 # Of pages: as wide as a phone, whose screen then shows texts in their size.
-_PAGE_SIZE = (5.2, 3.5)
+_PAGE_SIZE = (4.6, 3.2)
 # It becomes the colour of the page's text.
 _INK = '#010203'
 _INK_STYLE = {
@@ -56,20 +59,20 @@ def draw_curves(
     for_page: Whether it is small and has no legend.
   """
   tables = [[run.table for run in group.runs] for group in groups]
-  size = _PAGE_SIZE if for_page else _size(groups)
+  labels = [_label(group) for group in groups]
+  size = _PAGE_SIZE if for_page else _size(labels)
   figure = figure_lib.Figure(figsize=size, layout='constrained')
   axes = figure.subplots()
   furthest = max(table[x][-1] for of_group in tables for table in of_group)
   divisor, x_label = _scale(x, furthest)
   is_alone = len(groups) == 1
   axis_steps = set()
-  for index, (group, of_group) in enumerate(zip(groups, tables)):
+  for index, (label, of_group) in enumerate(zip(labels, tables)):
     found = curves.of_tables(of_group, metric, mean_over, x)
     last = len(found.values) - 1
     axis_steps.add(last)
     for step in range(last + 1) if is_alone else (last,):
       look = curves.look(step if is_alone else index)
-      label = f'{group.label} ({_count(len(group.runs), "run")})'
       if is_alone:
         label = curves.step_name(step) if last else metric
       curves.draw(axes, found.x / divisor, found.values[step], label, **look)
@@ -80,7 +83,7 @@ def draw_curves(
   if not is_alone and axis_steps != {0}:
     metric += f' {_after(axis_steps)}'
   over = f', mean of {mean_over} iterations' if mean_over > 1 else ''
-  axes.set_ylabel(metric + over)
+  axes.set_ylabel(metric + over * (not for_page))
   axes.grid(alpha=0.3)
   axes.set_title(title or '')
   if not for_page:
@@ -125,7 +128,7 @@ def draw_ends(
       )
   axes.set_yticks(range(len(ends)), letters)
   axes.set_ylim(len(ends) - 0.5, -0.5)
-  axes.set_xlabel('return: before (open), after adaptation (filled), seeds')
+  axes.set_xlabel('return before (open) and after (filled)')
   axes.grid(alpha=0.3, axis='x')
   return figure
 
@@ -166,10 +169,16 @@ def inline_svg(figure: figure_lib.Figure, name: str) -> str:
   return re.sub(r'<metadata>.*?</metadata>\s*', '', svg, flags=re.DOTALL)
 
 
-def _size(groups):
+def _label(group):
+  """Returns a group's text in the legend, in lines as wide as the figure."""
+  label = f'{group.label} ({_count(len(group.runs), "run")})'
+  return textwrap.fill(label, _LINE_WIDTH, subsequent_indent='  ')
+
+
+def _size(labels):
   """Returns a figure's size, with room for the legend below."""
-  is_below = _is_below([group.label for group in groups])
-  return (8, 4.8 + (0.22 * len(groups) if is_below else 0))
+  num_lines = sum(label.count('\n') + 1 for label in labels)
+  return (8, 4.8 + (0.21 * num_lines if _is_below(labels) else 0))
 
 
 def _is_below(labels):

@@ -21,7 +21,11 @@ FILES = (PAGE_FILE, GROUPS_FILE, RUNS_FILE)
 
 _MEAN_OVER = 20
 _CURVES = (
-  ('env_steps', 'Return after adaptation against environment steps.'),
+  (
+    'env_steps',
+    f'Return after adaptation, mean of {_MEAN_OVER} iterations, against'
+    ' environment steps.',
+  ),
   ('wall_seconds', 'The same against time.'),
 )
 
@@ -60,8 +64,9 @@ def write(
     title or f'Comparison of {run_groups.environments(runs)}',
     ends,
     _draw(groups, ends),
-    [*of_groups, tables.of_runs(ends)],
+    of_groups,
     settings,
+    tables.of_runs(ends),
     films.read(list(dict.fromkeys(run.folder for run in runs))),
   )
   with files.replace_file(os.path.join(directory, PAGE_FILE)) as scratch:
@@ -94,6 +99,6 @@ def _draw(
         )
       drawn.append(page.Picture(pictures.inline_svg(figure, x), caption))
     figure = pictures.draw_ends(ends, tables.letters(len(ends)))
-    caption = 'Returns at the end, with their intervals and each seed.'
+    caption = 'Returns at the end, their intervals, and each run as a dot.'
     drawn.append(page.Picture(pictures.inline_svg(figure, 'ends'), caption))
   return drawn

@@ -1,5 +1,6 @@
 """Runs grouped by their configs: the same but for the seed is one group."""
 
+import collections
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -11,10 +12,12 @@ from maml_tf.run import config_values
 
 # Longer values of settings are cut in labels.
 _VALUE_WIDTH = 40
-# A label shows as many settings, and more only if they are needed.
+# A label shows as many settings. If more are needed, it shows those in which a
+# group differs from most others.
 _MOST_SHOWN = 3
 _ENVIRONMENT = 'train_eval.environment_class'
 NOT_SET = 'not set'
+_USUAL = 'as most others'
 # Scopes and module of what a value refers to.
 _REFERENCE = re.compile(r'(@(?:\w+/)*)([A-Za-z_][\w.]*)')
 
@@ -52,7 +55,9 @@ def group(runs: Sequence[run_records.RunRecord]) -> list[RunGroup]:
       key = tuple(values[run.name] for values in settings.values())
     members.setdefault(key, []).append(run)
   firsts = [of_group[0] for of_group in members.values()]
-  labels = _labels([run for run in firsts if run in known], settings)
+  labels = _labels(
+    [run for run in firsts if run.settings is not None], settings
+  )
   return [
     RunGroup(
       labels.get(run.name, run.name),
@@ -156,10 +161,23 @@ def _labels(
   shown = _shown_settings(names, settings)
   more = len(settings) - len(shown)
   end = f' and {more} more setting{"s" * (more > 1)}' if more else ''
-  return {
-    name: ', '.join(_assignment(s, settings[s][name]) for s in shown) + end
-    for name in names
-  }
+  usual = {}
+  if len(shown) > _MOST_SHOWN:
+    usual = {s: _most_common([settings[s][n] for n in names]) for s in shown}
+  labels = {}
+  for name in names:
+    values = {s: settings[s][name] for s in shown}
+    unusual = {
+      s: v for s, v in values.items() if s not in usual or v != usual[s]
+    }
+    assignments = [_assignment(*item) for item in unusual.items()]
+    labels[name] = (', '.join(assignments) or _USUAL) + end
+  return labels
+
+
+def _most_common(values: Sequence[str | None]) -> str | None:
+  ((value, _),) = collections.Counter(values).most_common(1)
+  return value
 
 
 def _shown_settings(

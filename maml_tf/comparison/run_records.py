@@ -7,6 +7,7 @@ from collections.abc import Set
 import csv
 import os
 import pathlib
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -148,7 +149,7 @@ def _read(name: str, path: str) -> RunRecord:
   except FileNotFoundError:
     table = {}
   text = _read_text(os.path.join(folder, CONFIG_FILE))
-  settings = None if text is None else config_values.of_record(text)
+  settings = None if text is None else _settings(text)
   is_folder = os.path.basename(metrics) == METRICS_FILE
   if settings and not is_folder:
     # Files such as seed0.csv and seed1.csv share a config.
@@ -173,6 +174,20 @@ def _read_text(path: str) -> str | None:
     raise errors.UsageError(
       f'{path} cannot be read ({error}): bring it back, or remove it'
     ) from error
+
+
+def _settings(text: str) -> dict[str, str]:
+  """Returns the settings of a record, with values in place of macros."""
+  bindings = config_values.of_record(text)
+  macros = {name: value for name, value in bindings.items() if '.' not in name}
+  settings = {n: v for n, v in bindings.items() if n not in macros}
+  # A macro may refer to another one.
+  for _ in macros:
+    for name, value in settings.items():
+      settings[name] = re.sub(
+        r'%(\w+)', lambda match: macros.get(match[1], match[0]), value
+      )
+  return settings
 
 
 def _read_evaluation(folder: str) -> np.ndarray:

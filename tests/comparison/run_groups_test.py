@@ -68,6 +68,16 @@ def test_labels_of_many_differences_are_as_short_as_they_can_be(group):
   ]
 
 
+def test_labels_of_changes_of_one_config_show_the_changes(group):
+  names = [f'MamlAgent.s{i}' for i in range(4)]
+  base = dict.fromkeys(names, 1)
+  groups = group((base, ()), *((base | {name: 2}, ()) for name in names))
+  assert [group.label for group in groups] == [
+    'as most others',
+    *(f'{name} = 2' for name in names),
+  ]
+
+
 def test_a_parameter_that_a_run_lacks_has_its_default(group):
   new, schedule = 'MamlAgent.new_parameter', 'PolynomialDecay.decay_steps'
   groups = group(
@@ -77,6 +87,19 @@ def test_a_parameter_that_a_run_lacks_has_its_default(group):
   # Bound in one run, and not used in the other.
   assert [g.settings for g in groups] == [{schedule: '9'}, {schedule: None}]
   assert groups[1].label == f'{schedule} not set'
+
+
+def test_macros_are_their_values(group):
+  def config(seed, rate):
+    macros = {'seed': seed, 'rate': '%other', 'other': rate}
+    return {_SEED: '%seed', _STEP: '%rate'} | macros
+
+  groups = group(
+    (config(0, 0.1), ()), (config(1, 0.1), ()), (config(0, 0.3), ())
+  )
+  assert _names(groups) == [['run0', 'run1'], ['run2']]
+  assert groups[1].label == f'{_STEP} = 0.3'
+  assert [run.seed for run in groups[0].runs] == ['0', '1']
 
 
 def test_longer_names_of_the_same_function_are_no_difference(group):
