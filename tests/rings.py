@@ -107,7 +107,7 @@ _LONGEST = (
   'learning/maml_agent_gradient_test.py',
   'export_test.py',
   'xla_test.py',
-  'readme_test.py',
+  'documents_test.py',
   'examples/serve_rest_test.py',
 )
 
