@@ -42,6 +42,7 @@ _UNITS = (
   'evaluation/task_panel_test.py',
   'fuzzing/task_values_test.py',
   'layering_test.py',
+  'pages_test.py',
   'rings_test.py',
   'learning/actor_networks_test.py',
   'learning/advantages_test.py',
@@ -107,7 +108,7 @@ _LONGEST = (
   'learning/maml_agent_gradient_test.py',
   'export_test.py',
   'xla_test.py',
-  'documents_test.py',
+  'readme_test.py',
   'examples/serve_rest_test.py',
 )
 
