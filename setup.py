@@ -69,7 +69,12 @@ setuptools.setup(
   # wheel, so that they are found from any directory.
   packages=[*_PACKAGES, 'maml_tf.gin_configs'],
   package_dir={'maml_tf.gin_configs': 'gin_configs'},
-  package_data={'maml_tf': ['py.typed'], 'maml_tf.gin_configs': ['*.gin']},
+  package_data={
+    'maml_tf': ['py.typed'],
+    'maml_tf.gin_configs': ['*.gin'],
+    'maml_tf.policies': ['*/config.gin', '*/policy.json', '*/checkpoints/*'],
+  },
+  entry_points={'console_scripts': ['maml_tf = maml_tf.__main__:main']},
   python_requires='>=3.10,<3.14',
   install_requires=[
     'absl-py>=1.4',
@@ -98,6 +103,8 @@ setuptools.setup(
     # mujoco, and nobody else's.
     'metaworld': ['metaworld==3.1.1', 'packaging'],
     'video': ['imageio-ffmpeg>=0.5'],
+    # Completes the words of maml_tf in a shell.
+    'completion': ['argcomplete>=3'],
     # TensorFlow with NVIDIA's libraries, which exist for Linux alone.
     'gpu': [
       'tensorflow[and-cuda]; sys_platform == "linux"',

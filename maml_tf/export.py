@@ -4,9 +4,11 @@ import functools
 
 from absl import flags
 
+from maml_tf.commands import chosen_run
 from maml_tf.commands import command_line
 
 flags.DEFINE_string('root_dir', None, 'The run.')
+flags.DEFINE_string('policy', None, chosen_run.POLICY_HELP)
 flags.DEFINE_string(
   'export_dir', None, 'The SavedModel; an older one there is replaced.'
 )
@@ -26,6 +28,7 @@ COMMAND = command_line.Command(
   (
     '--root_dir=runs/point --export_dir=models/point',
     '--root_dir=runs/point --export_dir=models/goal --state=goal.npz',
+    '--policy=cheetah_direction --export_dir=models/cheetah',
   ),
 )
 

@@ -4,6 +4,7 @@ import os
 
 from absl import flags
 
+from maml_tf.commands import chosen_run
 from maml_tf.core import errors
 from maml_tf.core import paths
 from maml_tf.core import terminal
@@ -18,7 +19,9 @@ def main(argv):
   del argv  # Its flags are parsed.
   try:
     _check()
-    run = trained_run.load_for_process(_FLAGS.root_dir)
+    with errors.usage_errors():
+      root_dir = chosen_run.root_dir()
+    run = trained_run.load_for_process(root_dir)
     with errors.usage_errors():
       if _FLAGS.state is None:
         serving.save_adaptive(run.agent, _FLAGS.export_dir)
@@ -39,9 +42,10 @@ def main(argv):
 
 def _check() -> None:
   """Raises UsageError if flags are missing or do not fit together."""
-  for name in ('root_dir', 'export_dir'):
-    if not _FLAGS[name].value:
-      raise errors.UsageError(f'give --{name}: see --help')
+  if not _FLAGS.root_dir and not _FLAGS.policy:
+    raise errors.UsageError('give --root_dir or --policy: see --help')
+  if not _FLAGS.export_dir:
+    raise errors.UsageError('give --export_dir: see --help')
   with errors.usage_errors():
     # Before the run is loaded, which takes seconds.
     serving.check_directory(_FLAGS.export_dir, '--export_dir')

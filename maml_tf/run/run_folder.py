@@ -9,6 +9,7 @@ import os
 from maml_tf.core import errors
 from maml_tf.core import files
 from maml_tf.core import paths
+from maml_tf.core import shipped_policies
 from maml_tf.run import checkpoints as run_checkpoints
 from maml_tf.run import config as run_config
 from maml_tf.run import config_record
@@ -50,6 +51,11 @@ def hold(root_dir: str, exports: bool) -> Iterator[None]:
 
 def _check(root_dir: str, exports: bool) -> None:
   """Raises ValueError if the run's files cannot be written."""
+  if shipped_policies.contains(root_dir):
+    raise ValueError(
+      f'{root_dir} is a trained policy of the package, which is only read: copy'
+      ' it, or give another --root_dir'
+    )
   checkpoints = os.path.join(root_dir, run_checkpoints.CHECKPOINT_DIR)
   model = os.path.join(root_dir, MODEL_DIR)
   for name in _FILES:

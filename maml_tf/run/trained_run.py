@@ -16,6 +16,7 @@ from maml_tf.core import errors
 from maml_tf.core import paths
 from maml_tf.core import private_gin
 from maml_tf.core import random_states
+from maml_tf.core import shipped_policies
 from maml_tf.environments import task_environment
 from maml_tf.learning import maml_agent
 from maml_tf.run import checkpoints as run_checkpoints
@@ -126,7 +127,8 @@ def _load(
       ' the --root_dir of a training run'
     )
   checkpoint = _newest(root_dir)
-  config_record.tell_version(root_dir, checkpoint)
+  if not shipped_policies.contains(root_dir):  # They belong to this version.
+    config_record.tell_version(root_dir, checkpoint)
   with parsing():
     run_config.parse([config], [])
   with configured(), errors.usage_errors():
