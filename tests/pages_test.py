@@ -26,9 +26,7 @@ def test_all_error_lines_of_the_page_are_in_the_code():
   texts = messages.all_texts()
   quoted = _quoted()
   assert len(quoted) > 300
-  unknown = [
-    line for line in quoted if not any(line in text for text in texts)
-  ]
+  unknown = [line for line in quoted if not any(line in text for text in texts)]
   assert not unknown, 'Mend these lines of docs/troubleshooting.md.'
 
 
