@@ -85,7 +85,8 @@ def _module(command: str) -> str:
 
 def _is_package() -> bool:
   """Returns whether Python has started the package, not a module of it."""
-  return _started() == '__main__'
+  folder = os.path.basename(os.path.dirname(sys.argv[0]))
+  return (folder, _started()) == (_NAME, '__main__')
 
 
 def _started() -> str:

@@ -42,6 +42,11 @@ def hold(root_dir: str, exports: bool) -> Iterator[None]:
     errors.UsageError: The folder is being trained in, cannot be written, or has
       files that are not a run's. Nothing is changed.
   """
+  if shipped_policies.contains(root_dir):
+    raise errors.UsageError(
+      f'{root_dir} is a trained policy of the package, which is only read: copy'
+      ' it, or give another --root_dir'
+    )
   with run_lock.hold(root_dir):
     with errors.usage_errors():
       _check(root_dir, exports)
@@ -51,11 +56,6 @@ def hold(root_dir: str, exports: bool) -> Iterator[None]:
 
 def _check(root_dir: str, exports: bool) -> None:
   """Raises ValueError if the run's files cannot be written."""
-  if shipped_policies.contains(root_dir):
-    raise ValueError(
-      f'{root_dir} is a trained policy of the package, which is only read: copy'
-      ' it, or give another --root_dir'
-    )
   checkpoints = os.path.join(root_dir, run_checkpoints.CHECKPOINT_DIR)
   model = os.path.join(root_dir, MODEL_DIR)
   for name in _FILES:
