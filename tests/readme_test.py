@@ -37,16 +37,25 @@ def _text(page):
   return (_ROOT / page).read_text(encoding='utf-8')
 
 
-def _block(page, section, language='python'):
+def _blocks(text, language=''):
+  """The fenced blocks of a language; without one, lines for a shell."""
+  found = re.findall(r'(?ms)^```(\w*)\n(.*?)^```$', text)
+  return [block for name, block in found if name == language]
+
+
+def _section(page, title):
+  return _text(page).split(f'\n## {title}\n')[1].split('\n## ')[0]
+
+
+def _block(page, title):
   """The Python of a section."""
-  text = _text(page).split(f'\n## {section}\n')[1].split('\n## ')[0]
-  (block,) = re.findall(rf'```{language}\n(.*?)```', text, re.DOTALL)
+  (block,) = _blocks(_section(page, title), 'python')
   return block
 
 
 def _commands():
   """The README's lines for a shell, in its order."""
-  blocks = re.findall(r'(?ms)^```\n(.*?)^```', _text('README.md'))
+  blocks = _blocks(_text('README.md'))
   return [line for block in blocks for line in block.splitlines()]
 
 
@@ -101,8 +110,7 @@ def test_a_run_of_cheetah_adapts_to_gymnasium(cheetah_run, tmp_path):
 
 def test_a_surrogate_of_the_users_trains(tmp_path):
   page, section = 'docs/own_algorithm.md', 'Code of your own'
-  text = _text(page).split(f'\n## {section}\n')[1]
-  config, command = re.findall(r'(?ms)^```\n(.*?)^```', text)[:2]
+  config, command = _blocks(_section(page, section))
   module = _block(page, section)
   (tmp_path / 'my_surrogates.py').write_text(module, encoding='utf-8')
   (tmp_path / 'my_surrogates.gin').write_text(config, encoding='utf-8')
