@@ -9,54 +9,14 @@ instead.
 
 import argparse
 from collections.abc import Sequence
-import csv
-import os
-import pathlib
 
 import matplotlib
-import numpy as np
+
+from maml_tf.comparison import metrics_tables
+from maml_tf.comparison import run_records
 
 matplotlib.use('Agg')
 from matplotlib import pyplot  # noqa: E402  After the choice of backend.
-
-
-def read_metric(path: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
-  """Returns env steps [I] and the metric after each step [X + 1, I]."""
-  with open(path, newline='', encoding='utf-8') as file:
-    rows = list(csv.DictReader(file))
-  columns = [name for name in rows[0] if name.startswith(f'{metric}_step_')]
-  env_steps = np.array([float(row['env_steps']) for row in rows])
-  values = np.array([[float(row[c]) for row in rows] for c in columns])
-  return env_steps, values
-
-
-def run_names(paths: Sequence[str]) -> list[str]:
-  """Names runs by their folders: as much of them as tells them apart."""
-  parts = [
-    pathlib.Path(os.path.abspath(path)).with_suffix('') for path in paths
-  ]
-  parts = [
-    path.parts[:-1] if path.name == 'metrics' else path.parts for path in parts
-  ]
-  for length in range(1, max(map(len, parts)) + 1):
-    names = ['/'.join(p[-length:]) for p in parts]
-    if len(set(names)) == len(set(parts)):
-      break
-  return names
-
-
-def moving_mean(values: np.ndarray, width: int) -> np.ndarray:
-  """Returns means over at most `width` previous values, [I] -> [I].
-
-  NaNs, of iterations whose collection failed, are left out.
-  """
-  known = np.isfinite(values)
-  sums = np.cumsum(np.insert(np.where(known, values, 0.0), 0, 0.0))
-  counts = np.cumsum(np.insert(known, 0, 0))
-  ends = np.arange(1, len(values) + 1)
-  starts = np.maximum(ends - width, 0)
-  with np.errstate(invalid='ignore'):
-    return (sums[ends] - sums[starts]) / (counts[ends] - counts[starts])
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -77,11 +37,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
   decimals = 1 if flags.metric == 'return' else 3
   figure, axes = pyplot.subplots(figsize=(8, 4.5), layout='constrained')
-  names = run_names(flags.csv)
+  names = run_records.run_names(flags.csv)
   for index, (name, path) in enumerate(zip(names, flags.csv)):
-    env_steps, metric = read_metric(path, flags.metric)
-    for step, values in enumerate(metric):
-      smooth = moving_mean(values, flags.mean_over)
+    table = metrics_tables.read(path)
+    env_steps = table['env_steps']
+    for step, column in enumerate(metrics_tables.steps_of(table, flags.metric)):
+      smooth = metrics_tables.moving_mean(table[column], flags.mean_over)
       before = step == 0
       axes.plot(
         env_steps / 1e6,

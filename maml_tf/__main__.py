@@ -19,6 +19,7 @@ _EXAMPLES = (
   ('adapt', '--policy=cheetah_direction --task=-1 --film=backward.gif'),
   ('train', '--gin_file=point.gin --root_dir=runs/point'),
   ('evaluate', '--root_dir=runs/point'),
+  ('compare', 'runs/seed0 runs/seed1'),
   ('export', '--root_dir=runs/point --export_dir=models/point'),
 )
 

@@ -8,9 +8,11 @@ from maml_tf.commands import command_line
 
 flags.DEFINE_bool('debug', False, 'Whether errors show where they were raised.')
 
-COMMAND = command_line.Command('list', ('', '| grep cheetah'))
+COMMAND = command_line.Command(
+  'list', ('', '| grep cheetah'), needs_tensorflow=False
+)
 
-main = functools.partial(command_line.run, 'list')
+main = functools.partial(command_line.run, 'list', needs_tensorflow=False)
 
 
 if __name__ == '__main__':

@@ -367,16 +367,6 @@ def test_plots_rates_of_success(tmp_path, capsys):
   assert out.stat().st_size > 0
 
 
-def test_curves_are_named_after_the_runs():
-  for paths, names in (
-    (['runs/a/metrics.csv', 'runs/b/metrics.csv'], ['a', 'b']),
-    (['results/seed0.csv', 'seed1.csv'], ['seed0', 'seed1']),
-    (['x/run/metrics.csv', 'y/run/metrics.csv'], ['x/run', 'y/run']),
-    (['a/metrics.csv', 'a/metrics.csv'], ['a', 'a']),
-  ):
-    assert plot_returns.run_names(paths) == names
-
-
 def test_seeds_become_one_curve_with_a_band(tmp_path, capsys):
   paths = []
   for seed, last in enumerate((10.0, 20.0, 60.0)):
@@ -396,20 +386,6 @@ def test_seeds_become_one_curve_with_a_band(tmp_path, capsys):
     ' [10.0, 60.0]; seeds 10.0, 20.0, 60.0\n'
   )
   assert out.stat().st_size > 0
-
-
-def test_the_interquartile_mean_of_seeds_drops_a_quarter_at_each_end():
-  values = np.array([[-100.0, 1.0, 3.0, 900.0], [5.0, 5.0, 5.0, 5.0]])
-  np.testing.assert_array_equal(plot_seeds.interquartile_mean(values), [2, 5])
-  low, high = plot_seeds.band(values)
-  assert low[0] < 2 < high[0] and low[1] == high[1] == 5
-
-
-def test_an_iteration_without_a_return_leaves_a_gap_alone():
-  values = np.array([1.0, np.nan, 3.0, 5.0])
-  means = plot_returns.moving_mean(values, 2)
-  np.testing.assert_array_equal(means, [1, 1, 3, 4])
-  assert np.isnan(plot_returns.moving_mean(np.array([np.nan, 2.0]), 1)[0])
 
 
 @pytest.mark.parametrize('name', ['algorithms', 'plot_seeds'])

@@ -34,3 +34,11 @@ def call(name, argv=(), **values):
   with flagsaver.flagsaver(**values):
     # It refuses arguments other than flags before it imports the command.
     return (command_line if argv else command).main([name, *argv])
+
+
+def call_with_words(command, words, **values):
+  """Calls a command line that takes words; returns the exit code."""
+  main = importlib.import_module(f'maml_tf.commands.{command.name}').main
+  flags.FLAGS.mark_as_parsed()
+  with flagsaver.flagsaver(**values):
+    return main([command.name, *words])

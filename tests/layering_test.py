@@ -20,16 +20,26 @@ ROWS = (
   ('learning',),
   ('evaluation', 'serving'),
   ('run',),
-  ('adaptation', 'video', 'testing'),
+  ('adaptation', 'video', 'testing', 'comparison'),
   ('policies',),
   ('commands',),
   # maml_tf/__init__.py, which exports names of the rooms.
   ('',),
-  ('train', 'evaluate', 'export', 'render', 'settings', 'list', '__main__'),
+  (
+    'train',
+    'evaluate',
+    'export',
+    'render',
+    'plot',
+    'compare',
+    'settings',
+    'list',
+    '__main__',
+  ),
 )
 ROOMS = [room for row in ROWS[:-2] for room in row]
 # They import no TensorFlow.
-_LIGHT = ('list', '__main__')
+_LIGHT = ('plot', 'compare', 'list', '__main__')
 
 
 def _module_name(path):
@@ -143,12 +153,12 @@ def _rooms_of_build():
   return ast.literal_eval(rooms)
 
 
-def test_build_and_architecture_name_the_same_rooms():
+def test_build_and_the_architecture_name_the_same_rooms():
   folders = sorted(p.name for p in _PACKAGE.iterdir() if _is_room(p))
   assert sorted(ROOMS) == folders
   assert list(_rooms_of_build()) == ROOMS
   text = (_ROOT / 'docs' / 'architecture.md').read_text(encoding='utf-8')
-  rows = re.findall(r'(?m)^\| `(\w+)/?` \|', text)
+  rows = re.findall(r'(?m)^\| `(\w+)` \|', text)
   assert [name for name in rows if name in ROOMS] == ROOMS
 
 

@@ -12,6 +12,10 @@ _TESTS = pathlib.Path(__file__).parent
 _UNITS = (
   'collection/episode_buffer_test.py',
   'collection/regrouping_test.py',
+  'comparison',
+  'commands/chosen_run_test.py',
+  'commands/documented_commands_test.py',
+  'commands/typed_command_test.py',
   'constraints_test.py',
   'core',
   'environments/ant_test.py',

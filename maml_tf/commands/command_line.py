@@ -33,13 +33,13 @@ SUMMARIES = {
   'adapt': 'Adapts a policy to one task and shows its returns.',
   'export': "Writes a run's policy as a SavedModel.",
   'render': 'Films a task before and after adaptation.',
+  'plot': 'Draws learning curves of runs, also while they train.',
+  'compare': 'Compares runs: tables, and a page with curves and films.',
   'settings': 'Lists all settings with their defaults.',
   'list': 'Lists experiments, algorithms and trained policies.',
 }
 # Importing the libraries takes seconds.
 _LOADING = 'loading ...'
-# They only read files.
-_WITHOUT_TENSORFLOW = ('list',)
 _HELP = ('--help', '-help', '-h', '--h', '-?', '--helpshort', '-helpshort')
 # They print absl's help and leave with exit code 1.
 _ABSL_HELP = ('--helpfull', '-helpfull', '--helpxml', '-helpxml')
@@ -54,11 +54,16 @@ class Command(NamedTuple):
     name: The module in maml_tf, such as 'train'.
     examples: Arguments that work, one command each.
     takes_configs: Whether it takes gin files, which its help then lists.
+    takes_words: What its usage calls the arguments that are not flags, such as
+      'RUN...': at least one. '': it takes none.
+    needs_tensorflow: Whether its module imports TensorFlow.
   """
 
   name: str
   examples: Sequence[str]
   takes_configs: bool = False
+  takes_words: str = ''
+  needs_tensorflow: bool = True
 
 
 def start(command: Command, argv: Sequence[str] | None = None) -> NoReturn:
@@ -70,37 +75,51 @@ def start(command: Command, argv: Sequence[str] | None = None) -> NoReturn:
   """
   terminal.protect()
   app.run(
-    functools.partial(run, command.name),
+    functools.partial(
+      run,
+      command.name,
+      takes_words=command.takes_words,
+      needs_tensorflow=command.needs_tensorflow,
+    ),
     argv=None if argv is None else list(argv),
     flags_parser=functools.partial(parse, command),
   )
 
 
-def run(name: str, argv: Sequence[str]) -> int:
+def run(
+  name: str,
+  argv: Sequence[str],
+  takes_words: str = '',
+  needs_tensorflow: bool = True,
+) -> int:
   """Imports a command's module and runs it; returns the exit code.
 
   Args:
     name: The command's name.
     argv: The same and the arguments that are not flags.
+    takes_words: See `Command`.
+    needs_tensorflow: See `Command`.
   """
-  if len(argv) > 1:
+  if len(argv) > 1 and not takes_words:
     return terminal.print_error(name, f'{argv[1]} is not a flag: see --help')
+  if len(argv) == 1 and takes_words:
+    return terminal.print_error(name, f'{takes_words} is missing: see --help')
   # Only training takes long enough to compile.
   keep = xla_cache.enabled() if name == 'train' else contextlib.nullcontext()
   try:
     with keep:
-      return _run_module(name, argv)
+      return _run_module(name, argv, needs_tensorflow)
   except KeyboardInterrupt:  # While programs were copied in or out.
     return terminal.print_error(name, 'stopped', 130)
 
 
-def _run_module(name: str, argv: Sequence[str]) -> int:
-  """Does the same as `run`, for arguments that are all flags."""
+def _run_module(name: str, argv: Sequence[str], needs_tensorflow: bool) -> int:
+  """Does the same as `run`, for arguments that have been checked."""
   # Libraries log what they import.
   logging.set_verbosity(logging.WARNING)
   try:
     with terminal.passing_line(_LOADING):
-      if name not in _WITHOUT_TENSORFLOW:
+      if needs_tensorflow:
         stack.load()
       module = importlib.import_module(f'{__package__}.{name}')
   except KeyboardInterrupt:
@@ -168,6 +187,8 @@ def parse(command: Command, argv: Sequence[str]) -> list[str]:
   if '--version' in given:
     terminal.show(version.describe())
     sys.exit(0)
+  # Flags may follow the words.
+  flags.FLAGS.set_gnu_getopt(bool(command.takes_words))
   try:
     others = flags.FLAGS(argv)
   except flags.Error as error:
@@ -179,7 +200,7 @@ def parse(command: Command, argv: Sequence[str]) -> list[str]:
     if _is_empty(flag):
       fault = f'--{flag.name} is empty: give a value, or leave it out'
       sys.exit(terminal.print_error(command.name, fault))
-  if len(others) > 1:
+  if len(others) > 1 and not command.takes_words:
     sys.exit(run(command.name, others))
   return others
 
@@ -252,7 +273,8 @@ def _fault(command: Command, error: flags.Error) -> str:
 def _help(command: Command) -> str:
   """Returns the text of --help."""
   start = typed_command.example(command.name)
-  lines = [SUMMARIES[command.name], '', f'usage: {start} FLAGS', '']
+  usage = [start, *filter(None, [command.takes_words]), 'FLAGS']
+  lines = [SUMMARIES[command.name], '', f'usage: {" ".join(usage)}', '']
   lines += ['examples:', *(f'  {start} {words}' for words in command.examples)]
   lines += ['', 'flags:']
   for flag in own_flags(command.name):

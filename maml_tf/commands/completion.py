@@ -32,7 +32,11 @@ def complete_if_asked() -> None:
     command = parsers.add_parser(name, help=summary)
     # Commands define flags of the same names: only one can be imported.
     if [name] == typed:
-      importlib.import_module(typed_command.module_name(name))
+      module = importlib.import_module(typed_command.module_name(name))
+      if module.COMMAND.takes_words:
+        command.add_argument(
+          'words', nargs='*'
+        ).completer = argcomplete.completers.DirectoriesCompleter()
       for flag in command_line.own_flags(name):
         _add(command, flag, argcomplete.completers)
   argcomplete.autocomplete(parser)

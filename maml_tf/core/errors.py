@@ -5,8 +5,7 @@ import contextlib
 import errno
 import os
 import re
-
-import tensorflow as tf
+import sys
 
 from maml_tf.core import user_code
 
@@ -58,7 +57,6 @@ _ABOUT_ARGUMENTS = (
   AttributeError,
   MemoryError,
   OverflowError,
-  tf.errors.OpError,
 )
 
 
@@ -80,7 +78,7 @@ def usage_errors() -> Iterator[None]:
       raise UsageError(
         'a setting refers to itself, such as InnerLoop.step_size = @InnerLoop()'
       ) from error
-    if not isinstance(error, _ABOUT_ARGUMENTS):
+    if not isinstance(error, (*_ABOUT_ARGUMENTS, *_op_errors())):
       raise
     raise UsageError(_in_one_line(error)) from error
 
@@ -133,11 +131,18 @@ def disk_errors(what: str) -> Iterator[None]:
   """
   try:
     yield
-  except (OSError, tf.errors.OpError) as error:
+  except (OSError, *_op_errors()) as error:
     raise RunError(
       f'{what} cannot be written ({_disk_fault(error)}): make room, and the'
       ' same command goes on from the last checkpoint'
     ) from error
+
+
+def _op_errors() -> tuple[type[Exception], ...]:
+  """Returns TensorFlow's errors; none before something has imported it."""
+  tensorflow = sys.modules.get('tensorflow')
+  errors = getattr(tensorflow, 'errors', None)
+  return () if errors is None else (errors.OpError,)
 
 
 def _disk_fault(error: Exception) -> str:

@@ -51,7 +51,7 @@ def first_sentence(name: str) -> str:
   with open(_paths()[name], encoding='utf-8') as file:
     lines = itertools.takewhile(lambda line: line.startswith('# '), file)
     text = ' '.join(line[1:].strip() for line in lines)
-  return re.match(r'.*?[.](?=\s|$)|.*', text)[0]
+  return re.split(r'(?<=[.])\s', text)[0]
 
 
 def contains(path: str) -> bool:

@@ -7,6 +7,7 @@ pipe is closed or a disk is full, are dropped.
 from collections.abc import Iterator
 import contextlib
 import os
+import shutil
 import sys
 import traceback
 from typing import Any
@@ -94,6 +95,34 @@ def passing_line(line: str) -> Iterator[None]:
   finally:
     stream.write(f'\r{" " * len(line)}\r')
     stream.flush()
+
+
+class StatusLine:
+  """A line that takes the place of the one before it on a terminal.
+
+  Elsewhere, such as in a file, each new line is printed once.
+  """
+
+  def __init__(self):
+    self._shown = ''
+
+  def show(self, line: str) -> None:
+    """Shows a line."""
+    stream = stderr()
+    if not stream.isatty():
+      if line != self._shown:
+        log(line)
+    else:
+      width = shutil.get_terminal_size((_WIDTH, 24)).columns - 1
+      stream.write(f'\r{line[:width]:{len(self._shown[:width])}}')
+      stream.flush()
+    self._shown = line
+
+  def close(self) -> None:
+    """Lets the next line stand below."""
+    stream = stderr()
+    if self._shown and stream.isatty():
+      stream.write('\n')
 
 
 def protect() -> None:

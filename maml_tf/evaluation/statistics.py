@@ -14,7 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import scipy.stats
 
-CONFIDENCE_LEVEL = 0.95
+from maml_tf.core import interquartile_means
+
+CONFIDENCE_LEVEL = interquartile_means.CONFIDENCE_LEVEL
 
 # With a fixed seed, equal returns have equal intervals.
 _SEED = 0
@@ -24,8 +26,7 @@ _BATCH = 500
 # A resample does not leave the range of the data, in which the truth lies too
 # rarely when there are fewer tasks.
 _ENOUGH_TO_RESAMPLE = 6
-# The share of tasks that an interquartile mean leaves out at either end.
-_TRIM = 0.25
+_TRIM = interquartile_means.TRIM
 
 
 class StepStatistics(NamedTuple):
@@ -131,7 +132,7 @@ def group_copies(values: np.ndarray, num_tasks: int) -> np.ndarray:
 
 
 def _interquartile_mean(values, axis=-1):
-  return scipy.stats.trim_mean(values, _TRIM, axis=axis)
+  return interquartile_means.interquartile_mean(np.moveaxis(values, axis, -1))
 
 
 def _with_interval(values, statistic, interval, with_interval):

@@ -22,28 +22,11 @@ from maml_tf.run import config as run_config
 from maml_tf.run import config_arguments
 from maml_tf.run import config_values
 
-# A resumed run may change how long it trains, how often it is saved, how it is
-# evaluated, whether it is exported, where its numbers go and which processes
-# play it.
-_MAY_CHANGE = (
-  'train_eval.num_iterations',
-  'train_eval.checkpoint_interval',
-  'train_eval.evaluation_interval',
-  'train_eval.export_saved_model',
-  'train_eval.loggers',
-  'Evaluator.',
-  # What a row plays does not depend on them.
-  *(
-    f'{family}.{setting}'
-    for family in ('GymnasiumTasks', 'MetaWorldTasks')
-    for setting in ('num_processes', 'timeout', 'max_restarts')
-  ),
-)
 # It may change these, too, but that is recorded: numbers depend on them.
 _MAY_CHANGE_IF_RECORDED = ('train_eval.when_not_finite',)
 
-_FIRST_LINE = '# Written by maml_tf '
-_BOUND = '# Bound, not a default: '
+_FIRST_LINE = config_values.FIRST_LINE
+_BOUND = config_values.BOUND
 
 
 class Change(NamedTuple):
@@ -181,10 +164,7 @@ def bound(root_dir: str) -> set[str] | None:
     None if there is no run, or an older version did not record that.
   """
   text = _read(os.path.join(root_dir, run_config.CONFIG_FILE)) or ''
-  if not text.startswith(_FIRST_LINE):
-    return None
-  lines = text.splitlines()
-  return {n.removeprefix(_BOUND) for n in lines if n.startswith(_BOUND)}
+  return config_values.bound_by_record(text)
 
 
 def tell_version(root_dir: str, checkpoint: str) -> None:
@@ -236,7 +216,8 @@ def environment_bindings(root_dir: str) -> dict[str, str]:
       found[name] = bindings[name]
       owners = {_leaf(o) for o in re.findall(r'@([\w./]+)', bindings[name])}
       pending += [n for n in bindings if _leaf(n.rpartition('.')[0]) in owners]
-  return {n: v for n, v in found.items() if not n.startswith(_MAY_CHANGE)}
+  may_change = config_values.MAY_CHANGE
+  return {n: v for n, v in found.items() if not n.startswith(may_change)}
 
 
 def check_workers(
@@ -251,7 +232,7 @@ def check_workers(
     ValueError: Two workers have different configs.
   """
   bindings = config_values.of_text(_text())
-  may_change = _may_change(bindings)
+  may_change = config_values.may_change(bindings)
   config = sorted(
     b for b in bindings.items() if not b[0].startswith(may_change)
   )
@@ -302,7 +283,7 @@ def _differences(
   there: Mapping[str, str], here: Mapping[str, str], names: Iterable[str]
 ) -> list[Change]:
   """Returns the names whose values must not differ silently, but do."""
-  may_change = _may_change(there, here)
+  may_change = config_values.may_change(there, here)
   return [
     Change(name, there.get(name), here.get(name))
     for name in sorted(names)
@@ -348,10 +329,3 @@ def _ends_sooner(root_dir: str, num_iterations: int) -> bool:
 def _leaf(selector: str) -> str:
   """Returns a configurable's name without its scopes and modules."""
   return re.split('[./]', selector)[-1]
-
-
-def _may_change(*configs: Mapping[str, str]) -> tuple[str, ...]:
-  """Returns the beginnings of names that may differ between configs."""
-  values = [config.get('train_eval.loggers', '') for config in configs]
-  loggers = re.findall(r'@([\w./]+)', ' '.join(values))
-  return (*_MAY_CHANGE, *(f'{name}.' for name in loggers))

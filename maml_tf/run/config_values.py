@@ -1,5 +1,6 @@
 """The settings of a config as texts by name, and which of them are the same."""
 
+from collections.abc import Mapping
 import inspect
 import re
 
@@ -16,10 +17,32 @@ for _name in ('_is_literally_representable', '_config_str'):
 
 # Where None lets the device decide: what it decides on a CPU. A run may go on
 # elsewhere, so both count as the same. They were the defaults once.
-_ON_CPU = {'MamlAgent.task_chunk_size': '1', 'MamlAgent.jit_compile': 'False'}
+ON_CPU = {'MamlAgent.task_chunk_size': '1', 'MamlAgent.jit_compile': 'False'}
 # Records of older versions do not have it. There None was all tasks.
 _ADDED_WITH_NONE = 'MamlAgent.allow_tf32'
 CHUNK_SIZE, ALL_TASKS = 'MamlAgent.task_chunk_size', "'all'"
+
+# A resumed run may change how long it trains, how often it is saved, how it is
+# evaluated, whether it is exported, where its numbers go and which processes
+# play it.
+MAY_CHANGE = (
+  'train_eval.num_iterations',
+  'train_eval.checkpoint_interval',
+  'train_eval.evaluation_interval',
+  'train_eval.export_saved_model',
+  'train_eval.loggers',
+  'Evaluator.',
+  # What a row plays does not depend on them.
+  *(
+    f'{family}.{setting}'
+    for family in ('GymnasiumTasks', 'MetaWorldTasks')
+    for setting in ('num_processes', 'timeout', 'max_restarts')
+  ),
+)
+
+# Begin lines of a record: its first one, and the names that were bound.
+FIRST_LINE = '# Written by maml_tf '
+BOUND = '# Bound, not a default: '
 
 
 def of_record(config: str) -> dict[str, str]:
@@ -29,6 +52,28 @@ def of_record(config: str) -> dict[str, str]:
   if is_older and bindings.get(CHUNK_SIZE) == 'None':
     bindings[CHUNK_SIZE] = ALL_TASKS
   return bindings
+
+
+def bound_by_record(config: str) -> set[str] | None:
+  """Returns the names that a run's files and command lines bound.
+
+  Args:
+    config: The run's record.
+
+  Returns:
+    None if an older version did not record that.
+  """
+  if not config.startswith(FIRST_LINE):
+    return None
+  lines = config.splitlines()
+  return {n.removeprefix(BOUND) for n in lines if n.startswith(BOUND)}
+
+
+def may_change(*configs: Mapping[str, str]) -> tuple[str, ...]:
+  """Returns the beginnings of names that may differ between configs."""
+  values = [config.get('train_eval.loggers', '') for config in configs]
+  loggers = re.findall(r'@([\w./]+)', ' '.join(values))
+  return (*MAY_CHANGE, *(f'{name}.' for name in loggers))
 
 
 def of_text(config: str) -> dict[str, str]:
@@ -44,8 +89,8 @@ def is_same(name: str, there: str | None, here: str | None) -> bool:
   """Returns whether two values of a setting are the same."""
   if there is None:
     return here == _default(name)
-  if name in _ON_CPU:
-    there, here = (_ON_CPU[name] if v == 'None' else v for v in (there, here))
+  if name in ON_CPU:
+    there, here = (ON_CPU[name] if v == 'None' else v for v in (there, here))
   if here is None or there == here:
     return there == here
   # Files and programs may name the same function in different ways.

@@ -6,6 +6,7 @@ import pathlib
 import shlex
 import subprocess
 import sys
+import types
 
 from absl import flags
 import pytest
@@ -17,7 +18,7 @@ from maml_tf.run import strategies
 from tests import command_lines
 
 _ROOT = str(pathlib.Path(maml_tf.__file__).parents[1])
-COMMANDS = ('train', 'evaluate', 'export', 'render', 'settings', 'list')
+COMMANDS = tuple(name for name in command_line.SUMMARIES if name != 'adapt')
 
 
 def _process(*words, **settings):
@@ -49,7 +50,9 @@ def test_help_imports_no_tensorflow(name):
   assert 'absl.flags' in process.stderr
   assert 'tensorflow' not in process.stderr
   lines = process.stdout.splitlines()
-  assert f'usage: python -m {name} FLAGS' in lines
+  usage = [line for line in lines if line.startswith('usage: ')]
+  assert len(usage) == 1 and usage[0].startswith(f'usage: python -m {name} ')
+  assert usage[0].endswith(' FLAGS')
   assert len([line for line in lines if f'  python -m {name} ' in line]) >= 2
   # Those of absl are elsewhere.
   assert '--pdb' not in process.stdout
@@ -130,3 +133,31 @@ def test_a_command_is_repeated_with_all_its_flags():
   assert os.path.samefile(python, sys.executable)
   command = command_line.given_again('train', ['debug'], root_dir='a run')
   assert '--debug' not in command
+
+
+@pytest.fixture(name='counting')
+def fixture_counting(monkeypatch):
+  """A command that takes words and returns their number."""
+  module = types.ModuleType('counting')
+  module.main = lambda argv: len(argv) - 1
+  monkeypatch.setitem(sys.modules, 'maml_tf.commands.counting', module)
+  monkeypatch.setitem(command_line.SUMMARIES, 'counting', 'Counts words.')
+  command_lines.import_anew('settings')  # It defines --debug.
+  yield command_line.Command('counting', ('a',), takes_words='WORD...')
+  flags.FLAGS.set_gnu_getopt(False)
+
+
+def test_words_stand_before_and_after_flags(counting, capsys):
+  words = command_line.parse(counting, ['counting', 'a', '--debug', 'b'])
+  assert words == ['counting', 'a', 'b'] and flags.FLAGS.debug
+  of = {'takes_words': 'WORD...', 'needs_tensorflow': False}
+  assert command_line.run('counting', words, **of) == 2
+  assert capsys.readouterr() == ('', '')
+  assert command_line.run('counting', ['counting'], **of) == 2
+  assert capsys.readouterr().err == (
+    'counting: WORD... is missing: see --help\n'
+  )
+  with pytest.raises(SystemExit):
+    command_line.parse(counting, ['counting', '--help'])
+  usage = 'usage: python -m maml_tf.counting WORD... FLAGS\n'
+  assert usage in capsys.readouterr().out

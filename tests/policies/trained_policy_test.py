@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -146,6 +147,16 @@ def test_output_goes_to_the_current_folder(capfd):
     'evaluation.json',
     'evaluation.png',
   ]
+
+
+@pytest.mark.slow
+def test_the_program_of_the_documents_runs(capsys):
+  page = pathlib.Path(__file__).parents[2] / 'docs' / 'commands.md'
+  (program,) = re.findall(r'(?s)```python\n(.*?)```', page.read_text())
+  exec(program, {})
+  means, total = capsys.readouterr().out.splitlines()
+  assert re.fullmatch(r'\[-\d+\.\d+ +\d+\.\d+\]', means)
+  assert float(total) > 200
 
 
 @pytest.mark.slow

@@ -1,0 +1,1 @@
+"""Runs compared: curves, tables and a page. Nothing here needs TensorFlow."""
