@@ -21,7 +21,7 @@ ROWS = (
   ('evaluation', 'serving'),
   ('run',),
   ('adaptation', 'video', 'testing', 'comparison'),
-  ('policies',),
+  ('policies', 'sweeping'),
   ('commands',),
   # maml_tf/__init__.py, which exports names of the rooms.
   ('',),
@@ -34,6 +34,7 @@ ROWS = (
     'compare',
     'settings',
     'list',
+    'sweep',
     '__main__',
   ),
 )

@@ -30,8 +30,7 @@ def create_agent(environment=None, optimizer_steps=2, **kwargs):
     meta_update=meta_updates.GradientUpdate(
       tf.keras.optimizers.Adam(1e-3), num_steps=optimizer_steps
     ),
-    train_step_counter=tf.Variable(0, dtype=tf.int64),
-    **kwargs,
+    **{'train_step_counter': tf.Variable(0, dtype=tf.int64), **kwargs},
   )
 
 

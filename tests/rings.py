@@ -75,7 +75,12 @@ _UNITS = (
   'run/metrics_test.py',
   'run/older_runs_test.py',
   'run/run_folder_test.py',
+  'run/tensorboard_summaries_test.py',
   'run/workers_test.py',
+  'sweeping/axes_test.py',
+  'sweeping/plan_test.py',
+  'sweeping/record_test.py',
+  'sweeping/table_test.py',
   'testing/task_environment_check_test.py',
   'video/video_file_test.py',
 )

@@ -35,6 +35,7 @@ SUMMARIES = {
   'render': 'Films a task before and after adaptation.',
   'plot': 'Draws learning curves of runs, also while they train.',
   'compare': 'Compares runs: tables, and a page with curves and films.',
+  'sweep': 'Trains a grid or random draws of settings, times seeds.',
   'settings': 'Lists all settings with their defaults.',
   'list': 'Lists experiments, algorithms and trained policies.',
 }

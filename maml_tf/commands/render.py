@@ -16,6 +16,7 @@ from maml_tf.core import errors
 from maml_tf.core import finite_checks
 from maml_tf.core import terminal
 from maml_tf.environments import tasks as tasks_lib
+from maml_tf.run import tensorboard_summaries
 from maml_tf.run import trained_run
 from maml_tf.video import video_file
 
@@ -86,6 +87,19 @@ def _render(run: trained_run.TrainedRun, path: str) -> None:
     adapted = _adapt(run, task, f'task {tasks_lib.name(task)}')
     num_frames = task_film.write(run, environment, task, adapted, settings)
   terminal.log(f'render: wrote {num_frames} frames to {path}')
+  _show_in_tensorboard(run, path)
+
+
+def _show_in_tensorboard(run: trained_run.TrainedRun, path: str) -> None:
+  """Writes a gif in the folder of a run with events to TensorBoard, too."""
+  root_dir = chosen_run.root_dir()
+  is_in_run = os.path.realpath(os.path.dirname(path) or '.') == (
+    os.path.realpath(root_dir)
+  )
+  if not (is_in_run and path.lower().endswith('.gif')):
+    return
+  if tensorboard_summaries.has_events(root_dir):
+    tensorboard_summaries.write_film(root_dir, path, run.iteration)
 
 
 def _adapt(

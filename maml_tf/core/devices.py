@@ -37,6 +37,17 @@ def gpus() -> list[Accelerator]:
   return found
 
 
+def leave_gpus() -> None:
+  """Keeps this process off the GPUs, whose memory other processes need.
+
+  It has no effect after TensorFlow's first operation.
+  """
+  try:
+    tf.config.set_visible_devices([], GPU)
+  except RuntimeError:
+    pass  # TensorFlow has started already.
+
+
 def kind(strategy: tf.distribute.Strategy | None = None) -> str:
   """Returns the kind of the devices that a strategy computes on.
 

@@ -12,8 +12,9 @@ from maml_tf.learning import maml_agent
 class MetaLearner:
   """Trains an agent on meta-batches and divides their tasks over replicas.
 
-  If the agent uses XLA and there is one replica, XLA compiles the whole step.
-  With several replicas, each compiles only the functions that loop over tasks.
+  If the agent uses XLA and there is one replica, XLA compiles the agent's whole
+  step. With several replicas, each compiles only the functions that loop over
+  tasks.
   """
 
   def __init__(
@@ -33,12 +34,7 @@ class MetaLearner:
     self._agent = agent
     self._strategy = strategy or tf.distribute.get_strategy()
     self._num_replicas = self._strategy.num_replicas_in_sync // num_workers
-    is_alone = self._strategy.num_replicas_in_sync == 1
-    self._train = tf.function(
-      self._train_on_replicas,
-      autograph=False,
-      jit_compile=True if agent.jit_compile and is_alone else None,
-    )
+    self._train = tf.function(self._train_on_replicas, autograph=False)
     self._loss_info_spec = None
 
   @property

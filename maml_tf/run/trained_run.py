@@ -3,9 +3,7 @@
 from collections.abc import Callable
 import contextlib
 import functools
-import inspect
 import os
-from typing import Any
 from typing import NamedTuple
 
 import gin
@@ -132,7 +130,7 @@ def _load(
   with parsing():
     run_config.parse([config], [])
   with configured(), errors.usage_errors():
-    settings = _settings()
+    settings = experiment.bound_arguments()
 
     def create_environment(
       num_tasks: int, environments_per_task: int
@@ -233,10 +231,3 @@ def _restore(
       if newest == checkpoint:
         raise
       checkpoint = newest
-
-
-def _settings() -> dict[str, Any]:
-  """Returns the arguments of `train_eval` by name, as the config sets them."""
-  signature = inspect.signature(experiment.train_eval)
-  defaults = {n: p.default for n, p in signature.parameters.items()}
-  return {**defaults, **gin.get_bindings('train_eval')}

@@ -154,6 +154,25 @@ def test_tasks_that_replicas_cannot_share_are_an_error(
   assert learner.agent.train_step_counter.numpy() == 0
 
 
+@pytest.mark.parametrize('counter', [None, 0])
+def test_xla_counts_steps_on_another_device(counter, meta_batches):
+  # As beside a GPU: the global step is on the first CPU, like an int32.
+  with tf.device('/CPU:1'):
+    environment = point_navigation.PointNavigation(
+      NUM_TASKS, NUM_EPISODES, HORIZON
+    )
+    if counter is not None:
+      with tf.device('/CPU:0'):
+        counter = tf.Variable(counter)
+    agent = point_agent.create_agent(
+      environment, jit_compile=True, train_step_counter=counter
+    )
+    start = agent.train_step_counter.numpy()
+    meta_learner.MetaLearner(agent).run(meta_batches[0])
+  assert agent.train_step_counter.numpy() == start + 1
+  assert 'CPU:0' in agent.train_step_counter.device
+
+
 _OF_A_TASK = 'the loss or meta-gradient of task 0 is not finite'
 _OF_NO_TASK = 'the result of the update is not finite'
 
