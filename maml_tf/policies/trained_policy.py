@@ -56,7 +56,11 @@ class TrainedPolicy(NamedTuple):
     return environment
 
   def adapt(
-    self, task: Any, num_steps: int | None = None, seed: int = 0, **settings
+    self,
+    task: Any,
+    num_steps: int | None = None,
+    seed: int = 0,
+    **settings: Any,
   ) -> task_adaptation.Adaptation:
     """Adapts to a task in the environment that the policy was trained in.
 
