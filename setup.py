@@ -58,13 +58,20 @@ _NEW_STACK = [
   'tf-keras>=2.19,<2.22',
 ]
 
+_SERVE = [
+  # Two of its classes are extended.
+  'waitress>=3,<4',
+  'werkzeug>=2.2',
+]
+
 setuptools.setup(
   name='maml_tf',
   version=_VERSION,
   description='Meta-reinforcement learning (MAML) on TF-Agents.',
   long_description=(_HERE / 'README.md').read_text(encoding='utf-8'),
   long_description_content_type='text/markdown',
-  license='Apache-2.0',
+  license_expression='Apache-2.0',
+  license_files=['LICENSE'],
   # The configs stand at the top of a checkout and inside the package in a
   # wheel, so that they are found from any directory.
   packages=[*_PACKAGES, 'maml_tf.gin_configs'],
@@ -105,6 +112,8 @@ setuptools.setup(
     'video': ['imageio-ffmpeg>=0.5'],
     # Completes the words of maml_tf in a shell.
     'completion': ['argcomplete>=3'],
+    # examples/serve_rest.py and its limits.
+    'serve': _SERVE,
     # TensorFlow with NVIDIA's libraries, which exist for Linux alone.
     'gpu': [
       'tensorflow[and-cuda]; sys_platform == "linux"',
@@ -115,7 +124,7 @@ setuptools.setup(
       'pytest-xdist>=3.8',
       # Its formatting changes between minor versions.
       'ruff>=0.17,<0.18',
-      'werkzeug>=2.2',
+      *_SERVE,
     ],
     # What executes notebooks/; Jupyter itself is the reader's.
     'notebook': ['ipykernel>=6.29', 'nbclient>=0.10', 'nbformat>=5.10'],

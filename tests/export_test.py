@@ -21,8 +21,8 @@ from absl import flags
 from maml_tf import export
 for line in sys.stdin:
   flags.FLAGS.unparse_flags()
-  for name in ('root_dir', 'export_dir', 'state', 'deterministic'):
-    flags.FLAGS[name].unparse()
+  for flag in flags.FLAGS.get_key_flags_for_module(export):
+    flag.unparse()
   code = export.main(flags.FLAGS(['export', *ast.literal_eval(line)]))
   print(code, flush=True)
 """
@@ -93,8 +93,14 @@ def test_exports_for_one_task_and_refusals(root_dir, tmp_path):
   (tmp_path / 'thesis' / 'text').write_text('Years of work.')
   run = f'--root_dir={root_dir}'
   out = f'--export_dir={tmp_path / "out"}'
+  versions = f'--export_dir={tmp_path / "versions"}'
+  lite = f'--export_dir={tmp_path / "lite"}'
   commands = (
     ([run, out, f'--state={state}', '--deterministic'], 0, 'acts for one task'),
+    ([run, lite, f'--state={state}', '--lite'], 0, 'acts for one task'),
+    ([run, lite, '--lite', '--episodes=0'], 2, 'at least 1'),
+    ([run, lite, '--horizon=5'], 2, '--horizon needs --lite'),
+    ([run, lite, '--lite', '--deterministic'], 2, 'noise of zeros'),
     ([out], 2, 'give --root_dir'),
     ([run], 2, 'give --export_dir'),
     ([run, out, 'more'], 2, 'more is not a flag'),
@@ -108,6 +114,15 @@ def test_exports_for_one_task_and_refusals(root_dir, tmp_path):
       'exists and is not a SavedModel',
     ),
     ([run, f'--export_dir={state}/model'], 2, 'state.npz'),
+    ([run, versions, '--model_version=next'], 0, 'versions/1 acts and adapts'),
+    ([run, versions, '--model_version=7'], 0, 'versions/7 acts and adapts'),
+    ([run, versions, '--model_version=7'], 2, 'version next, which is 8'),
+    ([run, versions, '--model_version=v7'], 2, "--model_version is 'v7'"),
+    (
+      [run, out, '--model_version=next'],
+      2,
+      'out is a SavedModel, not a folder',
+    ),
   )
   process = _process(
     ['-c', _COMMANDS], '\n'.join(repr(flags) for flags, _, _ in commands)
@@ -118,10 +133,13 @@ def test_exports_for_one_task_and_refusals(root_dir, tmp_path):
     assert line.startswith('export: ') and text in line
     assert int(code) == expected
   assert sorted(p.name for p in tmp_path.iterdir()) == [
+    'lite',
     'out',
     'state.npz',
     'thesis',
+    'versions',
   ]
+  assert sorted(p.name for p in (tmp_path / 'versions').iterdir()) == ['1', '7']
   act = tf.saved_model.load(str(tmp_path / 'out')).signatures['serving_default']
   observation = tf.constant([[0.3, -0.4]])
   time_step = tf.nest.map_structure(

@@ -77,6 +77,7 @@ _UNITS = (
   'run/run_folder_test.py',
   'run/tensorboard_summaries_test.py',
   'run/workers_test.py',
+  'serving/versions_test.py',
   'sweeping/axes_test.py',
   'sweeping/plan_test.py',
   'sweeping/record_test.py',

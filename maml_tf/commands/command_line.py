@@ -31,7 +31,7 @@ SUMMARIES = {
   'train': 'Trains a policy that adapts, or resumes a run.',
   'evaluate': "Tests a run's policy on held-out tasks.",
   'adapt': 'Adapts a policy to one task and shows its returns.',
-  'export': "Writes a run's policy as a SavedModel.",
+  'export': "Writes a run's policy as a SavedModel or TFLite model.",
   'render': 'Films a task before and after adaptation.',
   'plot': 'Draws learning curves of runs, also while they train.',
   'compare': 'Compares runs: tables, and a page with curves and films.',

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from maml_tf.core import lite_operations
+
 CPU, GPU, TPU = 'CPU', 'GPU', 'TPU'
 
 # Of the smallest core, that of a TPU v2. TensorFlow does not say what there is.
@@ -89,9 +91,11 @@ def num_bytes(kind_of_device: str) -> float | None:
 def has_float64() -> bool:
   """Returns whether functions that are traced now may compute in float64.
 
-  A TPU computes float64 in software, if at all. Functions that may run on one
-  use `exact_sums`, and solve in float32.
+  A TPU computes float64 in software, if at all, and TFLite hardly knows it.
+  Functions that may run there use `exact_sums`, and solve in float32.
   """
+  if lite_operations.are_required():
+    return False
   return not tf.config.list_logical_devices(TPU)
 
 

@@ -82,10 +82,7 @@ def replace_directory(directory: str) -> Iterator[str]:
   with scratch_folders.create(parent, f'.{name}-') as scratch:
     new, old = os.path.join(scratch, 'new'), os.path.join(scratch, 'old')
     yield new
-    for folder, _, names in os.walk(new):
-      for file in names:
-        sync(os.path.join(folder, file))
-      sync(folder)
+    sync_tree(new)
     if not os.path.exists(directory):
       os.rename(new, directory)
     elif not _exchange(new, directory):
@@ -118,6 +115,14 @@ def recover_directory(directory: str) -> None:
     if os.path.isdir(old) and not os.path.lexists(directory):
       os.rename(old, directory)
     scratch_folders.remove(scratch)
+
+
+def sync_tree(directory: str) -> None:
+  """Writes all files and folders of a directory through to the disk."""
+  for folder, _, names in os.walk(directory):
+    for file in names:
+      sync(os.path.join(folder, file))
+    sync(folder)
 
 
 def sync(path: str) -> None:

@@ -36,6 +36,7 @@ class TrainedRun(NamedTuple):
     seed: The run's seed.
     iteration: The number of meta-iterations that the agent has trained for.
     observe_task: Whether the observation contains the task.
+    horizon: The most steps of an episode of training.
   """
 
   agent: maml_agent.MamlAgent
@@ -45,6 +46,7 @@ class TrainedRun(NamedTuple):
   seed: int
   iteration: int
   observe_task: bool
+  horizon: int
 
 
 def load(root_dir: str) -> TrainedRun:
@@ -163,6 +165,7 @@ def _load(
     settings['seed'],
     int(agent.train_step_counter.numpy()),
     settings['observe_task'],
+    settings['horizon'],
   )
 
 

@@ -17,9 +17,14 @@ from maml_tf.learning import inner_loop as inner_loop_lib
 from maml_tf.learning import maml_agent
 from maml_tf.serving import served_policy
 from maml_tf.serving import signatures as serving_signatures
+from maml_tf.serving import versions
 
 
-def save_adaptive(agent: maml_agent.MamlAgent, directory: str) -> None:
+def save_adaptive(
+  agent: maml_agent.MamlAgent,
+  directory: str,
+  version: versions.Version | None = None,
+) -> str:
   """Writes a SavedModel that acts for many tasks and adapts to them.
 
   Clients with TF-Agents find the functions of `PolicySaver`. `action` samples
@@ -34,21 +39,26 @@ def save_adaptive(agent: maml_agent.MamlAgent, directory: str) -> None:
     agent: The agent, with all options of its inner loop.
     directory: The directory of the SavedModel. It appears only when it is
       complete, and replaces an older SavedModel there.
+    version: None, or `versions.NEXT` or a number: the directory is a folder of
+      numbered versions, as TensorFlow Serving reads them, and gets a new one.
+
+  Returns:
+    The path of the SavedModel.
 
   Raises:
     ValueError: The directory contains something else, or two parts of the
       observation or action have the same name.
     OSError: The directory cannot be written.
   """
-  check_directory(directory)
-  with _quiet():
+  check_directory(directory, version=version)
+  with quiet():
     policy = served_policy.ServedPolicy(agent.collect_policy)
     saver = _saver(agent, policy)
     _register_deterministic_action(policy, saver)
     signatures = serving_signatures.adaptive(
       policy, _register_adapt(agent, saver)
     )
-    _write(saver, signatures, directory)
+    return _write(saver, signatures, directory, version)
 
 
 def save_fixed_task(
@@ -56,7 +66,8 @@ def save_fixed_task(
   parameters: inner_loop_lib.Parameters,
   directory: str,
   deterministic: bool = False,
-) -> None:
+  version: versions.Version | None = None,
+) -> str:
   """Writes a SavedModel that acts for one task, with a policy without a state.
 
   It has the functions of `PolicySaver` and the signature `serving_default`.
@@ -66,13 +77,17 @@ def save_fixed_task(
     parameters: The task's parameters, without a leading B.
     directory: As for `save_adaptive`.
     deterministic: Whether it acts by the mode of the distribution.
+    version: As for `save_adaptive`.
+
+  Returns:
+    The path of the SavedModel.
 
   Raises:
     ValueError: As for `save_adaptive`, or the distributions have no mode.
     OSError: The directory cannot be written.
   """
-  check_directory(directory)
-  with _quiet():
+  check_directory(directory, version=version)
+  with quiet():
     adapted = agent.adapted_policy(tuple(tf.Variable(p) for p in parameters))
     policy = served_policy.ServedPolicy(
       adapted, is_fixed=True, deterministic=deterministic
@@ -84,20 +99,28 @@ def save_fixed_task(
         'the action distributions have no mode: export without --deterministic'
       ) from error
     signatures = serving_signatures.fixed_task(policy)
-    _write(saver, signatures, directory)
+    return _write(saver, signatures, directory, version)
 
 
-def check_directory(directory: str, name: str = 'directory') -> None:
+def check_directory(
+  directory: str,
+  name: str = 'directory',
+  version: versions.Version | None = None,
+) -> None:
   """Checks that a SavedModel can be written to a directory, and read there.
 
   Args:
     directory: It need not exist.
     name: What the path is, such as '--export_dir'.
+    version: As for `save_adaptive`.
 
   Raises:
-    ValueError: The path is neither free nor a SavedModel, cannot be written, or
-      TensorFlow cannot read from it.
+    ValueError: The path is neither free nor a SavedModel, or has this version
+      already; it cannot be written, or TensorFlow cannot read from it.
   """
+  if version is not None:
+    versions.check_folder(directory, version, name)
+    return
   paths.check(name, directory)
   if os.path.lexists(directory) and not (
     os.path.isdir(directory)
@@ -223,17 +246,20 @@ def _register_deterministic_action(policy, saver):
   saver.register_concrete_function('deterministic_action', action)
 
 
-def _write(saver, signatures, directory):
-  """Replaces the directory once the whole model is written."""
+def _write(saver, signatures, directory, version):
+  """Puts the model in place once it is complete; returns where it is."""
   # PolicySaver's own signatures are named by numbers and paths.
   saver.signatures.clear()
   saver.signatures.update(signatures)
+  if version is not None:
+    return versions.add(directory, version, saver.save)
   with files.replace_directory(directory) as new:
     saver.save(new)
+  return directory
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
   """Hides TensorFlow's warnings about names and types that it encodes."""
   verbosity = logging.get_verbosity()
   logging.set_verbosity(logging.ERROR)

@@ -200,6 +200,30 @@ def test_the_client_chooses_the_numbers_of_tasks_and_frames(
   _assert_state(state, _adapted(agent, [stage]), [1] * len(lengths))
 
 
+def test_a_session_calls_the_signatures_as_tensorflow_serving_does(
+  agent, model_dir
+):
+  (stage,) = _stages(agent, 1)
+  with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+    graph = tf.compat.v1.saved_model.load(session, ['serve'], model_dir)
+
+    def call(name, **inputs):
+      signature = graph.signature_def[name]
+      assert signature.method_name == 'tensorflow/serving/predict'
+      return session.run(
+        {name: info.name for name, info in signature.outputs.items()},
+        {signature.inputs[k].name: np.asarray(v) for k, v in inputs.items()},
+      )
+
+    state = call('initial_state', batch_size=2)
+    state = call('adapt', **_frames(stage), **state)
+    query = _query(4)
+    answer = call('act_adapted', **query, **state)
+  expected = _adapted(agent, [stage])
+  _assert_state(state, expected, [1, 1])
+  _assert_answer(answer, agent, query, expected)
+
+
 def test_rows_of_several_environments_are_one_task(agent, model):
   # Each row ends with its episode's last observation.
   (rows,) = _stages(agent, 1, lengths=[[3], [3], [3], [3]], num_frames=4)
