@@ -61,6 +61,12 @@ def test_the_reference_has_all_public_names_and_all_that_configs_name():
   assert not set(maml_tf.__all__) - leaves - {'testing'}
 
 
+def test_all_pages_are_in_the_sites_navigation():
+  config = (_ROOT / 'mkdocs.yml').read_text(encoding='utf-8')
+  for page in sorted((_ROOT / 'docs').glob('*.md')):
+    assert f': docs/{page.name}\n' in config, page.name
+
+
 class _Assets(html.parser.HTMLParser):
   """Collects what a page loads by itself; links to click do not count."""
 
