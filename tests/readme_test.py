@@ -85,6 +85,8 @@ def test_the_commands_of_the_package_run_in_their_order(tmp_path):
     _, name, *words = shlex.split(line)
     small = _SMALL if name in _TRAINING else []
     _run(['-m', 'maml_tf', name, *words, *small], tmp_path)
+  (code,) = _blocks(_text('README.md'), 'python')
+  assert re.fullmatch(r'\[[-\d. ]+\]\n', _run(['-c', code], tmp_path).stdout)
   for path in ('backward.gif', 'point_model/saved_model.pb'):
     assert (tmp_path / path).stat().st_size > 1000, path
 
