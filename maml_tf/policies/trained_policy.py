@@ -14,9 +14,9 @@ from maml_tf.run import trained_run
 class TrainedPolicy(NamedTuple):
   """A trained policy of the package.
 
-    policy = maml_tf.load_policy('cheetah_direction')
-    adaptation = policy.adapt(task=-1)
-    print(adaptation.returns.mean(axis=1))
+      policy = maml_tf.load_policy('cheetah_direction')
+      adaptation = policy.adapt(task=-1)
+      print(adaptation.returns.mean(axis=1))
 
   `adaptation.policy` then acts, an ordinary TFPolicy. `agent.policy` acts
   without adaptation. To adapt to an environment of your own, such as a real
