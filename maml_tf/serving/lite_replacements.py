@@ -4,6 +4,7 @@ They are mostly gradients, which TensorFlow has as operations of their own.
 """
 
 from collections.abc import Callable
+import inspect
 import os
 from typing import NamedTuple
 
@@ -66,7 +67,7 @@ def functions() -> dict[str, tf.types.experimental.ConcreteFunction]:
   tensor = tf.TensorSpec(None, tf.float32)
   return {
     name: tf.function(replacement.fn, autograph=False).get_concrete_function(
-      *[tensor] * replacement.fn.__code__.co_argcount
+      *[tensor] * len(inspect.signature(replacement.fn).parameters)
     )
     for name, replacement in _REPLACEMENTS.items()
   }

@@ -115,6 +115,9 @@ def test_a_sweep_is_stopped_resumed_and_extended(tmp_path):
   assert code == 0, err
   assert '3 runs' in err and '2 are finished' in err
   assert err.count('started ') == 1
+  assert 'wrote sweep.csv and comparison.html to' in err
+  page = (root_dir / 'comparison.html').read_text(encoding='utf-8')
+  assert 'InnerLoop.step_size = 0.2' in page
   row = _rows(root_dir)['step_size=0.2,seed=0']
   assert row['status'] == 'finished' and row['iterations'] == '3'
   assert float(row['return_after']) < 0

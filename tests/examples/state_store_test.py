@@ -125,3 +125,29 @@ def test_a_client_whose_state_is_gone_gets_a_404_and_may_adapt_again():
   # 16 tasks are 128 bytes.
   status, answer = predict('initial_state', 16, keep_state=True)
   assert status == 400 and 'the state has 128 bytes' in answer['error']
+
+
+def test_the_client_adapts_again_when_its_state_is_gone():
+  rest_client = importlib.import_module('rest_client')
+  calls, kept = [], set()
+
+  def model(signature, keep_state=False, **inputs):
+    calls.append(signature)
+    if signature == 'act_adapted':
+      if inputs['state_id'] not in kept:
+        raise rest_client.StateGone()
+      return inputs['state_id']
+    if not keep_state:
+      return {'state_0': 0.0}
+    kept.add(len(calls))
+    return {'state_id': len(calls)}
+
+  policy = rest_client.Policy(model, keep_state=True)
+  policy.adapt({'reward': 1.0})
+  assert policy.act([[0.0]]) == 3
+  kept.clear()
+  assert policy.act([[0.0]]) == 7
+  assert calls == [
+    *('initial_state', 'initial_state', 'adapt', 'act_adapted'),
+    *('act_adapted', 'initial_state', 'adapt', 'act_adapted'),
+  ]
