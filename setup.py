@@ -140,7 +140,7 @@ setuptools.setup(
   },
   keywords='reinforcement-learning meta-learning maml tensorflow tf-agents',
   classifiers=[
-    'Development Status :: 4 - Beta',
+    'Development Status :: 5 - Production/Stable',
     'Intended Audience :: Developers',
     'Intended Audience :: Science/Research',
     'Operating System :: POSIX :: Linux',
