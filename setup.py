@@ -76,7 +76,12 @@ setuptools.setup(
   # wheel, so that they are found from any directory.
   packages=[*_PACKAGES, 'maml_tf.gin_configs'],
   package_dir={'maml_tf.gin_configs': 'gin_configs'},
-  package_data={'maml_tf': ['py.typed'], 'maml_tf.gin_configs': ['*.gin']},
+  package_data={
+    'maml_tf': ['py.typed'],
+    'maml_tf.gin_configs': ['*.gin'],
+    'maml_tf.policies': ['*/config.gin', '*/policy.json', '*/checkpoints/*'],
+  },
+  entry_points={'console_scripts': ['maml_tf = maml_tf.__main__:main']},
   python_requires='>=3.10,<3.14',
   install_requires=[
     'absl-py>=1.4',
@@ -105,6 +110,8 @@ setuptools.setup(
     # mujoco, and nobody else's.
     'metaworld': ['metaworld==3.1.1', 'packaging'],
     'video': ['imageio-ffmpeg>=0.5'],
+    # Completes the words of maml_tf in a shell.
+    'completion': ['argcomplete>=3'],
     # examples/serve_rest.py and its limits.
     'serve': _SERVE,
     # TensorFlow with NVIDIA's libraries, which exist for Linux alone.
@@ -133,7 +140,7 @@ setuptools.setup(
   },
   keywords='reinforcement-learning meta-learning maml tensorflow tf-agents',
   classifiers=[
-    'Development Status :: 4 - Beta',
+    'Development Status :: 5 - Production/Stable',
     'Intended Audience :: Developers',
     'Intended Audience :: Science/Research',
     'Operating System :: POSIX :: Linux',

@@ -11,16 +11,16 @@ unfinished ones are resumed.
 
 import argparse
 from collections.abc import Sequence
-from concurrent import futures
 import csv
 import itertools
 import pathlib
-import subprocess
-import sys
+import shutil
 
 import numpy as np
 
 from benchmarks import plot_seeds
+from maml_tf.sweeping import processes
+from maml_tf.sweeping import table
 
 _ALGORITHMS = (
   'promp',
@@ -35,42 +35,22 @@ _ALGORITHMS = (
   'reptile',
   'rllib_maml',
 )
-# The means are over this share of the iterations, at the end.
-_LAST_SHARE = 0.1
 
 
-def train(
-  experiment: str,
-  name: str,
-  seed: int,
-  root_dir: pathlib.Path,
-  bindings: Sequence[str],
-) -> None:
-  """Runs the command line on an experiment and one algorithm."""
-  command = [sys.executable, '-m', 'maml_tf.train']
-  command += [f'--gin_file={experiment}', f'--gin_file={name}.gin']
-  command += [f'--root_dir={root_dir}']
-  command += [f'--gin_bindings={b}' for b in bindings]
-  command += [f'--gin_bindings=train_eval.seed = {seed}']
-  log = root_dir.with_suffix('.log')
-  log.parent.mkdir(parents=True, exist_ok=True)
-  with open(log, 'wb') as file:
-    ended = subprocess.run(command, stdout=file, stderr=file)
-  if ended.returncode:
-    raise SystemExit(f'{name}, seed {seed}, failed: see {log}')
+def train(jobs: Sequence[processes.Job], num_at_once: int) -> None:
+  """Trains the runs, and tells when one ends."""
+  failed = []
 
+  def report(index, code):
+    job = jobs[index]
+    print(f'{job.root_dir}: exit code {code}', flush=True)
+    if code:
+      failed.append(job.log)
 
-def read_ends(path: pathlib.Path) -> tuple[int, float, float]:
-  """Returns env steps and the last mean returns before and after adaptation."""
-  with open(path, newline='', encoding='utf-8') as file:
-    rows = list(csv.DictReader(file))
-  last = [n for n in rows[0] if n.startswith('return_step_')][-1]
-  rows_at_end = rows[-max(1, int(_LAST_SHARE * len(rows))) :]
-  before, after = (
-    float(np.nanmean([float(row[c]) for row in rows_at_end]))
-    for c in ('return_step_0', last)
-  )
-  return int(float(rows[-1]['env_steps'])), before, after
+  if processes.train(jobs, num_at_once, lambda index: None, report):
+    raise SystemExit('stopped; the same command goes on')
+  if failed:
+    raise SystemExit(f'failed: see {", ".join(failed)}')
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -93,26 +73,16 @@ def main(argv: Sequence[str] | None = None) -> None:
   experiment = pathlib.Path(flags.experiment).stem
   runs_folder = flags.runs or pathlib.Path('runs', f'{experiment}_algorithms')
 
-  def run(name, seed):
-    # An iteration of Reptile has three adaptation steps, so four stages.
-    share = 2 if name == 'reptile' else 1
-    bindings = [
-      f'train_eval.num_tasks = {flags.tasks}',
-      f'train_eval.num_iterations = {flags.iterations // share}',
-      'train_eval.export_saved_model = False',
-      *flags.bindings,
-    ]
-    root_dir = runs_folder / f'{name}-{seed}'
-    train(flags.experiment, name, seed, root_dir, bindings)
-    path = flags.out / _csv_name(name, seed, flags.seeds)
-    path.write_text((root_dir / 'metrics.csv').read_text())
-    return path
-
   runs = list(itertools.product(flags.only, range(flags.seeds)))
+  jobs = [_job(flags, runs_folder, *run) for run in runs]
   print(f'{len(runs)} runs, {flags.jobs} at once', flush=True)
-  with futures.ThreadPoolExecutor(flags.jobs) as pool:
-    paths = dict(zip(runs, pool.map(lambda r: run(*r), runs), strict=True))
-  _write_table(flags, paths)
+  train(jobs, flags.jobs)
+  ends, paths = {}, {}
+  for (name, seed), job in zip(runs, jobs, strict=True):
+    paths[name, seed] = flags.out / _csv_name(name, seed, flags.seeds)
+    ends[name, seed] = table.read_ends(job.root_dir)
+    shutil.copyfile(f'{job.root_dir}/metrics.csv', paths[name, seed])
+  _write_table(flags, ends)
   plot_seeds.main(
     [
       f'{name}=' + ','.join(str(paths[name, s]) for s in range(flags.seeds))
@@ -123,21 +93,43 @@ def main(argv: Sequence[str] | None = None) -> None:
   )
 
 
+def _job(flags, runs_folder, name, seed):
+  """Returns the job of an algorithm and a seed."""
+  # An iteration of Reptile has three adaptation steps, so four stages.
+  share = 2 if name == 'reptile' else 1
+  return processes.Job(
+    str(runs_folder / f'{name}-{seed}'),
+    [flags.experiment, f'{name}.gin'],
+    [
+      f'train_eval.num_tasks = {flags.tasks}',
+      f'train_eval.num_iterations = {flags.iterations // share}',
+      'train_eval.export_saved_model = False',
+      *flags.bindings,
+      f'train_eval.seed = {seed}',
+    ],
+  )
+
+
 def _csv_name(name, seed, num_seeds):
   return f'{name}.csv' if num_seeds == 1 else f'{name}-{seed}.csv'
 
 
-def _write_table(flags, paths):
+def _write_table(flags, ends):
   """Writes algorithms.csv and prints it: means and each seed's return."""
   print(f'{"algorithm":<12}{"env steps":>12}{"before":>9}{"after":>9}  seeds')
   with open(flags.out / 'algorithms.csv', 'w', encoding='utf-8') as file:
     writer = csv.writer(file)
     writer.writerow(['algorithm', 'env_steps', 'return_before', 'return_after'])
     for name in flags.only:
-      ends = [read_ends(paths[name, seed]) for seed in range(flags.seeds)]
-      steps, before, after = np.mean(ends, axis=0)
+      of_name = [ends[name, seed] for seed in range(flags.seeds)]
+      mean = table.Ends(*np.mean(of_name, axis=0))
+      steps, before, after = (
+        mean.env_steps,
+        mean.return_before,
+        mean.return_after,
+      )
       writer.writerow([name, int(steps), f'{before:.2f}', f'{after:.2f}'])
-      seeds = ', '.join(f'{end[2]:.1f}' for end in ends)
+      seeds = ', '.join(f'{end.return_after:.1f}' for end in of_name)
       print(f'{name:<12}{steps:>12,.0f}{before:9.2f}{after:9.2f}  {seeds}')
 
 

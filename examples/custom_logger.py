@@ -1,72 +1,45 @@
-"""A logger of your own: a run's numbers in Weights & Biases.
+"""A logger of your own: a run's numbers as lines of JSON.
 
-Put these lines into a file of your own, say wandb.gin, beside this one:
+Put these lines into a file of your own, say json.gin, beside this one:
 
     import custom_logger
 
-    train_eval.loggers = [@WandbLogger]
-    WandbLogger.project = 'maml'
+    train_eval.loggers = [@JsonLogger]
+    JsonLogger.name = 'metrics.jsonl'
 
 and name it after the experiment's file:
 
     cd examples
-    python -m maml_tf.train --gin_file=point.gin --gin_file=wandb.gin
+    python -m maml_tf.train --gin_file=point.gin --gin_file=json.gin
 
 A logger is any object with `write(step, scalars)` and `close()`; see `Logger`
 in maml_tf/run/loggers.py. A run may change its loggers when it resumes.
 Commands that load the run later, such as maml_tf.evaluate, import this file.
-
-Without `wandb` (pip install wandb) the stand-in below appends the numbers to
-wandb.jsonl in the run's folder.
+wandb_logger.py and mlflow_logger.py log to Weights & Biases and to MLflow.
 """
 
 import json
+import math
 import os
 
 import gin
 
-try:
-  import wandb
-except ImportError:
-  wandb = None
-
 
 @gin.configurable(denylist=['root_dir', 'first_iteration'])
-class WandbLogger:
-  """Logs to the W&B run with the folder's name, also after resuming."""
+class JsonLogger:
+  """Appends a line for each iteration, and one for each evaluation."""
 
-  def __init__(self, root_dir, first_iteration, project='maml_tf'):
+  def __init__(self, root_dir, first_iteration, name='metrics.jsonl'):
     # Training that resumes logs its iterations from first_iteration on again,
-    # with the same numbers: W&B ignores the steps that it has.
+    # with the same numbers: whoever reads takes the last line of a step.
     del first_iteration
-    self._run = (wandb or _StandIn).init(
-      project=project,
-      id=os.path.basename(os.path.abspath(root_dir)),
-      dir=root_dir,
-      resume='allow',
-    )
+    self._file = open(os.path.join(root_dir, name), 'a', encoding='utf-8')
 
   def write(self, step, scalars):
-    self._run.log(dict(scalars), step=step)
-
-  def close(self):
-    self._run.finish()
-
-
-class _StandIn:
-  """A run with those methods of `wandb` that the logger calls."""
-
-  @classmethod
-  def init(cls, project, id, dir, resume):
-    del project, id, resume
-    return cls(os.path.join(dir, 'wandb.jsonl'))
-
-  def __init__(self, path):
-    self._file = open(path, 'a', encoding='utf-8')
-
-  def log(self, data, step):
-    self._file.write(json.dumps({'step': step, **data}) + '\n')
+    # JSON has no NaN.
+    numbers = {n: None if math.isnan(v) else v for n, v in scalars.items()}
+    self._file.write(json.dumps({'step': step, **numbers}) + '\n')
     self._file.flush()
 
-  def finish(self):
+  def close(self):
     self._file.close()

@@ -4,6 +4,7 @@ from maml_tf.core import quiet_imports  # isort: skip  Before TensorFlow.
 
 import importlib
 import itertools
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
   from maml_tf.environments.task_environment import TaskEnvironment
   from maml_tf.learning.maml_agent import MamlAgent
   from maml_tf.learning.meta_learner import MetaLearner
+  from maml_tf.policies.trained_policy import load_policy
 
 __version__ = version.VERSION
 
@@ -35,6 +37,7 @@ __all__ = [
   'MetaLearner',
   'TaskEnvironment',
   'adapt',
+  'load_policy',
   'testing',
 ]
 
@@ -48,6 +51,7 @@ _MODULES = {
   'MetaLearner': 'learning.meta_learner',
   'TaskEnvironment': 'environments.task_environment',
   'adapt': 'adaptation.task_adaptation',
+  'load_policy': 'policies.trained_policy',
 }
 # The rooms that a public name brings with it.
 _ROOMS = (
@@ -56,6 +60,7 @@ _ROOMS = (
   'environments',
   'evaluation',
   'learning',
+  'policies',
   'run',
   'serving',
   'testing',
@@ -86,8 +91,9 @@ def __dir__() -> list[str]:
 
 
 def _runs_a_command() -> bool:
-  """Returns whether this process is `python -m maml_tf...`."""
-  return any(
+  """Returns whether this process is `maml_tf` or `python -m maml_tf...`."""
+  script = next((w for w in sys.orig_argv[1:] if not w.startswith('-')), '')
+  return os.path.basename(script) == __name__ or any(
     flag == '-m' and module.partition('.')[0] == __name__
     for flag, module in itertools.pairwise(sys.orig_argv)
   )

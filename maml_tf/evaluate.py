@@ -4,9 +4,11 @@ import functools
 
 from absl import flags
 
+from maml_tf.commands import chosen_run
 from maml_tf.commands import command_line
 
 flags.DEFINE_string('root_dir', None, 'The run.')
+flags.DEFINE_string('policy', None, chosen_run.POLICY_HELP)
 flags.DEFINE_bool(
   'protocol', True, "Evaluate runs on Meta-World by Meta-World's own protocol."
 )
@@ -42,7 +44,11 @@ flags.DEFINE_string(
   'pretrained', None, 'A run of pretrained.gin. Default: as for --oracle.'
 )
 flags.DEFINE_integer('seed', None, "Default: the run's.")
-flags.DEFINE_string('out', None, 'Where to write. Default: root_dir.')
+flags.DEFINE_string(
+  'out',
+  None,
+  'Where to write. Default: root_dir; of a policy the current folder.',
+)
 flags.DEFINE_bool('debug', False, 'Whether errors show where they were raised.')
 
 COMMAND = command_line.Command(
@@ -51,6 +57,7 @@ COMMAND = command_line.Command(
     '--root_dir=runs/point',
     '--root_dir=runs/point --num_tasks=100 --num_adaptation_steps=5',
     '--root_dir=runs/point --references --out=results/point',
+    '--policy=point --out=results/point',
   ),
 )
 

@@ -4,9 +4,11 @@ import functools
 
 from absl import flags
 
+from maml_tf.commands import chosen_run
 from maml_tf.commands import command_line
 
 flags.DEFINE_string('root_dir', None, 'The run.')
+flags.DEFINE_string('policy', None, chosen_run.POLICY_HELP)
 flags.DEFINE_string(
   'task',
   None,
@@ -16,7 +18,10 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer('seed', 0, 'Of the task, resets and actions.')
 flags.DEFINE_string(
-  'out', None, 'A .gif or .mp4. Default: adaptation.gif in root_dir.'
+  'out',
+  None,
+  'A .gif or .mp4. Default: adaptation.gif in root_dir; of a policy in the'
+  ' current folder.',
 )
 flags.DEFINE_integer('width', 320, 'Of one picture, in pixels.')
 flags.DEFINE_integer('height', 240, 'Of one picture, in pixels.')
@@ -38,6 +43,7 @@ COMMAND = command_line.Command(
     '--root_dir=runs/point',
     '--root_dir=runs/point --task=0.3,-0.2 --out=point.mp4',
     '--root_dir=runs/cheetah --task=-1 --width=480 --height=360',
+    '--policy=cheetah_direction --task=-1 --out=backward.gif',
   ),
 )
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -402,14 +403,18 @@ def test_scripts_that_share_code_start_as_modules(name):
 def test_every_algorithm_trains_with_every_seed(tmp_path, monkeypatch, capsys):
   trained = []
 
-  def train(experiment, name, seed, root_dir, bindings):
-    assert experiment == 'cheetah.gin'
-    trained.append((name, seed, bindings[1]))
-    root_dir.mkdir(parents=True)
-    (root_dir / 'metrics.csv').write_text(
-      'env_steps,return_step_0,return_step_1\n'
-      f'100,1,2\n200,3,{10 * (seed + 1)}\n'
-    )
+  def train(jobs, num_at_once):
+    assert num_at_once == 1
+    for job in jobs:
+      assert job.gin_files[0] == 'cheetah.gin'
+      seed = int(job.gin_bindings[-1].removeprefix('train_eval.seed = '))
+      name = job.gin_files[1].removesuffix('.gin')
+      trained.append((name, seed, job.gin_bindings[1]))
+      os.makedirs(job.root_dir)
+      pathlib.Path(job.root_dir, 'metrics.csv').write_text(
+        'iteration,env_steps,wall_seconds,return_step_0,return_step_1\n'
+        f'1,100,1,1,2\n2,200,2,3,{10 * (seed + 1)}\n'
+      )
 
   monkeypatch.setattr(algorithms, 'train', train)
   algorithms.main(

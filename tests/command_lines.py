@@ -6,6 +6,8 @@ import sys
 from absl import flags
 from absl.testing import flagsaver
 
+from maml_tf.commands import typed_command
+
 
 def import_anew(name):
   """Imports a command line, which defines its flags in place of others'."""
@@ -13,8 +15,9 @@ def import_anew(name):
     module = flags.FLAGS.find_module_defining_flag(flag)
     if module.startswith('maml_tf.'):
       delattr(flags.FLAGS, flag)
-  sys.modules.pop(f'maml_tf.{name}', None)
-  return importlib.import_module(f'maml_tf.{name}')
+  module = typed_command.module_name(name)
+  sys.modules.pop(module, None)
+  return importlib.import_module(module)
 
 
 def call(name, argv=(), **values):

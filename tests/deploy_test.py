@@ -301,6 +301,8 @@ def test_the_copied_files_are_enough_to_install(tmp_path):
   (entrypoint,) = re.findall(r'^ENTRYPOINT (.*)$', _DOCKERFILE, re.MULTILINE)
   module = json.loads(entrypoint)[-1].replace('.', '/')
   with zipfile.ZipFile(wheel) as archive:
-    assert {f'{module}.py', 'maml_tf/gin_configs/cheetah.gin'} <= set(
-      archive.namelist()
-    )
+    assert {
+      f'{module}.py',
+      'maml_tf/gin_configs/cheetah.gin',
+      'maml_tf/policies/point/policy.json',
+    } <= set(archive.namelist())

@@ -94,8 +94,13 @@ def test_exports_for_one_task_and_refusals(root_dir, tmp_path):
   run = f'--root_dir={root_dir}'
   out = f'--export_dir={tmp_path / "out"}'
   versions = f'--export_dir={tmp_path / "versions"}'
+  lite = f'--export_dir={tmp_path / "lite"}'
   commands = (
     ([run, out, f'--state={state}', '--deterministic'], 0, 'acts for one task'),
+    ([run, lite, f'--state={state}', '--lite'], 0, 'acts for one task'),
+    ([run, lite, '--lite', '--episodes=0'], 2, 'at least 1'),
+    ([run, lite, '--horizon=5'], 2, '--horizon needs --lite'),
+    ([run, lite, '--lite', '--deterministic'], 2, 'noise of zeros'),
     ([out], 2, 'give --root_dir'),
     ([run], 2, 'give --export_dir'),
     ([run, out, 'more'], 2, 'more is not a flag'),
@@ -128,6 +133,7 @@ def test_exports_for_one_task_and_refusals(root_dir, tmp_path):
     assert line.startswith('export: ') and text in line
     assert int(code) == expected
   assert sorted(p.name for p in tmp_path.iterdir()) == [
+    'lite',
     'out',
     'state.npz',
     'thesis',

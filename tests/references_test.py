@@ -212,7 +212,7 @@ def test_tasks_without_numbers_have_no_oracle():
       num_tasks, environments_per_task
     )
 
-  run = trained_run.TrainedRun(None, (), create_environment, 2, 0, 1, False)
+  run = trained_run.TrainedRun(None, (), create_environment, 2, 0, 1, False, 5)
   oracle, pretrained = references.describe_missing('a run', {}, run)
   assert oracle == (
     'no oracle: the tasks are not numbers, or the observation is not a vector'

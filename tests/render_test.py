@@ -18,6 +18,7 @@ from maml_tf.environments.rendering import headless_graphics
 from maml_tf.environments.rendering import point_renderer
 from maml_tf.run import trained_run
 from tests import command_lines
+from tests import tensorboard_reader
 
 
 @pytest.fixture(name='points', scope='module')
@@ -152,7 +153,11 @@ def test_the_seed_draws_the_task_and_the_video_is_put_into_the_run(
   path = pathlib.Path(points, 'adaptation.gif')
   assert _pictures(path).shape == (7, 68, 68, 3)
   assert lines[0] != lines[1]
+  # TensorBoard shows the second, which has replaced the first.
+  (shown,) = tensorboard_reader.images(f'{points}/films', 'adaptation')
+  assert shown == (1, path.read_bytes())
   path.unlink()
+  shutil.rmtree(f'{points}/films')
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """`maml_tf.adapt`: adapts a trained policy to the task of an environment."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
 import contextlib
 import functools
 import os
 from typing import Any
 from typing import NamedTuple
+from typing import Protocol
 from typing import cast
 
 import gymnasium
@@ -70,8 +73,15 @@ class Adaptation(NamedTuple):
   num_discarded: np.ndarray
 
 
+class HasAgent(Protocol):
+  """What holds an agent, such as a `TrainedPolicy` or a `TrainedRun`."""
+
+  @property
+  def agent(self) -> maml_agent.MamlAgent: ...
+
+
 def adapt(
-  agent_or_root_dir: maml_agent.MamlAgent | str | os.PathLike,
+  agent_or_root_dir: maml_agent.MamlAgent | HasAgent | str | os.PathLike,
   environment: (
     py_environment.PyEnvironment | gymnasium.Env | gymnasium.vector.VectorEnv
   ),
@@ -82,6 +92,7 @@ def adapt(
   max_episode_steps: int | None = None,
   seed: int = 0,
   deterministic: bool = False,
+  observers: Sequence[Callable[[int, np.ndarray], None]] = (),
 ) -> Adaptation:
   """Adapts a trained policy to the task that an environment plays.
 
@@ -99,8 +110,8 @@ def adapt(
   such a failure is played again.
 
   Args:
-    agent_or_root_dir: An agent, or the folder of a run; see `trained_run.load`.
-      It is loaded once, and again when the run has trained on.
+    agent_or_root_dir: An agent; what has one, as from `maml_tf.load_policy`; or
+      the folder of a run, loaded once, and again when the run has trained on.
     environment: A `TaskEnvironment` of one task, with E environments to play
       all episodes at once; any other `PyEnvironment`, batched or not; or a
       Gymnasium environment, single or vector. It is not closed.
@@ -116,6 +127,8 @@ def adapt(
     seed: Seeds the actions' noise and the environment's resets.
     deterministic: Whether the returned policy acts by the mode of its
       distribution. It explores while it adapts.
+    observers: Called with the number of steps so far and the returns [E] of
+      the episodes that have just been played.
 
   Returns:
     An `Adaptation`.
@@ -131,25 +144,18 @@ def adapt(
   if isinstance(agent_or_root_dir, (str, os.PathLike)):
     agent = loaded_agents.load(os.fspath(agent_or_root_dir))
   else:
-    agent = agent_or_root_dir
+    agent = getattr(agent_or_root_dir, 'agent', agent_or_root_dir)
   k = agent.num_adaptation_steps if num_steps is None else num_steps
   if max_episode_steps is None:
     max_episode_steps = _max_episode_steps(environment)
   adaptation = _TaskAdaptation(
-    agent, environment, max_episode_steps, k, episodes_per_step, seed
+    agent, environment, max_episode_steps, k, episodes_per_step, seed, observers
   )
   for stage in range(k):
     adaptation.take_step(stage, step_size, max_kl)
   with contextlib.suppress(FloatingPointError):
     adaptation.play(k)
-  parameters = tf.nest.map_structure(lambda p: p[0], adaptation.policy_state)
-  return Adaptation(
-    agent.adapted_policy(parameters, deterministic),
-    parameters,
-    adaptation.returns,
-    tuple(adaptation.steps),
-    adaptation.num_discarded,
-  )
+  return adaptation.result(deterministic)
 
 
 class _TaskAdaptation:
@@ -170,6 +176,7 @@ class _TaskAdaptation:
     num_steps: int,
     num_episodes: int,
     seed: int,
+    observers: Sequence[Callable[[int, np.ndarray], None]],
   ):
     """Begins with the meta-parameters.
 
@@ -180,6 +187,7 @@ class _TaskAdaptation:
       num_steps: k.
       num_episodes: E.
       seed: As in `adapt`.
+      observers: As in `adapt`.
     """
     policy = cast(adapted_policy.AdaptedPolicy, agent.collect_policy)
     self._agent = agent
@@ -190,6 +198,7 @@ class _TaskAdaptation:
     )
     self._num_episodes = num_episodes
     self._seed = seed
+    self._observers = observers
     self._mean_kl = compiled.mean_kl
     self.policy_state = cast(
       adapted_policy.Parameters, policy.get_initial_state(1)
@@ -223,7 +232,20 @@ class _TaskAdaptation:
     )
     self.returns[stage] = episodes.returns
     self.num_discarded[stage] = episodes.num_discarded
+    for observe in self._observers:
+      observe(stage, self.returns[stage].copy())
     return episodes.experience
+
+  def result(self, deterministic: bool) -> Adaptation:
+    """Returns the result so far; `deterministic` is as in `adapt`."""
+    parameters = tf.nest.map_structure(lambda p: p[0], self.policy_state)
+    return Adaptation(
+      self._agent.adapted_policy(parameters, deterministic),
+      parameters,
+      self.returns,
+      tuple(self.steps),
+      self.num_discarded,
+    )
 
   def take_step(
     self, stage: int, step_size: float | None, max_kl: float | None

@@ -5,11 +5,8 @@ import contextlib
 import difflib
 import functools
 import importlib
-import itertools
-import os
 import re
 import shlex
-import shutil
 import sys
 import textwrap
 import traceback
@@ -21,6 +18,7 @@ from absl import app
 from absl import flags
 from absl import logging
 
+from maml_tf.commands import typed_command
 from maml_tf.core import shipped_configs
 from maml_tf.core import stack
 from maml_tf.core import terminal
@@ -32,12 +30,17 @@ from maml_tf.core import xla_cache
 SUMMARIES = {
   'train': 'Trains a policy that adapts, or resumes a run.',
   'evaluate': "Tests a run's policy on held-out tasks.",
-  'export': "Writes a run's policy as a SavedModel.",
+  'adapt': 'Adapts a policy to one task and shows its returns.',
+  'export': "Writes a run's policy as a SavedModel or TFLite model.",
   'render': 'Films a task before and after adaptation.',
   'plot': 'Draws learning curves of runs, also while they train.',
   'compare': 'Compares runs: tables, and a page with curves and films.',
+  'sweep': 'Trains a grid or random draws of settings, times seeds.',
   'settings': 'Lists all settings with their defaults.',
+  'list': 'Lists experiments, algorithms and trained policies.',
 }
+# Importing the libraries takes seconds.
+_LOADING = 'loading ...'
 _HELP = ('--help', '-help', '-h', '--h', '-?', '--helpshort', '-helpshort')
 # They print absl's help and leave with exit code 1.
 _ABSL_HELP = ('--helpfull', '-helpfull', '--helpxml', '-helpxml')
@@ -64,8 +67,13 @@ class Command(NamedTuple):
   needs_tensorflow: bool = True
 
 
-def start(command: Command) -> NoReturn:
-  """Reads the flags, then runs the command and exits with its code."""
+def start(command: Command, argv: Sequence[str] | None = None) -> NoReturn:
+  """Reads the flags, then runs the command and exits with its code.
+
+  Args:
+    command: The command.
+    argv: Its name and its arguments. None: the process's own.
+  """
   terminal.protect()
   app.run(
     functools.partial(
@@ -74,6 +82,7 @@ def start(command: Command) -> NoReturn:
       takes_words=command.takes_words,
       needs_tensorflow=command.needs_tensorflow,
     ),
+    argv=None if argv is None else list(argv),
     flags_parser=functools.partial(parse, command),
   )
 
@@ -110,9 +119,10 @@ def _run_module(name: str, argv: Sequence[str], needs_tensorflow: bool) -> int:
   # Libraries log what they import.
   logging.set_verbosity(logging.WARNING)
   try:
-    if needs_tensorflow:
-      stack.load()
-    module = importlib.import_module(f'{__package__}.{name}')
+    with terminal.passing_line(_LOADING):
+      if needs_tensorflow:
+        stack.load()
+      module = importlib.import_module(f'{__package__}.{name}')
   except KeyboardInterrupt:
     return terminal.print_error(name, 'stopped before it began', 130)
   except stack.StackError as error:
@@ -186,7 +196,7 @@ def parse(command: Command, argv: Sequence[str]) -> list[str]:
     sys.exit(terminal.print_error(command.name, _fault(command, error)))
   except SystemExit:
     sys.exit(0 if any(argument in _ABSL_HELP for argument in given) else 2)
-  for flag in _own_flags(command.name):
+  for flag in own_flags(command.name):
     # As from a shell's variable that is not set.
     if _is_empty(flag):
       fault = f'--{flag.name} is empty: give a value, or leave it out'
@@ -208,38 +218,20 @@ def given_again(
   """
   words = [
     word
-    for flag in _own_flags(command_name)
+    for flag in own_flags(command_name)
     if flag.name not in {*left_out, *replaced} and not flag.using_default_value
     for word in _words(flag.name, flag.value)
   ]
   words += [word for item in replaced.items() for word in _words(*item)]
-  python = shlex.join(interpreter())
-  return ' '.join([python, f'-m maml_tf.{command_name}', *words])
+  return ' '.join([typed_command.start(command_name), *words])
 
 
-def _own_flags(command_name: str) -> list[flags.Flag]:
+def own_flags(command_name: str) -> list[flags.Flag]:
   """Returns the flags that a command's module defines."""
   by_module = flags.FLAGS.flags_by_module_dict()
   # absl knows the module that Python has started by its path.
-  modules = (f'maml_tf.{command_name}', sys.argv[0])
+  modules = (typed_command.module_name(command_name), sys.argv[0])
   return [flag for module in modules for flag in by_module.get(module, ())]
-
-
-def interpreter() -> list[str]:
-  """Returns Python and its options, as they were typed if possible."""
-  typed, *arguments = sys.orig_argv
-  found = shutil.which(typed)
-  if found is None or os.path.abspath(found) != sys.executable:
-    typed = sys.executable
-  # Options such as -u stand before the module.
-  options = list(itertools.takewhile(lambda word: word != '-m', arguments))
-  is_ours = arguments[len(options) + 1 :][:1] == [f'maml_tf.{_module()}']
-  return [typed, *options] if is_ours else [typed]
-
-
-def _module() -> str:
-  """Returns the name of the module that Python has started."""
-  return os.path.splitext(os.path.basename(sys.argv[0]))[0]
 
 
 def _words(name: str, value: Any) -> list[str]:
@@ -264,7 +256,7 @@ def _is_empty(flag: flags.Flag) -> bool:
 def _fault(command: Command, error: flags.Error) -> str:
   """Describes in one line why the flags do not parse."""
   if isinstance(error, flags.UnrecognizedFlagError):
-    names = [flag.name for flag in _own_flags(command.name)]
+    names = [flag.name for flag in own_flags(command.name)]
     close = difflib.get_close_matches(error.flagname, names, 1)
     remedy = f'did you mean --{close[0]}?' if close else 'see --help'
     return f'--{error.flagname} is not a flag: {remedy}'
@@ -281,12 +273,12 @@ def _fault(command: Command, error: flags.Error) -> str:
 
 def _help(command: Command) -> str:
   """Returns the text of --help."""
-  start = f'python -m maml_tf.{command.name}'
+  start = typed_command.example(command.name)
   usage = [start, *filter(None, [command.takes_words]), 'FLAGS']
   lines = [SUMMARIES[command.name], '', f'usage: {" ".join(usage)}', '']
   lines += ['examples:', *(f'  {start} {words}' for words in command.examples)]
   lines += ['', 'flags:']
-  for flag in _own_flags(command.name):
+  for flag in own_flags(command.name):
     is_switch = flag.flag_type() == 'bool'
     lines.append(
       f'  --{"[no]" * is_switch}{flag.name}{"=..." * (not is_switch)}'
@@ -302,7 +294,7 @@ def _help(command: Command) -> str:
       lines += ['', f'{title}:', *_wrap(', '.join(names), '  ')]
   lines += ['', 'Versions: --version. Flags of the libraries: --helpfull.']
   lines += ['All commands:']
-  return '\n'.join([*lines, '  python -m maml_tf'])
+  return '\n'.join([*lines, f'  {typed_command.program()}'])
 
 
 def _described(flag: flags.Flag) -> str:

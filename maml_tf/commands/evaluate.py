@@ -7,6 +7,7 @@ import os
 from absl import flags
 
 from maml_tf import evaluation
+from maml_tf.commands import chosen_run
 from maml_tf.core import checks
 from maml_tf.core import cpu
 from maml_tf.core import errors
@@ -33,22 +34,21 @@ def main(argv):
   0: done. 1: a task fails. 2: bad input. 130: stopped.
   """
   del argv  # Its flags are parsed.
-  if not _FLAGS.root_dir:
-    return terminal.print_error(
-      'evaluate', '--root_dir is missing: give the folder of a training run'
-    )
   if (_FLAGS.oracle or _FLAGS.pretrained) and not _FLAGS.references:
     return terminal.print_error(
       'evaluate', '--references is missing: --oracle and --pretrained need it'
     )
   cpu.one_thread_an_operation()
-  directory = _FLAGS.root_dir if _FLAGS.out is None else _FLAGS.out
   try:
     with errors.usage_errors():
+      root_dir = chosen_run.root_dir()
+      directory = _FLAGS.out
+      if directory is None:
+        directory = chosen_run.output_folder()
       _check(directory)
-    run = trained_run.load_for_process(_FLAGS.root_dir)
+    run = trained_run.load_for_process(root_dir)
     with errors.usage_errors():
-      evaluate = _evaluation(run)
+      evaluate = _evaluation(root_dir, run)
       os.makedirs(directory, exist_ok=True)
     result, missing = evaluate()
     report = evaluation_report
@@ -65,7 +65,7 @@ def main(argv):
   except KeyboardInterrupt:
     return terminal.print_error('evaluate', 'stopped, nothing is written', 130)
   names = ', '.join(report.FILES)
-  terminal.log(f'evaluate: wrote {names} to {directory}')
+  terminal.log(f'evaluate: wrote {names} to {chosen_run.describe(directory)}')
   return 0
 
 
@@ -90,6 +90,7 @@ def _check(directory: str) -> None:
 
 
 def _evaluation(
+  root_dir: str,
   run: trained_run.TrainedRun,
 ) -> Callable[[], tuple[_Result, list[str]]]:
   """Prepares the evaluation that the flags describe.
@@ -104,7 +105,7 @@ def _evaluation(
     return lambda: (protocol.evaluate(parameters, terminal.log), [])
   evaluator = _create_evaluator(run, run)
   if _FLAGS.references:
-    return lambda: _evaluate_beside_references(run)
+    return lambda: _evaluate_beside_references(root_dir, run)
   return lambda: (evaluator.evaluate(log=terminal.log), [])
 
 
@@ -136,21 +137,22 @@ def _create_protocol(
 
 
 def _evaluate_beside_references(
+  root_dir: str,
   run: trained_run.TrainedRun,
 ) -> tuple[evaluation.Evaluation, list[str]]:
   """Evaluates; returns lines on the references that are missing, too."""
   found = references.find(
-    _FLAGS.root_dir,
+    root_dir,
     {'oracle': _FLAGS.oracle, 'pretrained': _FLAGS.pretrained},
   )
   result = references.evaluate(
-    _FLAGS.root_dir,
+    root_dir,
     run,
     found,
     functools.partial(_create_evaluator, run),
     terminal.log,
   )
-  return result, references.describe_missing(_FLAGS.root_dir, found, run)
+  return result, references.describe_missing(root_dir, found, run)
 
 
 def _create_evaluator(

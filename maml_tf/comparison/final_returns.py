@@ -74,6 +74,12 @@ def of_group(group: run_groups.RunGroup, last_share: float) -> GroupEnd:
   )
 
 
+def num_last(num_iterations: int, last_share: float) -> int:
+  """Returns how many iterations, at least one, are the last share of all."""
+  # Iterations at equal distances: the last of 10 are 10%.
+  return max(1, math.ceil(last_share * num_iterations - 1e-9))
+
+
 def decimals(values: Sequence[float]) -> int:
   """Returns the number of decimals that shows four digits of all values."""
   largest = max((abs(v) for v in values if math.isfinite(v)), default=0)
@@ -82,8 +88,7 @@ def decimals(values: Sequence[float]) -> int:
 
 
 def _of_run(run: run_records.RunRecord, last_share: float) -> RunEnd:
-  # Iterations at equal distances: the last of 10 are 10%.
-  count = max(1, math.ceil(last_share * run.num_iterations - 1e-9))
+  count = num_last(run.num_iterations, last_share)
 
   def last(column):
     return run.table[column][-1] if column in run.table else np.nan

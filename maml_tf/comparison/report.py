@@ -35,6 +35,7 @@ def write(
   directory: str,
   last_share: float = 0.1,
   title: str | None = None,
+  page_alone: bool = False,
 ) -> str:
   """Writes comparison.html, comparison.csv and runs.csv.
 
@@ -44,6 +45,7 @@ def write(
     last_share: The share of the iterations, from the end, whose mean is a
       run's final return.
     title: The page's title. None: the runs' environment.
+    page_alone: Whether to write comparison.html only.
 
   Returns:
     The tables for the terminal.
@@ -70,8 +72,9 @@ def write(
   with files.replace_file(os.path.join(directory, PAGE_FILE)) as scratch:
     with open(scratch, 'w', encoding='utf-8') as file:
       file.write(text)
-  csv_tables.write_groups(ends, os.path.join(directory, GROUPS_FILE))
-  csv_tables.write_runs(ends, os.path.join(directory, RUNS_FILE))
+  if not page_alone:
+    csv_tables.write_groups(ends, os.path.join(directory, GROUPS_FILE))
+    csv_tables.write_runs(ends, os.path.join(directory, RUNS_FILE))
   blocks = [[*tables.describe(groups), *run_groups.repeated_seeds(groups)]]
   blocks += map(tables.for_terminal, [*of_groups, *filter(None, [settings])])
   return '\n\n'.join('\n'.join(block) for block in blocks)

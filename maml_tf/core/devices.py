@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from maml_tf.core import lite_operations
+
 CPU, GPU, TPU = 'CPU', 'GPU', 'TPU'
 
 # Of the smallest core, that of a TPU v2. TensorFlow does not say what there is.
@@ -35,6 +37,17 @@ def gpus() -> list[Accelerator]:
     num_bytes = min(limits) * 2**20 if limits else _total_bytes(index)
     found.append(Accelerator(details.get('device_name', ''), num_bytes))
   return found
+
+
+def leave_gpus() -> None:
+  """Keeps this process off the GPUs, whose memory other processes need.
+
+  It has no effect after TensorFlow's first operation.
+  """
+  try:
+    tf.config.set_visible_devices([], GPU)
+  except RuntimeError:
+    pass  # TensorFlow has started already.
 
 
 def kind(strategy: tf.distribute.Strategy | None = None) -> str:
@@ -78,9 +91,11 @@ def num_bytes(kind_of_device: str) -> float | None:
 def has_float64() -> bool:
   """Returns whether functions that are traced now may compute in float64.
 
-  A TPU computes float64 in software, if at all. Functions that may run on one
-  use `exact_sums`, and solve in float32.
+  A TPU computes float64 in software, if at all, and TFLite hardly knows it.
+  Functions that may run there use `exact_sums`, and solve in float32.
   """
+  if lite_operations.are_required():
+    return False
   return not tf.config.list_logical_devices(TPU)
 
 

@@ -6,6 +6,8 @@ import os
 import re
 import tempfile
 
+from maml_tf.core import files
+
 # The names of files inside the folder of a run or a model are shorter.
 _LONGEST_INSIDE = 160
 
@@ -107,6 +109,25 @@ def check_writable(folder: str) -> None:
   except OSError as error:
     if error.errno != errno.ENOSPC:
       raise fault from None
+
+
+def check_output_file(name: str, path: str) -> None:
+  """Checks that a file can be written into a folder that exists.
+
+  Args:
+    name: What the path is, such as '--out'.
+    path: The path, as the user gave it.
+
+  Raises:
+    ValueError: It cannot; the message says how to mend that.
+  """
+  check(name, files.scratch_file(path))
+  folder = os.path.dirname(path) or '.'
+  if not os.path.isdir(folder):
+    raise ValueError(
+      f'{folder} is not a folder: create it, or give another path'
+    )
+  check_writable(folder)
 
 
 def check_output_folder(

@@ -1,5 +1,6 @@
 """The gin files that come with the package, in groups."""
 
+import itertools
 import os
 import re
 from typing import NamedTuple
@@ -39,6 +40,18 @@ def groups() -> Groups:
   references = [name for name in paths if name in _REFERENCES]
   others = paths.keys() - {*experiments, *references}
   return Groups(sorted(experiments), sorted(others), sorted(references))
+
+
+def first_sentence(name: str) -> str:
+  """Returns the first sentence of a file's comments.
+
+  Args:
+    name: The name of a file that comes with the package.
+  """
+  with open(_paths()[name], encoding='utf-8') as file:
+    lines = itertools.takewhile(lambda line: line.startswith('# '), file)
+    text = ' '.join(line[1:].strip() for line in lines)
+  return re.split(r'(?<=[.])\s', text)[0]
 
 
 def contains(path: str) -> bool:

@@ -127,8 +127,10 @@ class LinearFeatureBaseline:
   def _primal(self, parts, time, returns, weights):
     observation = tf.concat([self._clipped(part) for part in parts], -1)
     features = tf.concat([*self._features(observation), time], -1)
-    coefficients = ridge_regression.fit(features, returns, weights, self._ridge)
-    return tf.matmul(features, coefficients)[..., 0]
+    values = ridge_regression.fit_predict(
+      features, returns, weights, self._ridge
+    )
+    return values[..., 0]
 
   def _features(self, observation):
     """Returns the features of clipped observations, tensors [B, T, ...]."""

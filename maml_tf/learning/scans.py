@@ -1,10 +1,13 @@
 """Scans along time, y_t = fn(y_{t-1}, x_t), in log T steps."""
 
 from collections.abc import Callable
+import functools
 
 import tensorflow as tf
 import tensorflow_probability as tfp
 from tf_agents.typing import types
+
+from maml_tf.core import lite_operations
 
 Scan = Callable[[types.NestedTensor, types.NestedTensor], types.NestedTensor]
 
@@ -22,6 +25,8 @@ def scan(fn: Scan, elements: types.NestedTensor) -> types.NestedTensor:
     A nest of tensors [..., T].
   """
   first = tf.nest.flatten(elements)[0]
+  if lite_operations.are_required():
+    return _scan_by_slices(fn, elements)
   if first.shape[-1] is not None:
     return tfp.math.scan_associative(fn, elements, axis=first.shape.rank - 1)
   return _scan_unknown_length(fn, elements)
@@ -42,6 +47,35 @@ def decayed_sums(terms: types.Tensor, decays: types.Tensor) -> types.Tensor:
     return earlier[0] * later[0], later[1] + later[0] * earlier[1]
 
   return scan(compose, (decays, terms))[1]
+
+
+def _scan_by_slices(fn, elements):
+  """Does what `_scan_unknown_length` does, for a known length, without a loop.
+
+  TFLite has no kernel for the gradient of TFP's strided slices.
+  """
+  length = tf.nest.flatten(elements)[0].shape[-1]
+  reach = 1
+  while reach < length:
+    start, earlier, later = (
+      tf.nest.map_structure(functools.partial(_slice, begin, size), elements)
+      for begin, size in (
+        (0, reach),
+        (0, length - reach),
+        (reach, length - reach),
+      )
+    )
+    elements = tf.nest.map_structure(
+      lambda *tensors: tf.concat(tensors, -1), start, fn(earlier, later)
+    )
+    reach *= 2
+  return elements
+
+
+def _slice(begin, size, tensor):
+  """Returns elements of the last axis."""
+  outer = tensor.shape.rank - 1
+  return tf.slice(tensor, [0] * outer + [begin], [-1] * outer + [size])
 
 
 def _scan_unknown_length(fn, elements):

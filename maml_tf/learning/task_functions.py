@@ -1,6 +1,7 @@
 """An agent's compiled functions: prepare stages, adapt, make a meta-problem."""
 
 import tensorflow as tf
+from tf_agents.trajectories import trajectory
 from tf_agents.typing import types
 
 from maml_tf.core import meta_batch
@@ -49,18 +50,37 @@ class TaskFunctions:
     self.placement = placement
     self.task = task
     self.means = meta_problem.MeanFunctions(task, chunk_size, jit_compile)
+    preparation_parts = (task, baseline, normalizer, discount, gae_lambda)
     self.preparation = stage_preparation.StagePreparation(
-      task,
-      baseline,
-      normalizer,
-      discount,
-      gae_lambda,
-      chunk_size,
-      jit_compile,
+      *preparation_parts, chunk_size, jit_compile
     )
     self.inner_loop = batched_inner_loop.BatchedInnerLoop(
       task, chunk_size, jit_compile
     )
+    self._preparation_parts = preparation_parts
+
+  def adapt_alone(
+    self,
+    experience: trajectory.Trajectory,
+    policy_state: inner_loop_lib.Parameters,
+    step: types.Tensor,
+  ) -> inner_loop_lib.Parameters:
+    """Adapts a single task in the caller's graph, without chunks and XLA.
+
+    Args:
+      experience: A `Trajectory`, leaves [1, T, ...].
+      policy_state: The parameters that collected it, leaves [1, ...].
+      step: The index of the adaptation step, a tensor [1].
+
+    Returns:
+      The new policy state, leaves [1, ...].
+    """
+    placement = {'chunk_size': None, 'jit_compile': False}
+    stage = stage_preparation.StagePreparation(
+      *self._preparation_parts, **placement
+    ).prepare(experience, policy_state)
+    inner_loop = batched_inner_loop.BatchedInnerLoop(self.task, **placement)
+    return inner_loop.step(stage, policy_state, step)
 
   def meta_problem(
     self,

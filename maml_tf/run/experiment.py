@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
 import functools
+import inspect
+from typing import Any
 
 import gin
 import numpy as np
@@ -130,6 +132,14 @@ def train_eval(
     interrupt = stack.enter_context(interruption.handle_signals())
     loop.run(interrupt)
     return loop.finish(interrupt)
+
+
+def bound_arguments() -> dict[str, Any]:
+  """Returns the settings of a run by name, as gin's config has them."""
+  signature = inspect.signature(train_eval)
+  defaults = {n: p.default for n, p in signature.parameters.items()}
+  arguments = {**defaults, **gin.get_bindings('train_eval')}
+  return {n: arguments[n] for n in settings_lib.Settings._fields}
 
 
 def _lacking(

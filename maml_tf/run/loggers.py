@@ -21,6 +21,8 @@ from maml_tf.core import errors
 from maml_tf.core import terminal
 from maml_tf.core import user_code
 from maml_tf.run import csv_file
+from maml_tf.run import hyper_parameters
+from maml_tf.run import tensorboard_summaries
 
 METRICS_FILE = 'metrics.csv'
 EVALUATIONS_FILE = 'evaluations.csv'
@@ -200,10 +202,15 @@ class CsvLogger:
 
 
 class TensorBoardLogger:
-  """Writes scalars as TensorBoard's events."""
+  """Writes scalars, and a run's settings once, as TensorBoard's events."""
 
   def __init__(self, root_dir: str):
+    """Writes the settings of config.gin unless the run has events already."""
+    begins = not tensorboard_summaries.has_events(root_dir)
     self._writer = tf.summary.create_file_writer(root_dir)
+    settings = hyper_parameters.read(root_dir)
+    if begins and settings:
+      tensorboard_summaries.write_settings(self._writer, settings)
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
     """Writes each scalar under its name."""

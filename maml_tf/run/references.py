@@ -18,6 +18,7 @@ import numpy as np
 
 from maml_tf import evaluation
 from maml_tf.core import errors
+from maml_tf.core import shipped_policies
 from maml_tf.environments import observed_task
 from maml_tf.learning import maml_agent
 from maml_tf.run import config as run_config
@@ -144,7 +145,10 @@ def _log_run(name, references, run, log):
 
 def _command(root_dir, name):
   config = os.path.join(root_dir, run_config.CONFIG_FILE)
-  folder = os.path.join(root_dir, name)
+  parent = root_dir
+  if shipped_policies.contains(root_dir):  # Nothing is written there.
+    parent = os.path.join('runs', os.path.basename(root_dir))
+  folder = os.path.join(parent, name)
   return (
     f'python -m maml_tf.train --gin_file={shlex.quote(config)}'
     f' --gin_file={name}.gin --root_dir={shlex.quote(folder)}'

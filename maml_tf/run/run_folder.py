@@ -9,6 +9,7 @@ import os
 from maml_tf.core import errors
 from maml_tf.core import files
 from maml_tf.core import paths
+from maml_tf.core import shipped_policies
 from maml_tf.run import checkpoints as run_checkpoints
 from maml_tf.run import config as run_config
 from maml_tf.run import config_record
@@ -41,6 +42,11 @@ def hold(root_dir: str, exports: bool) -> Iterator[None]:
     errors.UsageError: The folder is being trained in, cannot be written, or has
       files that are not a run's. Nothing is changed.
   """
+  if shipped_policies.contains(root_dir):
+    raise errors.UsageError(
+      f'{root_dir} is a trained policy of the package, which is only read: copy'
+      ' it, or give another --root_dir'
+    )
   with run_lock.hold(root_dir):
     with errors.usage_errors():
       _check(root_dir, exports)

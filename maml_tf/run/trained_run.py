@@ -3,9 +3,7 @@
 from collections.abc import Callable
 import contextlib
 import functools
-import inspect
 import os
-from typing import Any
 from typing import NamedTuple
 
 import gin
@@ -16,6 +14,7 @@ from maml_tf.core import errors
 from maml_tf.core import paths
 from maml_tf.core import private_gin
 from maml_tf.core import random_states
+from maml_tf.core import shipped_policies
 from maml_tf.environments import task_environment
 from maml_tf.learning import maml_agent
 from maml_tf.run import checkpoints as run_checkpoints
@@ -37,6 +36,7 @@ class TrainedRun(NamedTuple):
     seed: The run's seed.
     iteration: The number of meta-iterations that the agent has trained for.
     observe_task: Whether the observation contains the task.
+    horizon: The most steps of an episode of training.
   """
 
   agent: maml_agent.MamlAgent
@@ -46,6 +46,7 @@ class TrainedRun(NamedTuple):
   seed: int
   iteration: int
   observe_task: bool
+  horizon: int
 
 
 def load(root_dir: str) -> TrainedRun:
@@ -126,11 +127,12 @@ def _load(
       ' the --root_dir of a training run'
     )
   checkpoint = _newest(root_dir)
-  config_record.tell_version(root_dir, checkpoint)
+  if not shipped_policies.contains(root_dir):  # They belong to this version.
+    config_record.tell_version(root_dir, checkpoint)
   with parsing():
     run_config.parse([config], [])
   with configured(), errors.usage_errors():
-    settings = _settings()
+    settings = experiment.bound_arguments()
 
     def create_environment(
       num_tasks: int, environments_per_task: int
@@ -163,6 +165,7 @@ def _load(
     settings['seed'],
     int(agent.train_step_counter.numpy()),
     settings['observe_task'],
+    settings['horizon'],
   )
 
 
@@ -231,10 +234,3 @@ def _restore(
       if newest == checkpoint:
         raise
       checkpoint = newest
-
-
-def _settings() -> dict[str, Any]:
-  """Returns the arguments of `train_eval` by name, as the config sets them."""
-  signature = inspect.signature(experiment.train_eval)
-  defaults = {n: p.default for n, p in signature.parameters.items()}
-  return {**defaults, **gin.get_bindings('train_eval')}

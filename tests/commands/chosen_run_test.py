@@ -1,0 +1,42 @@
+"""--root_dir or --policy names the run, and where its output goes."""
+
+import os
+
+from absl import flags
+from absl.testing import flagsaver
+import pytest
+
+from maml_tf.commands import chosen_run
+from maml_tf.core import shipped_policies
+from tests import command_lines
+
+
+@pytest.fixture(name='choose')
+def flags_of_render():
+  command_lines.import_anew('render')
+  flags.FLAGS.mark_as_parsed()
+  with flagsaver.flagsaver():
+
+    def choose(**values):
+      for name, value in values.items():
+        flags.FLAGS[name].value = value
+
+    yield choose
+
+
+def test_a_run_gets_its_output(choose):
+  choose(root_dir='runs/point')
+  assert chosen_run.root_dir() == chosen_run.output_folder() == 'runs/point'
+  assert chosen_run.output_file('a.gif') == os.path.join('runs/point', 'a.gif')
+  assert chosen_run.describe('runs/point') == 'runs/point'
+
+
+def test_output_of_a_policy_goes_to_the_current_folder(choose):
+  folder = shipped_policies.folder('point')
+  choose(policy='point')
+  assert chosen_run.root_dir() == folder
+  assert chosen_run.output_file('a.gif') == 'a.gif'
+  assert chosen_run.describe(chosen_run.output_folder()) == 'the current folder'
+  # Also if its folder is given.
+  choose(policy=None, root_dir=folder)
+  assert chosen_run.output_file('a.gif') == 'a.gif'
