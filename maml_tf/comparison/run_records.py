@@ -20,7 +20,6 @@ from maml_tf.run import config_values
 
 SEED = 'train_eval.seed'
 NUM_ITERATIONS = 'train_eval.num_iterations'
-_NO_ROWS = f'has no {run_files.METRICS_FILE} with rows yet'
 
 
 class RunRecord(NamedTuple):
@@ -114,11 +113,14 @@ def read_begun(
   begun = [run for run in runs if run.num_iterations]
   if not begun:
     raise errors.UsageError(
-      f'{paths[0]} {_NO_ROWS}: give the folder of a training run'
+      f'{paths[0]} has no {run_files.METRICS_FILE} with rows yet: give the'
+      ' folder of a training run'
     )
   for run in runs:
     if not run.num_iterations:
-      log(f'{run.name} {_NO_ROWS}: it is left out')
+      log(
+        f'{run.name} has no {run_files.METRICS_FILE} with rows yet: it is left out'
+      )
   return begun
 
 
