@@ -119,7 +119,8 @@ def read_begun(
   for run in runs:
     if not run.num_iterations:
       log(
-        f'{run.name} has no {run_files.METRICS_FILE} with rows yet: it is left out'
+        f'{run.name} has no {run_files.METRICS_FILE} with rows yet: it is left'
+        ' out'
       )
   return begun
 
