@@ -11,15 +11,15 @@ from typing import NamedTuple
 import gin
 
 from maml_tf.core import errors
+from maml_tf.core import run_files
 from maml_tf.core import shipped_configs as shipped
 from maml_tf.run import config_faults
 from maml_tf.run import config_references
 from maml_tf.run import config_texts
 
 CONFIG_DIRS = shipped.DIRECTORIES
-CONFIG_FILE = 'config.gin'
-# What `--allow_config_change` changed.
-CHANGES_FILE = 'config_changes.txt'
+CONFIG_FILE = run_files.CONFIG_FILE
+CHANGES_FILE = run_files.CHANGES_FILE
 
 
 class Parsed(NamedTuple):
