@@ -53,7 +53,8 @@ def test_help_imports_no_tensorflow(name):
   usage = [line for line in lines if line.startswith('usage: ')]
   assert len(usage) == 1 and usage[0].startswith(f'usage: python -m {name} ')
   assert usage[0].endswith(' FLAGS')
-  assert len([line for line in lines if f'  python -m {name} ' in line]) >= 2
+  examples = [line for line in lines if line.startswith(f'  python -m {name}')]
+  assert len(examples) >= 2
   # Those of absl are elsewhere.
   assert '--pdb' not in process.stdout
 
