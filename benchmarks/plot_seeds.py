@@ -18,6 +18,7 @@ import matplotlib
 from maml_tf.comparison import curves
 from maml_tf.comparison import metrics_tables
 from maml_tf.core import interquartile_means
+from maml_tf.core import phrases
 
 matplotlib.use('Agg')
 from matplotlib import pyplot  # noqa: E402  After the choice of backend.
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         axes,
         env_steps / 1e6,
         returns[step],
-        label=curves.step_name(step) if alone else name,
+        label=phrases.after_steps(step) if alone else name,
         **curves.look(step if alone else index),
       )
     ends = returns[:, -1]

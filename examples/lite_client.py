@@ -1,6 +1,6 @@
 """A device adapts a TFLite policy to its own task, with NumPy alone.
 
-  python -m maml_tf export --root_dir=runs/POINT_RUN --export_dir=models --lite
+  maml_tf export --root_dir=runs/POINT_RUN --export_dir=models --lite
   python examples/lite_client.py --model=models/model.tflite
 
 It needs `pip install ai-edge-litert numpy`. The robot here is the point of

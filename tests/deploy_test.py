@@ -224,17 +224,17 @@ def test_workers_have_the_names_that_the_jobset_gives_pods(
     assert (resolver.task_type, resolver.task_id) == ('worker', index)
 
 
-def test_the_readmes_tf_config_is_one_cluster_with_a_role_for_each(monkeypatch):
-  readme = (_ROOT / 'README.md').read_text()
+def test_the_pages_tf_config_is_one_cluster_with_a_role_for_each(monkeypatch):
+  page = (_ROOT / 'docs' / 'many_machines.md').read_text()
   clusters, roles = [], []
-  for text in re.findall(r"TF_CONFIG='(.*?)'", readme, re.DOTALL):
+  for text in re.findall(r"TF_CONFIG='(.*?)'", page, re.DOTALL):
     monkeypatch.setenv('TF_CONFIG', text.replace('\n', ' '))
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     clusters.append(resolver.cluster_spec().as_dict())
     roles.append((resolver.task_type, resolver.task_id))
   for cluster in clusters:
     assert cluster == clusters[0]
-  workers = clusters[0]['worker'] if clusters else []
+  workers = clusters[0]['worker']
   assert roles == [('worker', index) for index in range(len(workers))]
 
 

@@ -12,9 +12,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tests/pythons.sh
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_PROGRESS_BAR=off PIP_NO_INPUT=1
 
-# The README's command that ends with a module, with another Python.
+# The README's command that ends so, with another Python.
 readme_command() {
-  grep -E "^python3.*-m $2" README.md | sed "s/^python3\.[0-9]*/python$1/"
+  grep -E "^python3.*$2\$" README.md | sed "s/^python3\.[0-9]*/python$1/"
 }
 
 # Runs a command as a newcomer's shell would; prints it and its seconds.
@@ -32,10 +32,9 @@ try_version() {
   git clone --quiet . "$folder"
   cd "$folder"
   echo "# maml_tf at commit $(git rev-parse --short HEAD)"
-  train=$(readme_command "$version" maml_tf.train)
-  test=$(readme_command "$version" pytest)
-  install=${train% && *}
-  train=${train##*&& }
+  install=$(readme_command "$version" tf-agents==0.19.0)
+  test=$(readme_command "$version" '-m pytest')
+  train='.venv/bin/python -m maml_tf.train --gin_file=cheetah.gin'
   # Otherwise pip names a hundred packages.
   timed "${install//pip install/pip install -qq}"
   du -sh .venv

@@ -96,14 +96,15 @@ def test_what_is_no_run_is_one_line(name, tmp_path, monkeypatch, capsys):
     ('file.txt', 'file.txt is not a folder: give'),
     ('empty', 'empty has no metrics.csv with rows yet: give'),
   ):
-    assert _call(name, path) == 2
+    assert _call(name, path, out='new/x.png') == 2
+    assert not (tmp_path / 'new').exists()
     err = capsys.readouterr().err
     assert err.startswith(f'{name}: {line}') and err.count('\n') == 1
 
 
 def test_a_run_without_rows_is_left_out(runs, tmp_path, capsys):
   (tmp_path / 'new').mkdir()
-  out = tmp_path / 'folder' / 'plot.png'
+  out = tmp_path / 'folder' / 'plot.PNG'
   assert _call('plot', *runs, str(tmp_path / 'new'), out=str(out)) == 0
   assert capsys.readouterr().err == (
     f'new has no metrics.csv with rows yet: it is left out\nplot: wrote {out}\n'
@@ -142,6 +143,21 @@ def test_a_run_is_followed_from_before_it_begins_to_its_end(tmp_path, capsys):
   lines = capsys.readouterr().err.splitlines()
   assert lines[0] == 'waiting for the first row of run'
   assert lines[-1] == 'run: iteration 3 of 3, return 0.0 -> 6.0'
+
+
+def test_a_run_that_ends_in_nan_and_lost_rows_is_drawn_once(tmp_path):
+  folder = tmp_path / 'run'
+  path = written_runs.write(folder, [], _SETTINGS)
+  written_runs.write_rows(folder, f'{written_runs.HEADER}\n2,200,4,nan,nan\n')
+  ends = [
+    lambda: None,
+    lambda: written_runs.write_rows(
+      folder, f'{written_runs.HEADER}\n3,300,6,1,2\n'
+    ),
+  ]
+  drawn = []
+  live_view.follow([path], drawn.append, 0.0, lambda _: ends.pop(0)())
+  assert len(drawn) == 2 and not ends
 
 
 def test_two_runs_are_followed_while_one_of_them_waits(runs, tmp_path, capsys):

@@ -70,7 +70,7 @@ try() {
   local environment=$1
   mkdir "$environment/foreign"
   cd "$environment/foreign"
-  local run=("$environment/bin/python" -m) package absent
+  local maml_tf=$environment/bin/maml_tf package absent
   package=$("$environment/bin/python" -c 'import maml_tf
 print(maml_tf.__path__[0])')
   [[ $package == "$environment"/* ]] || {
@@ -79,13 +79,14 @@ print(maml_tf.__path__[0])')
   }
   absent=$(missing "$(dirname "$package")")
   [[ -z $absent ]] || { echo "$absent"; return 1; }
-  "${run[@]}" maml_tf --version
-  "${run[@]}" maml_tf.train --gin_file=point.gin --root_dir=run \
+  "$maml_tf" --version
+  "$maml_tf" adapt --policy=point
+  "$maml_tf" train --gin_file=point.gin --root_dir=run \
     --gin_bindings='train_eval.num_iterations = 1' \
     --gin_bindings='train_eval.num_tasks = 2' \
     --gin_bindings='train_eval.horizon = 10'
-  "${run[@]}" maml_tf.evaluate --root_dir=run --num_tasks=4
-  "${run[@]}" maml_tf.export --root_dir=run --export_dir=models --model_version=next
+  "$maml_tf" evaluate --root_dir=run --num_tasks=4
+  "$maml_tf" export --root_dir=run --export_dir=models --model_version=next
   [[ -f models/1/saved_model.pb ]]
   cd "$root"
 }

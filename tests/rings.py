@@ -46,6 +46,7 @@ _UNITS = (
   'evaluation/task_panel_test.py',
   'fuzzing/task_values_test.py',
   'layering_test.py',
+  'pages_test.py',
   'rings_test.py',
   'learning/actor_networks_test.py',
   'learning/advantages_test.py',

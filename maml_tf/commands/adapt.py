@@ -71,7 +71,7 @@ def _film_settings() -> task_film.FilmSettings:
 
 def _adapt_and_film(run: trained_run.TrainedRun) -> None:
   """Adapts, shows the returns, and writes what the flags ask for."""
-  task = chosen_task.find(run, _FLAGS.task, _FLAGS.seed)
+  task = chosen_task.find(run, chosen_run.task(), _FLAGS.seed)
   with contextlib.ExitStack() as stack:
     filmed = None
     if _FLAGS.film is not None:

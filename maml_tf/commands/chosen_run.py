@@ -69,6 +69,17 @@ def output_file(name: str) -> str:
   return name if folder == _HERE else os.path.join(folder, name)
 
 
+def task() -> str | None:
+  """Returns the text of --task; by default a policy's example.
+
+  Returns:
+    None if neither the task nor a policy is given.
+  """
+  if _FLAGS.task is None and _FLAGS.policy:
+    return shipped_policies.facts(_FLAGS.policy).example_task
+  return _FLAGS.task
+
+
 def describe(folder: str) -> str:
   """Returns a folder's name for a line that says what was written where."""
   return 'the current folder' if folder == _HERE else folder

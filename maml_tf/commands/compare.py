@@ -1,7 +1,6 @@
 """Compares runs, as the flags of `maml_tf.compare` say."""
 
 from collections.abc import Sequence
-import os
 
 from absl import flags
 
@@ -23,7 +22,6 @@ def main(argv: Sequence[str]) -> int:
       paths.check_output_folder('--out', directory, report.FILES)
       checks.number('--last_share', _FLAGS.last_share, above=0, maximum=1)
     runs = run_records.read_begun(argv[1:], terminal.log)
-    os.makedirs(directory, exist_ok=True)
     text = report.write(runs, directory, _FLAGS.last_share, _FLAGS.title)
   except (errors.UsageError, OSError) as error:
     return terminal.print_error('compare', error, debug=_FLAGS.debug)

@@ -8,6 +8,7 @@ from absl import flags
 from maml_tf.comparison import live_view
 from maml_tf.comparison import metrics_tables
 from maml_tf.comparison import pictures
+from maml_tf.comparison import remarks
 from maml_tf.comparison import run_groups
 from maml_tf.comparison import run_records
 from maml_tf.comparison import tables
@@ -25,7 +26,6 @@ def main(argv: Sequence[str]) -> int:
   try:
     with errors.usage_errors():
       _check()
-    os.makedirs(os.path.dirname(_FLAGS.out) or '.', exist_ok=True)
     if _FLAGS.follow:
       has_drawn = live_view.follow(runs, _draw, _FLAGS.seconds)
       end = f'the last picture is {_FLAGS.out}' if has_drawn else 'no picture'
@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     groups = _draw(run_records.read_begun(runs, terminal.log))
   except (errors.UsageError, OSError) as error:
     return terminal.print_error('plot', error, debug=_FLAGS.debug)
-  for line in run_groups.repeated_seeds(groups):
+  for line in remarks.of_groups(groups):
     terminal.log(f'plot: {line}')
   settings = tables.of_settings(groups)
   lines = tables.describe(groups)
@@ -49,7 +49,7 @@ def _check() -> None:
   """Raises ValueError for flags that are wrong with all runs."""
   checks.integer('--mean_over', _FLAGS.mean_over, 1)
   checks.number('--seconds', _FLAGS.seconds, above=0)
-  if os.path.splitext(_FLAGS.out)[1] not in pictures.FORMATS:
+  if os.path.splitext(_FLAGS.out)[1].lower() not in pictures.FORMATS:
     raise ValueError(
       f'--out is {_FLAGS.out}: give a file that ends in '
       + ' or '.join(pictures.FORMATS)

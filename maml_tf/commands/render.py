@@ -74,7 +74,7 @@ def _render(run: trained_run.TrainedRun, path: str) -> None:
   )
   with contextlib.closing(run.create_environment(2, 1)) as environment:
     environment.prepare_rendering()
-    task = chosen_task.find(run, _FLAGS.task, _FLAGS.seed)
+    task = chosen_task.find(run, chosen_run.task(), _FLAGS.seed)
     task_film.try_to_draw(environment, task, settings)
     adapted = _adapt(run, task)
     num_frames = task_film.write(run, environment, task, adapted, settings)

@@ -10,8 +10,21 @@ from maml_tf.comparison import metrics_tables
 from maml_tf.core import interquartile_means
 
 NUM_POINTS = 200
-_STYLES = ('-', '--', '-.')
-_NUM_COLORS = 10
+# Those of Matplotlib's default style, whatever the user's is.
+_COLORS = (
+  '#1f77b4',
+  '#ff7f0e',
+  '#2ca02c',
+  '#d62728',
+  '#9467bd',
+  '#8c564b',
+  '#e377c2',
+  '#7f7f7f',
+  '#bcbd22',
+  '#17becf',
+)
+_STYLES = ('solid', 'dashed', 'dashdot', 'dotted')
+NUM_LOOKS = len(_COLORS) * len(_STYLES)
 
 
 class Curves(NamedTuple):
@@ -64,15 +77,21 @@ def of_tables(
 
 
 def look(index: int) -> dict[str, Any]:
-  """Returns the colour and the line style of one of many groups."""
-  style = _STYLES[index // _NUM_COLORS % len(_STYLES)]
-  return {'color': f'C{index % _NUM_COLORS}', 'linestyle': style}
+  """Returns the colour and the line style of one of `NUM_LOOKS` groups.
+
+  Later groups begin anew.
+  """
+  row, column = divmod(index, len(_COLORS))
+  return {
+    'color': _COLORS[column],
+    'linestyle': _STYLES[row % len(_STYLES)],
+  }
 
 
 def draw(
   axes: Any, x: np.ndarray, values: np.ndarray, label: str | None, **look
-) -> None:
-  """Draws the centre and the band of values.
+) -> Any:
+  """Draws the centre and the band of values; returns the line of the centre.
 
   Args:
     axes: Axes of matplotlib.
@@ -82,7 +101,7 @@ def draw(
     **look: The colour and style of the line.
   """
   centre = interquartile_means.interquartile_mean(values)
-  axes.plot(x, centre, label=label, **look)
+  (line,) = axes.plot(x, centre, label=label, **look)
   if values.shape[-1] > 1 and len(x):
     axes.fill_between(
       x,
@@ -91,10 +110,4 @@ def draw(
       alpha=0.2,
       linewidth=0,
     )
-
-
-def step_name(step: int) -> str:
-  """Returns what a legend calls an adaptation step."""
-  if step == 0:
-    return 'before adaptation'
-  return f'after {step} step' + ('s' if step > 1 else '')
+  return line

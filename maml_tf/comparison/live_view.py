@@ -61,9 +61,9 @@ def _has_ended(run: run_records.RunRecord) -> bool:
   return planned is not None and run.num_iterations >= planned
 
 
-def _end(run: run_records.RunRecord) -> tuple[float, ...]:
-  """Returns the last row."""
-  return tuple(float(column[-1]) for column in run.table.values())
+def _end(run: run_records.RunRecord) -> list[str]:
+  """Returns the last row as texts: NaN is not equal to itself."""
+  return [str(column[-1]) for column in run.table.values()]
 
 
 def _describe(runs: Sequence[run_records.RunRecord]) -> str:

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import datetime
 import html
-import os
 import re
 from typing import NamedTuple
-
-from matplotlib import colors
 
 from maml_tf.comparison import curves
 from maml_tf.comparison import films as films_lib
 from maml_tf.comparison import final_returns
 from maml_tf.comparison import page_style
+from maml_tf.comparison import run_records
 from maml_tf.comparison import tables as tables_lib
+from maml_tf.core import paths
+from maml_tf.core import phrases
 from maml_tf.core import version
 
 
@@ -33,6 +33,7 @@ class Picture(NamedTuple):
 def render(
   title: str,
   ends: Sequence[final_returns.GroupEnd],
+  remarks: Sequence[str],
   pictures: Sequence[Picture],
   tables: Sequence[tables_lib.Table],
   settings: tables_lib.Table | None,
@@ -44,19 +45,23 @@ def render(
   Args:
     title: The page's title.
     ends: What the groups have reached.
+    remarks: Lines about the runs.
     pictures: The pictures.
     tables: Tables whose first column has the groups' letters.
     settings: The table of the settings that differ. None: none does.
     runs: The table of the single runs.
-    films: Pictures and films by the runs' folders.
+    films: Pictures and films by the folders that they are in.
   """
+  title = html.escape(paths.printable(title))
   num_runs = sum(len(end.runs) for end in ends)
   time = datetime.datetime.now().strftime('%Y-%m-%d %H:%M')
   parts = [
-    f'<h1>{html.escape(title)}</h1>',
-    f'<p class="soft">{_count(num_runs, "run")} in {_count(len(ends), "group")}'
+    f'<h1>{title}</h1>',
+    f'<p class="soft">{phrases.count(num_runs, "run")} in'
+    f' {phrases.count(len(ends), "group")}'
     f' &middot; {time} &middot; maml_tf {version.VERSION}</p>',
     _key(ends),
+    *(f'<p class="remark">{html.escape(line)}.</p>' for line in remarks),
     '<h2>Curves</h2>',
     '<div class="grid">',
     *(
@@ -74,15 +79,13 @@ def render(
     ]
   parts.append('<h2>What differs in the configs</h2>')
   if settings is None:
-    parts.append('<p>Nothing but the seed.</p>')
+    parts.append(f'<p>{_no_difference(ends)}</p>')
   else:
     parts.append(_table(settings, 'cards settings', letters))
   parts += _films(ends, films)
   parts += [f'<h2>{runs.title}</h2>', _table(runs, 'cards', letters)]
   parts += ['<h2>How to read this</h2>', f'<p class="soft">{_EXPLANATION}</p>']
-  return _PAGE.format(
-    title=html.escape(title), style=page_style.CSS, body='\n'.join(parts)
-  )
+  return _PAGE.format(title=title, style=page_style.CSS, body='\n'.join(parts))
 
 
 _PAGE = """<!DOCTYPE html>
@@ -126,13 +129,20 @@ def _key(ends: Sequence[final_returns.GroupEnd]) -> str:
   return '<ul class="key">\n' + '\n'.join(items) + '\n</ul>'
 
 
+def _no_difference(ends: Sequence[final_returns.GroupEnd]) -> str:
+  """Says why no setting differs."""
+  if all(run.run.settings is not None for end in ends for run in end.runs):
+    return 'Nothing but the seed.'
+  return 'Unknown: not all of these runs have a config.'
+
+
 def _letters(count: int) -> dict[str, str]:
   """Returns the groups' letters in the colours of their curves, by letter."""
   names = tables_lib.letters(count)
   looks = [curves.look(index) for index in range(count)]
   return {
-    name: f'<span class="letter{" dashed" * (look["linestyle"] != "-")}"'
-    f' style="background:{colors.to_hex(look["color"])}">{name}</span>'
+    name: f'<span class="letter {look["linestyle"]}"'
+    f' style="background:{look["color"]}">{name}</span>'
     for name, look in zip(names, looks)
   }
 
@@ -180,14 +190,17 @@ def _films(
   if not any(films.values()):
     return []
   parts = ['<h2>Pictures and films</h2>', '<div class="grid">']
+  # The CSV files of several groups may share a folder.
+  letters = {folder: {} for folder in films}
   for letter, end in zip(_letters(len(ends)).values(), ends):
     for run in end.runs:
-      for film in films.get(run.run.folder, ()):
-        name = f'{run.run.name}/{os.path.basename(film.path)}'
-        parts.append(
-          f'<figure>{_film(film)}<figcaption>{letter} {html.escape(name)}'
-          '</figcaption></figure>'
-        )
+      letters[run.run.folder][letter] = None
+  for name, folder in zip(run_records.run_names(list(letters)), letters):
+    for film in films[folder]:
+      parts.append(
+        f'<figure>{_film(film)}<figcaption>{" ".join(letters[folder])}'
+        f' {html.escape(f"{name}/{film.name}")}</figcaption></figure>'
+      )
   return [*parts, '</div>']
 
 
@@ -201,9 +214,4 @@ def _film(film: films_lib.Film) -> str:
     return (
       f'<video controls loop muted playsinline src="{film.data_uri}"></video>'
     )
-  name = html.escape(os.path.basename(film.path))
-  return f'<img alt="{name}" src="{film.data_uri}">'
-
-
-def _count(number: int, noun: str) -> str:
-  return f'{number} {noun}' + 's' * (number != 1)
+  return f'<img alt="{html.escape(film.name)}" src="{film.data_uri}">'

@@ -29,6 +29,9 @@ p { margin: 0.4rem 0; }
   color: #fff; font-weight: 600; text-align: center; display: inline-block;
 }
 .letter.dashed { outline: 2px dashed var(--soft); }
+.letter.dashdot { outline: 3px double var(--soft); }
+.letter.dotted { outline: 2px dotted var(--soft); }
+.remark { border-left: 3px solid #d08700; padding-left: 0.6rem; }
 .label { font-weight: 600; overflow-wrap: anywhere; }
 .grid {
   display: grid; gap: 1rem;

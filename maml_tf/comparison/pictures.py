@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import io
+import os
 import re
 import textwrap
 
@@ -13,6 +14,8 @@ from maml_tf.comparison import curves
 from maml_tf.comparison import final_returns
 from maml_tf.comparison import run_groups
 from maml_tf.core import files
+from maml_tf.core import paths
+from maml_tf.core import phrases
 
 X_AXES = ('env_steps', 'iteration', 'wall_seconds')
 FORMATS = ('.png', '.svg')
@@ -67,6 +70,8 @@ def draw_curves(
   divisor, x_label = _scale(x, furthest)
   is_alone = len(groups) == 1
   axis_steps = set()
+  # Lines of the legend and their texts.
+  lines = {}
   for index, (label, of_group) in enumerate(zip(labels, tables)):
     found = curves.of_tables(of_group, metric, mean_over, x)
     last = len(found.values) - 1
@@ -74,8 +79,11 @@ def draw_curves(
     for step in range(last + 1) if is_alone else (last,):
       look = curves.look(step if is_alone else index)
       if is_alone:
-        label = curves.step_name(step) if last else metric
-      curves.draw(axes, found.x / divisor, found.values[step], label, **look)
+        label = phrases.after_steps(step) if last else metric
+      line = curves.draw(
+        axes, found.x / divisor, found.values[step], None, **look
+      )
+      lines[line] = label
       for xs, values in found.tails:
         if len(xs) > 1:
           axes.plot(xs / divisor, values[step], **look, linewidth=0.7)
@@ -83,11 +91,11 @@ def draw_curves(
   if not is_alone and axis_steps != {0}:
     metric += f' {_after(axis_steps)}'
   over = f', mean of {mean_over} iterations' if mean_over > 1 else ''
-  axes.set_ylabel(metric + over * (not for_page))
+  axes.set_ylabel(metric + over * (not for_page), parse_math=False)
   axes.grid(alpha=0.3)
-  axes.set_title(title or '')
+  axes.set_title(paths.printable(title or ''), parse_math=False)
   if not for_page:
-    _add_legend(figure, axes)
+    _add_legend(figure, axes, lines)
   return figure
 
 
@@ -136,9 +144,14 @@ def draw_ends(
 def write(figure: figure_lib.Figure, path: str) -> None:
   """Writes a figure in the format of the path's ending.
 
+  Args:
+    figure: The figure.
+    path: The file. Its folder is created if it does not exist.
+
   Raises:
     OSError: The file cannot be written.
   """
+  os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
   with files.replace_file(path) as scratch:
     figure.savefig(scratch, dpi=150)
 
@@ -171,7 +184,7 @@ def inline_svg(figure: figure_lib.Figure, name: str) -> str:
 
 def _label(group):
   """Returns a group's text in the legend, in lines as wide as the figure."""
-  label = f'{group.label} ({_count(len(group.runs), "run")})'
+  label = f'{group.label} ({phrases.count(len(group.runs), "run")})'
   return textwrap.fill(label, _LINE_WIDTH, subsequent_indent='  ')
 
 
@@ -186,12 +199,17 @@ def _is_below(labels):
   return len(labels) > 1 and (is_long or len(labels) > _LEGEND_ROWS)
 
 
-def _add_legend(figure, axes):
-  lines, labels = axes.get_legend_handles_labels()
-  if _is_below(labels):
-    figure.legend(lines, labels, loc='outside lower left', frameon=False)
+def _add_legend(figure, axes, labels):
+  """Adds a legend of the labels of lines."""
+  # As arguments, those that begin with an underscore would be hidden.
+  handles, names = list(labels), ['-'] * len(labels)
+  if _is_below(list(labels.values())):
+    look = {'loc': 'outside lower left', 'frameon': False}
+    legend = figure.legend(handles, names, **look)
   else:
-    axes.legend()
+    legend = axes.legend(handles, names)
+  for text, label in zip(legend.get_texts(), labels.values()):
+    text.set(text=label, parse_math=False)
 
 
 def _scale(x, furthest):
@@ -210,8 +228,4 @@ def _after(steps):
   """Describes the adaptation steps of groups."""
   if len(steps) > 1:
     return 'after adaptation'
-  return curves.step_name(*steps)
-
-
-def _count(number, noun):
-  return f'{number} {noun}' + 's' * (number != 1)
+  return phrases.after_steps(*steps)

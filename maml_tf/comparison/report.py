@@ -9,6 +9,7 @@ from maml_tf.comparison import final_returns
 from maml_tf.comparison import metrics_tables
 from maml_tf.comparison import page
 from maml_tf.comparison import pictures
+from maml_tf.comparison import remarks
 from maml_tf.comparison import run_groups
 from maml_tf.comparison import run_records
 from maml_tf.comparison import tables
@@ -41,7 +42,7 @@ def write(
 
   Args:
     runs: Runs that all have rows.
-    directory: An existing folder.
+    directory: The folder, created if it does not exist.
     last_share: The share of the iterations, from the end, whose mean is a
       run's final return.
     title: The page's title. None: the runs' environment.
@@ -60,22 +61,30 @@ def write(
   of_groups = [tables.of_training(ends, last_share), tables.of_evaluation(ends)]
   of_groups = [table for table in of_groups if table is not None]
   settings = tables.of_settings(groups)
+  found = films.read([run.folder for run in runs])
+  lines = [
+    *remarks.of_groups(groups),
+    *remarks.of_lengths(groups),
+    *found.faults,
+  ]
   text = page.render(
     title or f'Comparison of {run_groups.environments(runs)}',
     ends,
+    lines,
     _draw(groups, ends),
     of_groups,
     settings,
     tables.of_runs(ends),
-    films.read(list(dict.fromkeys(run.folder for run in runs))),
+    found.by_folder,
   )
+  os.makedirs(directory, exist_ok=True)
   with files.replace_file(os.path.join(directory, PAGE_FILE)) as scratch:
     with open(scratch, 'w', encoding='utf-8') as file:
       file.write(text)
   if not page_alone:
     csv_tables.write_groups(ends, os.path.join(directory, GROUPS_FILE))
     csv_tables.write_runs(ends, os.path.join(directory, RUNS_FILE))
-  blocks = [[*tables.describe(groups), *run_groups.repeated_seeds(groups)]]
+  blocks = [[*tables.describe(groups), *lines]]
   blocks += map(tables.for_terminal, [*of_groups, *filter(None, [settings])])
   return '\n\n'.join('\n'.join(block) for block in blocks)
 

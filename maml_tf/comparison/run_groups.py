@@ -17,6 +17,7 @@ _VALUE_WIDTH = 40
 _MOST_SHOWN = 3
 _ENVIRONMENT = 'train_eval.environment_class'
 NOT_SET = 'not set'
+UNKNOWN = 'unknown'
 _USUAL = 'as most others'
 # Scopes and module of what a value refers to.
 _REFERENCE = re.compile(r'(@(?:\w+/)*)([A-Za-z_][\w.]*)')
@@ -28,7 +29,8 @@ class RunGroup(NamedTuple):
   Attributes:
     label: What makes the group different, such as 'InnerLoop.step_size = 0.3'.
     settings: The values of the settings in which the groups differ, by name;
-      None where a run does not use the setting, or its config is unknown.
+      None where a run does not use the setting, `UNKNOWN` where its config is
+      unknown.
     runs: The runs.
   """
 
@@ -55,33 +57,19 @@ def group(runs: Sequence[run_records.RunRecord]) -> list[RunGroup]:
       key = tuple(values[run.name] for values in settings.values())
     members.setdefault(key, []).append(run)
   firsts = [of_group[0] for of_group in members.values()]
-  labels = _labels(
+  labels = {run.name: run.name for run in firsts} | _labels(
     [run for run in firsts if run.settings is not None], settings
   )
+  counts = collections.Counter(labels.values())
   return [
     RunGroup(
-      labels.get(run.name, run.name),
-      {name: values.get(run.name) for name, values in settings.items()},
+      # Long values are equal where they are cut.
+      labels[run.name] + f', as in {run.name}' * (counts[labels[run.name]] > 1),
+      {n: values.get(run.name, UNKNOWN) for n, values in settings.items()},
       tuple(of_group),
     )
     for run, of_group in zip(firsts, members.values())
   ]
-
-
-def repeated_seeds(groups: Sequence[RunGroup]) -> list[str]:
-  """Returns a line for each group that has runs of the same seed."""
-  lines = []
-  for group in groups:
-    by_seed = {}
-    for run in group.runs:
-      by_seed.setdefault(run.seed, []).append(run.name)
-    for seed, names in by_seed.items():
-      if seed and len(names) > 1:
-        lines.append(
-          f'{" and ".join(names)} have the same settings and seed {seed}: they'
-          ' are no two draws, and intervals are too narrow'
-        )
-  return lines
 
 
 def environments(runs: Sequence[run_records.RunRecord]) -> str:

@@ -1,12 +1,12 @@
 """A run as it stands on the disk: its numbers, settings and evaluation."""
 
+import collections
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from collections.abc import Set
 import csv
 import os
-import pathlib
 import re
 from typing import NamedTuple
 
@@ -14,12 +14,10 @@ import numpy as np
 
 from maml_tf.comparison import metrics_tables
 from maml_tf.core import errors
+from maml_tf.core import paths as paths_lib
+from maml_tf.core import run_files
 from maml_tf.run import config_values
 
-# Their names in a run's folder. The modules that write them need TensorFlow.
-METRICS_FILE = 'metrics.csv'
-CONFIG_FILE = 'config.gin'
-EVALUATION_FILE = 'evaluation.csv'
 SEED = 'train_eval.seed'
 NUM_ITERATIONS = 'train_eval.num_iterations'
 
@@ -35,8 +33,9 @@ class RunRecord(NamedTuple):
       has another name than metrics.csv, the seed is left out.
     bound: The names that files and command lines set; None if unknown.
     evaluated: The mean returns over the tasks of its evaluation, of which none
-      need be held out, after 0, 1, ... adaptation
-      steps, [S + 1]; empty without an evaluation.
+      need be held out, after 0, 1, ... adaptation steps, [S + 1]; empty without
+      an evaluation.
+    has_changed: Whether `--allow_config_change` has changed its settings.
   """
 
   name: str
@@ -45,6 +44,7 @@ class RunRecord(NamedTuple):
   settings: Mapping[str, str] | None
   bound: Set[str] | None
   evaluated: np.ndarray
+  has_changed: bool
 
   @property
   def seed(self) -> str:
@@ -53,9 +53,15 @@ class RunRecord(NamedTuple):
 
   @property
   def num_iterations(self) -> int:
-    """The number of iterations that it has written."""
-    columns = list(self.table.values())
-    return len(columns[0]) if columns else 0
+    """The number of its iterations, of which it may have lost the first rows.
+
+    0: it has no rows.
+    """
+    if not self.table:
+      return 0
+    count = len(next(iter(self.table.values())))
+    last = self.table.get('iteration', np.zeros(1))[-1]
+    return max(count, int(last)) if np.isfinite(last) else count
 
   @property
   def planned_iterations(self) -> int | None:
@@ -68,7 +74,7 @@ def read_all(paths: Sequence[str]) -> list[RunRecord]:
   """Reads runs.
 
   Args:
-    paths: Their folders, or CSV files with their metrics. The same path twice
+    paths: Their folders, or CSV files with their metrics. The same one twice
       is one run.
 
   Returns:
@@ -77,7 +83,7 @@ def read_all(paths: Sequence[str]) -> list[RunRecord]:
   Raises:
     errors.UsageError: A file is there, but is not a run's.
   """
-  paths = list(dict.fromkeys(map(os.path.abspath, paths)))
+  paths = list(dict.fromkeys(map(_metrics_path, paths)))
   return [_read(name, path) for name, path in zip(run_names(paths), paths)]
 
 
@@ -101,39 +107,39 @@ def read_begun(
     if not os.path.isdir(path) and not path.endswith('.csv'):
       raise errors.UsageError(
         f'{path} is not a folder: give the folder of a training run, or its'
-        f' {METRICS_FILE}'
+        f' {run_files.METRICS_FILE}'
       )
   runs = read_all(paths)
   begun = [run for run in runs if run.num_iterations]
   if not begun:
     raise errors.UsageError(
-      f'{paths[0]} has no {METRICS_FILE} with rows yet: give the folder of a'
-      ' training run'
+      f'{paths[0]} has no {run_files.METRICS_FILE} with rows yet: give the'
+      ' folder of a training run'
     )
   for run in runs:
     if not run.num_iterations:
-      log(f'{run.name} has no {METRICS_FILE} with rows yet: it is left out')
+      log(
+        f'{run.name} has no {run_files.METRICS_FILE} with rows yet: it is left'
+        ' out'
+      )
   return begun
 
 
 def run_names(paths: Sequence[str]) -> list[str]:
   """Names runs by their folders: as much of them as tells them apart.
 
-  A metrics.csv is named after its folder, another file after itself.
+  A metrics.csv is named after its folder, another file after itself, without
+  its ending unless a folder has the same name.
   """
-  parts = [
-    pathlib.Path(os.path.abspath(path)).with_suffix('')
-    if path.endswith('.csv')
-    else pathlib.Path(os.path.abspath(path))
-    for path in paths
-  ]
-  stem = pathlib.Path(METRICS_FILE).stem
-  parts = [
-    path.parts[:-1]
-    if path.name == stem and given.endswith('.csv')
-    else path.parts
-    for path, given in zip(parts, paths)
-  ]
+  tables = list(map(_metrics_path, paths))
+  owners = {p: p.removesuffix(f'/{run_files.METRICS_FILE}') for p in tables}
+  stems = {
+    path: owner.removesuffix('.csv') if owner == path else owner
+    for path, owner in owners.items()
+  }
+  counts = collections.Counter(stems.values())
+  names = [stems[p] if counts[stems[p]] == 1 else owners[p] for p in tables]
+  parts = [tuple(paths_lib.printable(name).split('/')) for name in names]
   for length in range(1, max(map(len, parts)) + 1):
     names = ['/'.join(p[-length:]) for p in parts]
     if len(set(names)) == len(set(parts)):
@@ -141,16 +147,24 @@ def run_names(paths: Sequence[str]) -> list[str]:
   return names
 
 
-def _read(name: str, path: str) -> RunRecord:
-  metrics = path if path.endswith('.csv') else os.path.join(path, METRICS_FILE)
+def _metrics_path(path: str) -> str:
+  """Returns the CSV file of a run that is given by its folder or that file."""
+  path = os.path.abspath(path)
+  if path.endswith('.csv') and not os.path.isdir(path):
+    return path
+  return os.path.join(path, run_files.METRICS_FILE)
+
+
+def _read(name: str, metrics: str) -> RunRecord:
   folder = os.path.dirname(metrics)
   try:
     table = metrics_tables.read(metrics)
   except FileNotFoundError:
     table = {}
-  text = _read_text(os.path.join(folder, CONFIG_FILE))
+  text = _read_text(os.path.join(folder, run_files.CONFIG_FILE))
   settings = None if text is None else _settings(text)
-  is_folder = os.path.basename(metrics) == METRICS_FILE
+  is_folder = os.path.basename(metrics) == run_files.METRICS_FILE
+  changes = os.path.join(folder, run_files.CHANGES_FILE)
   if settings and not is_folder:
     # Files such as seed0.csv and seed1.csv share a config.
     settings.pop(SEED, None)
@@ -161,6 +175,7 @@ def _read(name: str, path: str) -> RunRecord:
     settings,
     None if text is None else config_values.bound_by_record(text),
     _read_evaluation(folder) if is_folder else np.zeros(0),
+    is_folder and os.path.exists(changes),
   )
 
 
@@ -196,7 +211,7 @@ def _read_evaluation(folder: str) -> np.ndarray:
   An evaluation by Meta-World's protocol has other columns: it is left out.
   """
   try:
-    path = os.path.join(folder, EVALUATION_FILE)
+    path = os.path.join(folder, run_files.EVALUATION_FILE)
     with open(path, newline='', encoding='utf-8-sig') as file:
       rows = [r for r in csv.DictReader(file) if r['policy'] == 'trained']
     returns = {}

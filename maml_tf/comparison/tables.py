@@ -5,10 +5,11 @@ import math
 import string
 from typing import NamedTuple
 
-from maml_tf.comparison import curves
 from maml_tf.comparison import final_returns
 from maml_tf.comparison import run_groups
 from maml_tf.core import interquartile_means
+from maml_tf.core import phrases
+from maml_tf.core import run_files
 
 NONE = '-'
 
@@ -59,12 +60,13 @@ def of_training(
       )
     )
   return Table(
-    f'Return in training, mean of the last {last_share:.0%} of the iterations',
+    f'Return in training, mean of the last {100 * last_share:.4g}% of the'
+    ' iterations',
     (
       'group',
       'runs',
-      *map(curves.step_name, range(num_steps)),
-      *(f'success {curves.step_name(s)}' for s in range(num_successes)),
+      *map(phrases.after_steps, range(num_steps)),
+      *(f'success {phrases.after_steps(s)}' for s in range(num_successes)),
       'env steps',
       'env steps/s',
       'hours',
@@ -86,8 +88,8 @@ def of_evaluation(ends: Sequence[final_returns.GroupEnd]) -> Table | None:
     if evaluated:
       rows.append((letter, str(evaluated), *cells))
   return Table(
-    'Return in the evaluation (evaluation.csv)',
-    ('group', 'runs', *map(curves.step_name, range(num_steps))),
+    f'Return in the evaluation ({run_files.EVALUATION_FILE})',
+    ('group', 'runs', *map(phrases.after_steps, range(num_steps))),
     tuple(rows),
   )
 
@@ -124,7 +126,7 @@ def of_runs(ends: Sequence[final_returns.GroupEnd]) -> Table:
           *[NONE] * (num_steps - len(returns)),
         )
       )
-  steps = map(curves.step_name, range(num_steps))
+  steps = map(phrases.after_steps, range(num_steps))
   return Table(
     'Runs', ('group', 'run', 'seed', 'iterations', *steps), tuple(rows)
   )

@@ -15,6 +15,8 @@ from maml_tf.core import scratch_folders
 # Of renameat2: the two paths change places at once.
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
+# Ends the stems of files that are being written.
+_PART = '.part'
 
 
 @contextlib.contextmanager
@@ -53,7 +55,12 @@ def replace_file(path: str) -> Iterator[str]:
 def scratch_file(path: str) -> str:
   """Returns where `replace_file` writes the new content of a file."""
   stem, extension = os.path.splitext(path)
-  return f'{stem}.part{extension}'
+  return f'{stem}{_PART}{extension}'
+
+
+def is_scratch_file(path: str) -> bool:
+  """Returns whether a file has the name of one that is being written."""
+  return os.path.splitext(path)[0].endswith(_PART)
 
 
 @contextlib.contextmanager

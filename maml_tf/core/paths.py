@@ -157,6 +157,11 @@ def check_output_folder(
       )
 
 
+def printable(text: str) -> str:
+  """Returns a text, such as a name that is not UTF-8, as one that can be."""
+  return os.fsencode(text).decode(errors='backslashreplace')
+
+
 def _check_links(name, path):
   """Raises ValueError for symbolic links that lead nowhere, and long names."""
   try:

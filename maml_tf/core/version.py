@@ -3,7 +3,7 @@
 import importlib
 import platform
 
-VERSION = '0.1.0'
+VERSION = '1.0.0'
 
 # What a report of a fault should name.
 _LIBRARIES = (

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from maml_tf.core import files
+from maml_tf.core import phrases
+from maml_tf.core import run_files
 from maml_tf.environments import tasks as tasks_lib
 from maml_tf.evaluation import protocols
 from maml_tf.evaluation import statistics as evaluation_statistics
 
 JSON_FILE = 'evaluation.json'
-CSV_FILE = 'evaluation.csv'
+CSV_FILE = run_files.EVALUATION_FILE
 FILES = (JSON_FILE, CSV_FILE)
 
 _PERCENT = f'{evaluation_statistics.CONFIDENCE_LEVEL:.0%} interval'
@@ -24,12 +26,12 @@ _PHASES = ('before', 'after')
 def table(result: protocols.ProtocolResult) -> str:
   """Returns a table for the terminal, one line per policy, class and phase."""
   title = (
-    f"Meta-World's protocol: {_count(result.num_goals, 'held-out goal')} of"
-    f' {_count(len(result.classes), "class", "es")},'
-    f' {_count(result.num_adaptation_steps, "step")} of'
-    f' {_count(result.adaptation_episodes, "episode")} to adapt,'
-    f' {_count(protocols.EVALUATION_EPISODES, "deterministic episode")}, after'
-    f' {_count(result.iteration, "meta-iteration")}'
+    f"Meta-World's protocol: {phrases.count(result.num_goals, 'held-out goal')}"
+    f' of {phrases.count(len(result.classes), "class", "es")},'
+    f' {phrases.count(result.num_adaptation_steps, "step")} of'
+    f' {phrases.count(result.adaptation_episodes, "episode")} to adapt,'
+    f' {phrases.count(protocols.EVALUATION_EPISODES, "deterministic episode")},'
+    f' after {phrases.count(result.iteration, "meta-iteration")}'
   )
   rows = [
     ('policy', 'class', 'adaptation', 'success', _PERCENT, 'IQM', _PERCENT)
@@ -104,10 +106,6 @@ def _as_rate(statistics):
     if name.endswith(('_low', '_high'))
   }
   return statistics._replace(**ends)
-
-
-def _count(number, noun, plural='s'):
-  return f'{number} {noun}' + plural * (number != 1)
 
 
 def _interval(low, high):

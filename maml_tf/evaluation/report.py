@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from maml_tf.core import files
+from maml_tf.core import phrases
+from maml_tf.core import run_files
 from maml_tf.environments import tasks as tasks_lib
 from maml_tf.evaluation import evaluator as evaluation
 from maml_tf.evaluation import plot
 from maml_tf.evaluation import statistics as evaluation_statistics
 
 JSON_FILE = 'evaluation.json'
-CSV_FILE = 'evaluation.csv'
+CSV_FILE = run_files.EVALUATION_FILE
 PLOT_FILE = 'evaluation.png'
 FILES = (JSON_FILE, CSV_FILE, PLOT_FILE)
 
@@ -35,8 +37,8 @@ def table(result: evaluation.Evaluation) -> str:
   num_episodes = result.policies[0].returns.shape[2]
   lines = [
     f'Return on {_describe_tasks(result)},'
-    f' {_count(num_episodes, "episode")} each a step,'
-    f' after {_count(result.iteration, "meta-iteration")}'
+    f' {phrases.count(num_episodes, "episode")} each a step,'
+    f' after {phrases.count(result.iteration, "meta-iteration")}'
   ]
   if result.num_training_tasks:
     number = result.num_training_tasks
@@ -68,17 +70,13 @@ def write(result: evaluation.Evaluation, directory: str) -> None:
       write_file(result, scratch)
 
 
-def _count(number, noun):
-  return f'{number} {noun}' + 's' * (number != 1)
-
-
 def _describe_tasks(result):
   """Describes the tasks, such as '40 held-out tasks'."""
   if not result.num_training_tasks:
-    return _count(len(result.tasks), 'held-out task')
+    return phrases.count(len(result.tasks), 'held-out task')
   if not result.num_copies:
-    return _count(len(result.tasks), 'task')
-  tasks = _count(result.num_training_tasks, 'task')
+    return phrases.count(len(result.tasks), 'task')
+  tasks = phrases.count(result.num_training_tasks, 'task')
   copies = result.num_copies
   return f'{tasks} in {copies} cop{"y" if copies == 1 else "ies"} each'
 
@@ -299,6 +297,6 @@ def _task_columns(tasks):
 def _write_plot(result, path):
   title = (
     f'Adaptation to {_describe_tasks(result)}'
-    f' (after {_count(result.iteration, "meta-iteration")})'
+    f' (after {phrases.count(result.iteration, "meta-iteration")})'
   )
   plot.write(result, title, path)

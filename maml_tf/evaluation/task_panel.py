@@ -6,6 +6,7 @@ from matplotlib import axes as axes_lib
 from matplotlib import colors
 import numpy as np
 
+from maml_tf.core import phrases
 from maml_tf.environments import tasks as tasks_lib
 from maml_tf.evaluation import evaluator as evaluation
 
@@ -72,9 +73,7 @@ def draw(
   # With many tasks the points would hide each other.
   size = _POINT_SIZE if len(values) <= 100 else _POINT_SIZE / 3
   for step, color in step_colors(len(returns) - 1).items():
-    label = 'before adaptation'
-    if step:
-      label = f'after {step} step' + 's' * (step > 1)
+    label = phrases.after_steps(step)
     look = {'color': color, 'edgecolors': 'white', 'linewidths': 0.4}
     axes.scatter(values, returns[step], s=size, **look)
     axes.scatter([], [], s=_POINT_SIZE, label=label, **look)

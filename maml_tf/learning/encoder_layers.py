@@ -1,6 +1,7 @@
 """Keras layers that turn the parts of an observation into vectors."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import gin
 import numpy as np
@@ -83,7 +84,7 @@ class PictureEncoder(tf.keras.layers.Layer):
     self,
     layers: Sequence[tuple[int, int]] = ((16, 4), (32, 4)),
     maximum: float = 255.0,
-    **kwargs,
+    **kwargs: Any,
   ):
     """Creates the layers.
 

@@ -103,7 +103,7 @@ def names_match(pattern: str) -> Callable[[tf.Variable], bool]:
 class InnerLoop(tf.Module):
   """Takes one gradient step on each stage's own data.
 
-    phi_{s+1} = phi_s - step size * grad loss(phi_s; stage s)
+      phi_{s+1} = phi_s - step size * grad loss(phi_s; stage s)
     loss = -surrogate - entropy coefficient * entropy + value loss
 
   The result is differentiable with respect to phi_0 and the step sizes: an

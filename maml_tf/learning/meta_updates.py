@@ -168,7 +168,7 @@ class GradientUpdate(tf.Module):
 class ReptileUpdate(tf.Module):
   """Moves the meta-parameters towards the adapted ones (arXiv:1803.02999).
 
-    theta <- theta + step size * mean over tasks of (phi - theta)
+      theta <- theta + step size * mean over tasks of (phi - theta)
 
   Reptile computes no meta-gradient. The outer loss is only reported.
   """

@@ -14,9 +14,9 @@ from maml_tf.run import trained_run
 class TrainedPolicy(NamedTuple):
   """A trained policy of the package.
 
-    policy = maml_tf.load_policy('cheetah_direction')
-    adaptation = policy.adapt(task=-1)
-    print(adaptation.returns.mean(axis=1))
+      policy = maml_tf.load_policy('cheetah_direction')
+      adaptation = policy.adapt(task=-1)
+      print(adaptation.returns.mean(axis=1))
 
   `adaptation.policy` then acts, an ordinary TFPolicy. `agent.policy` acts
   without adaptation. To adapt to an environment of your own, such as a real
@@ -56,7 +56,11 @@ class TrainedPolicy(NamedTuple):
     return environment
 
   def adapt(
-    self, task: Any, num_steps: int | None = None, seed: int = 0, **settings
+    self,
+    task: Any,
+    num_steps: int | None = None,
+    seed: int = 0,
+    **settings: Any,
   ) -> task_adaptation.Adaptation:
     """Adapts to a task in the environment that the policy was trained in.
 

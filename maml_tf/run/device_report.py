@@ -3,6 +3,7 @@
 from maml_tf.core import cpu
 from maml_tf.core import devices
 from maml_tf.core import gpu_libraries
+from maml_tf.core import phrases
 from maml_tf.environments import task_environment
 from maml_tf.learning import placement as placement_lib
 from maml_tf.learning import task_memory
@@ -64,15 +65,15 @@ def _on_accelerator(placement, num_replicas, num_tasks, is_in_graph):
 def _names(kind, num_replicas):
   """Returns how many devices of which model there are."""
   if kind == devices.TPU:
-    return _counted(num_replicas, 'TPU core')
+    return phrases.count(num_replicas, 'TPU core')
   gpus = devices.gpus()
   first = gpus[0]
   details = [first.name] if first.name else []
   if first.num_bytes is not None:
     details.append(f'{first.num_bytes / 2**30:.0f} GiB')
-  text = _counted(num_replicas, 'GPU')
+  text = phrases.count(num_replicas, 'GPU')
   if num_replicas < len(gpus):
-    text = f'{num_replicas} of {_counted(len(gpus), "GPU")}'
+    text = f'{num_replicas} of {phrases.count(len(gpus), "GPU")}'
   if details:
     text += f' ({", ".join(details)}{" each" * (num_replicas > 1)})'
   return text
@@ -89,8 +90,4 @@ def _at_once(chunk_size, num_tasks, num_replicas):
 
 
 def _cores():
-  return _counted(cpu.count(), 'CPU core')
-
-
-def _counted(number, noun):
-  return f'{number} {noun}{"s" * (number != 1)}'
+  return phrases.count(cpu.count(), 'CPU core')

@@ -18,13 +18,14 @@ import tensorflow as tf
 import tqdm
 
 from maml_tf.core import errors
+from maml_tf.core import run_files
 from maml_tf.core import terminal
 from maml_tf.core import user_code
 from maml_tf.run import csv_file
 from maml_tf.run import hyper_parameters
 from maml_tf.run import tensorboard_summaries
 
-METRICS_FILE = 'metrics.csv'
+METRICS_FILE = run_files.METRICS_FILE
 EVALUATIONS_FILE = 'evaluations.csv'
 # Begins the names of the scalars of an evaluation.
 EVALUATION = 'evaluation/'

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from maml_tf.comparison import final_returns
 from maml_tf.comparison import metrics_tables
-from maml_tf.comparison import run_records
 from maml_tf.core import errors
 from maml_tf.core import files
+from maml_tf.core import run_files
 from maml_tf.sweeping import plan
 
 TABLE_FILE = 'sweep.csv'
@@ -50,9 +50,7 @@ def read_ends(root_dir: str) -> Ends:
     root_dir: The run's folder, which need not exist.
   """
   try:
-    table = metrics_tables.read(
-      os.path.join(root_dir, run_records.METRICS_FILE)
-    )
+    table = metrics_tables.read(os.path.join(root_dir, run_files.METRICS_FILE))
   except (FileNotFoundError, errors.UsageError):
     return Ends()
   columns = metrics_tables.steps_of(table, final_returns.RETURN)

@@ -30,6 +30,7 @@ def test_a_run_gets_its_output(choose):
   assert chosen_run.root_dir() == chosen_run.output_folder() == 'runs/point'
   assert chosen_run.output_file('a.gif') == os.path.join('runs/point', 'a.gif')
   assert chosen_run.describe('runs/point') == 'runs/point'
+  assert chosen_run.task() is None
 
 
 def test_output_of_a_policy_goes_to_the_current_folder(
@@ -40,6 +41,7 @@ def test_output_of_a_policy_goes_to_the_current_folder(
   choose(policy='point')
   assert chosen_run.root_dir() == folder
   assert chosen_run.output_file('a.gif') == 'a.gif'
+  assert chosen_run.task() == shipped_policies.facts('point').example_task
   assert chosen_run.describe(chosen_run.output_folder()) == 'the current folder'
   # Also if its folder is given.
   choose(policy=None, root_dir=folder)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from maml_tf.comparison import remarks
 from maml_tf.comparison import run_groups
 from maml_tf.comparison import run_records
 from tests.comparison import written_runs
@@ -40,7 +41,7 @@ def test_seeds_are_one_group(group):
   assert groups[0].label == 'AntGoal'
   assert groups[0].settings == {}
   assert [run.seed for run in groups[0].runs] == ['0', '1']
-  assert run_groups.repeated_seeds(groups) == []
+  assert remarks.of_groups(groups) == []
 
 
 def test_labels_name_the_difference(group):
@@ -52,8 +53,9 @@ def test_labels_name_the_difference(group):
   assert _names(groups) == [['run0', 'run2'], ['run1']]
   assert [g.label for g in groups] == [f'{_STEP} = 0.1', f'{_STEP} = 0.3']
   assert groups[1].settings == {_STEP: '0.3'}
-  (line,) = run_groups.repeated_seeds(groups)
+  (line,) = remarks.of_groups(groups)
   assert line.startswith('run0 and run2 have the same settings and seed 0')
+  assert 'not independent draws' in line
 
 
 def test_labels_of_many_differences_are_as_short_as_they_can_be(group):
@@ -142,5 +144,29 @@ def test_runs_are_named_as_shortly_as_they_can_be():
     (['x/run/metrics.csv', 'y/run'], ['x/run', 'y/run']),
     (['a/metrics.csv', 'a/metrics.csv'], ['a', 'a']),
     (['runs/v1.0', 'runs/v1.1'], ['v1.0', 'v1.1']),
+    (['x/seed0', 'x/seed0.csv', 'x/a.csv'], ['seed0', 'seed0.csv', 'a']),
+    (['runs/a', 'runs/a/metrics.csv'], ['a', 'a']),
+    (['runs/\udcff'], [r'\xff']),
   ):
     assert run_records.run_names(paths) == names
+
+
+def test_a_run_is_one_by_its_folder_and_by_its_table(tmp_path):
+  path = written_runs.write(tmp_path / 'run', [1])
+  paths = [path, f'{path}/metrics.csv']
+  assert [run.name for run in run_records.read_all(paths)] == ['run']
+
+
+def test_values_that_labels_cut_do_not_make_them_equal(group):
+  groups = group(*(({_STEP: f"'{'x' * 50}{i}'"}, ()) for i in (0, 1)))
+  cut = f"{_STEP} = '{'x' * 36}..., as in run"
+  assert [group.label for group in groups] == [f'{cut}0', f'{cut}1']
+
+
+def test_a_run_that_lost_its_first_rows_has_all_its_iterations(tmp_path):
+  path = written_runs.write(tmp_path / 'run', [1])
+  written_runs.write_rows(
+    tmp_path / 'run', 'iteration,return_step_0\n8,1\n9,1\n'
+  )
+  (run,) = run_records.read_all([path])
+  assert run.num_iterations == 9
