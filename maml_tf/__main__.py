@@ -36,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.path[0] = os.getcwd()
   completion.complete_if_asked()
   _, *words = sys.argv if argv is None else argv
+  if len(words) > 1 and words[0] in _HELP and words[1][:1] != '-':
+    words = [words[1], '--help']
   name = words[0] if words else '--help'
   if name in command_line.SUMMARIES:
     module = importlib.import_module(typed_command.module_name(name))

@@ -38,7 +38,10 @@ flags.DEFINE_bool(
   ' pretrained.',
 )
 flags.DEFINE_string(
-  'oracle', None, 'A run of oracle.gin. Default: the one in root_dir, if any.'
+  'oracle',
+  None,
+  'A run of oracle.gin. Default: the one in root_dir, if any; of a policy in'
+  ' runs/NAME.',
 )
 flags.DEFINE_string(
   'pretrained', None, 'A run of pretrained.gin. Default: as for --oracle.'
@@ -59,6 +62,7 @@ COMMAND = command_line.Command(
     '--root_dir=runs/point --references --out=results/point',
     '--policy=point --out=results/point',
   ),
+  check=chosen_run.check,
 )
 
 main = functools.partial(command_line.run, 'evaluate')

@@ -56,6 +56,7 @@ COMMAND = command_line.Command(
     '--root_dir=runs/point --export_dir=serving/point --model_version=next',
     '--root_dir=runs/point --export_dir=models/point_lite --lite',
   ),
+  check=chosen_run.check,
 )
 
 main = functools.partial(command_line.run, 'export')

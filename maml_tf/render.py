@@ -45,6 +45,7 @@ COMMAND = command_line.Command(
     '--root_dir=runs/cheetah --task=-1 --width=480 --height=360',
     '--policy=cheetah_direction --task=-1 --out=backward.gif',
   ),
+  check=chosen_run.check,
 )
 
 main = functools.partial(command_line.run, 'render')

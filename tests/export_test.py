@@ -101,7 +101,7 @@ def test_exports_for_one_task_and_refusals(root_dir, tmp_path):
     ([run, lite, '--lite', '--episodes=0'], 2, 'at least 1'),
     ([run, lite, '--horizon=5'], 2, '--horizon needs --lite'),
     ([run, lite, '--lite', '--deterministic'], 2, 'noise of zeros'),
-    ([out], 2, 'give --root_dir'),
+    ([out], 2, '--root_dir is missing: give'),
     ([run], 2, 'give --export_dir'),
     ([run, out, 'more'], 2, 'more is not a flag'),
     ([run, out, '--deterministic'], 2, '--deterministic needs a --state'),

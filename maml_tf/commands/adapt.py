@@ -8,6 +8,7 @@ from absl import flags
 import numpy as np
 
 from maml_tf.adaptation import task_adaptation
+from maml_tf.commands import chosen_adaptation
 from maml_tf.commands import chosen_run
 from maml_tf.commands import chosen_task
 from maml_tf.commands import task_film
@@ -18,6 +19,7 @@ from maml_tf.core import errors
 from maml_tf.core import files
 from maml_tf.core import finite_checks
 from maml_tf.core import paths
+from maml_tf.core import phrases
 from maml_tf.core import terminal
 from maml_tf.environments import task_environment
 from maml_tf.run import trained_run
@@ -57,9 +59,10 @@ def _check() -> None:
     if not _FLAGS.out.endswith('.npz'):
       raise ValueError(f'--out is {_FLAGS.out}: give a name that ends in .npz')
     paths.check_output_file('--out', _FLAGS.out)
-  checks.integer('seed', _FLAGS.seed, 0)
-  if _FLAGS.episodes is not None:
-    checks.integer('episodes', _FLAGS.episodes, 1)
+  chosen_adaptation.check()
+  for name in ('step_size', 'max_kl'):
+    if _FLAGS[name].value is not None:
+      checks.number(name, _FLAGS[name].value, above=0)
 
 
 def _film_settings() -> task_film.FilmSettings:
@@ -89,35 +92,21 @@ def _adapt(
   run: trained_run.TrainedRun, task: Any
 ) -> task_adaptation.Adaptation:
   """Adapts to the task and shows the return after every step."""
-  num_episodes = _FLAGS.episodes
-  if num_episodes is None:
-    num_episodes = run.episodes_per_task
-  with contextlib.closing(
-    run.create_environment(1, num_episodes)
-  ) as environment:
-    environment.set_tasks([task])
-    terminal.log(f'adapt: {_describe(environment, task, num_episodes)}')
-    adapted = task_adaptation.adapt(
-      run.agent,
+  with chosen_adaptation.playing(run, task) as environment:
+    terminal.log(f'adapt: {_describe(environment, task)}')
+    return chosen_adaptation.adapt(
+      'adapt',
+      run,
       environment,
-      _FLAGS.num_adaptation_steps,
-      num_episodes,
-      _FLAGS.step_size,
-      _FLAGS.max_kl,
-      seed=_FLAGS.seed,
+      step_size=_FLAGS.step_size,
+      max_kl=_FLAGS.max_kl,
       observers=[_show],
     )
-  for number, step in enumerate(adapted.steps, 1):
-    if not step.taken:
-      terminal.log(f'adapt: step {number} was not taken: {step.reason}')
-  return adapted
 
 
-def _describe(
-  environment: task_environment.TaskEnvironment, task: Any, num_episodes: int
-) -> str:
+def _describe(environment: task_environment.TaskEnvironment, task: Any) -> str:
   """Describes what is played."""
-  episodes = f'{num_episodes} episode{"s" * (num_episodes != 1)}'
+  episodes = phrases.count(environment.environments_per_task, 'episode')
   return (
     f'{environment.describe_task(task)}; each step learns from {episodes} of'
     f' {environment.horizon} steps'
@@ -126,9 +115,9 @@ def _describe(
 
 def _show(stage: int, returns: np.ndarray) -> None:
   """Shows the mean return of the episodes after some steps."""
-  plural = 's' * (stage != 1)
-  when = f'after {stage} step{plural}' if stage else 'before adaptation'
-  terminal.show(f'{when:17}  return {returns.mean():8.1f}')
+  terminal.show(
+    f'{phrases.after_steps(stage):17}  return {returns.mean():8.1f}'
+  )
 
 
 def _write(adapted: task_adaptation.Adaptation) -> None:

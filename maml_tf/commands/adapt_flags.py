@@ -53,6 +53,7 @@ COMMAND = command_line.Command(
     '--policy=cheetah_direction --task=-1 --film=backward.gif',
     '--root_dir=runs/point --task=0.3,-0.2 --out=goal.npz',
   ),
+  check=chosen_run.check,
 )
 
 main = functools.partial(command_line.run, 'adapt')

@@ -4,6 +4,7 @@ import os
 
 from absl import flags
 
+from maml_tf.core import runs_on_disk
 from maml_tf.core import shipped_policies
 
 POLICY_HELP = (
@@ -33,6 +34,15 @@ def root_dir() -> str:
   return shipped_policies.folder(_FLAGS.policy)
 
 
+def check() -> None:
+  """Checks what names the run, before TensorFlow is imported.
+
+  Raises:
+    ValueError: As for `root_dir`, or that folder holds no run.
+  """
+  runs_on_disk.check(root_dir())
+
+
 def output_folder() -> str:
   """Returns where output goes by default: to the run.
 
@@ -40,10 +50,17 @@ def output_folder() -> str:
   current folder.
 
   Raises:
-    ValueError: As for `root_dir`.
+    ValueError: As for `root_dir`, or the current folder is another run's.
   """
   folder = root_dir()
-  return _HERE if shipped_policies.contains(folder) else folder
+  if not shipped_policies.contains(folder):
+    return folder
+  if runs_on_disk.holds_run(_HERE):
+    raise ValueError(
+      'the current folder holds a run, whose own files would be replaced: give'
+      ' another place by --out'
+    )
+  return _HERE
 
 
 def output_file(name: str) -> str:

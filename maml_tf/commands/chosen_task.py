@@ -81,7 +81,8 @@ def _numbers(shape: tuple[int, ...], text: str) -> np.ndarray:
   try:
     return np.reshape([float(word) for word in text.split(',')], shape)
   except ValueError:
+    size = int(np.prod(shape))
+    wanted = f'{size} numbers with commas between them'
     raise ValueError(
-      f'--task is {text!r}: give {int(np.prod(shape))} numbers with'
-      ' commas between them'
+      f'--task is {text!r}: give {"1 number" if size == 1 else wanted}'
     ) from None

@@ -1,5 +1,6 @@
 """A command line: its flags are read before anything heavy is imported."""
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import contextlib
 import difflib
@@ -58,6 +59,8 @@ class Command(NamedTuple):
     takes_words: What its usage calls the arguments that are not flags, such as
       'RUN...': at least one. '': it takes none.
     needs_tensorflow: Whether its module imports TensorFlow.
+    check: Raises ValueError for flags that can be refused before TensorFlow is
+      imported. None: its module checks them all.
   """
 
   name: str
@@ -65,6 +68,7 @@ class Command(NamedTuple):
   takes_configs: bool = False
   takes_words: str = ''
   needs_tensorflow: bool = True
+  check: Callable[[], None] | None = None
 
 
 def start(command: Command, argv: Sequence[str] | None = None) -> NoReturn:
@@ -83,7 +87,7 @@ def start(command: Command, argv: Sequence[str] | None = None) -> NoReturn:
       needs_tensorflow=command.needs_tensorflow,
     ),
     argv=None if argv is None else list(argv),
-    flags_parser=functools.partial(parse, command),
+    flags_parser=functools.partial(parse_and_check, command),
   )
 
 
@@ -171,6 +175,17 @@ def _print_unexpected(name: str, error: BaseException) -> int:
   )
 
 
+def parse_and_check(command: Command, argv: Sequence[str]) -> list[str]:
+  """As `parse`; it also exits with code 2 if the command refuses the flags."""
+  others = parse(command, argv)
+  if command.check is not None:
+    try:
+      command.check()
+    except ValueError as error:
+      sys.exit(terminal.print_error(command.name, error))
+  return others
+
+
 def parse(command: Command, argv: Sequence[str]) -> list[str]:
   """Parses flags; returns the name and the arguments that are not flags.
 
@@ -192,7 +207,8 @@ def parse(command: Command, argv: Sequence[str]) -> list[str]:
   flags.FLAGS.set_gnu_getopt(bool(command.takes_words))
   try:
     others = flags.FLAGS(argv)
-  except flags.Error as error:
+  # absl raises a ValueError for --nodebug=1.
+  except (flags.Error, ValueError) as error:
     sys.exit(terminal.print_error(command.name, _fault(command, error)))
   except SystemExit:
     sys.exit(0 if any(argument in _ABSL_HELP for argument in given) else 2)
@@ -253,7 +269,7 @@ def _is_empty(flag: flags.Flag) -> bool:
   return '' in values
 
 
-def _fault(command: Command, error: flags.Error) -> str:
+def _fault(command: Command, error: Exception) -> str:
   """Describes in one line why the flags do not parse."""
   if isinstance(error, flags.UnrecognizedFlagError):
     names = [flag.name for flag in own_flags(command.name)]
@@ -276,7 +292,8 @@ def _help(command: Command) -> str:
   start = typed_command.example(command.name)
   usage = [start, *filter(None, [command.takes_words]), 'FLAGS']
   lines = [SUMMARIES[command.name], '', f'usage: {" ".join(usage)}', '']
-  lines += ['examples:', *(f'  {start} {words}' for words in command.examples)]
+  lines.append('examples:')
+  lines += [f'  {start} {words}'.rstrip() for words in command.examples]
   lines += ['', 'flags:']
   for flag in own_flags(command.name):
     is_switch = flag.flag_type() == 'bool'

@@ -7,7 +7,9 @@ import os
 from absl import flags
 
 from maml_tf import evaluation
+from maml_tf.commands import chosen_adaptation
 from maml_tf.commands import chosen_run
+from maml_tf.commands import typed_command
 from maml_tf.core import checks
 from maml_tf.core import cpu
 from maml_tf.core import errors
@@ -76,17 +78,7 @@ def _check(directory: str) -> None:
     files = {*evaluation_report.FILES, *protocol_report.FILES}
     paths.check_output_folder('--out', directory, sorted(files))
   checks.integer('num_tasks', _FLAGS.num_tasks, 1, checks.MAX_SIZE)
-  if _FLAGS.episodes is not None:
-    checks.integer('episodes', _FLAGS.episodes, 1, checks.MAX_SIZE)
-  if _FLAGS.num_adaptation_steps is not None:
-    checks.integer(
-      'num_adaptation_steps',
-      _FLAGS.num_adaptation_steps,
-      0,
-      checks.MAX_ADAPTATION_STEPS,
-    )
-  if _FLAGS.seed is not None:
-    checks.integer('seed', _FLAGS.seed, 0)
+  chosen_adaptation.check()
 
 
 def _evaluation(
@@ -145,14 +137,16 @@ def _evaluate_beside_references(
     root_dir,
     {'oracle': _FLAGS.oracle, 'pretrained': _FLAGS.pretrained},
   )
+  train = typed_command.example('train')
   result = references.evaluate(
     root_dir,
     run,
     found,
     functools.partial(_create_evaluator, run),
     terminal.log,
+    train,
   )
-  return result, references.describe_missing(root_dir, found, run)
+  return result, references.describe_missing(root_dir, found, run, train)
 
 
 def _create_evaluator(

@@ -19,9 +19,9 @@ def main(argv):
   """Exports, and returns the exit code: 0, or 2 for bad input."""
   del argv  # Its flags are parsed.
   try:
-    version = _check()
     with errors.usage_errors():
       root_dir = chosen_run.root_dir()
+    version = _check()
     run = trained_run.load_for_process(root_dir)
     with errors.usage_errors():
       if _FLAGS.lite:
@@ -75,8 +75,6 @@ def _check() -> serving.Version | None:
     UsageError: Flags are missing or do not fit together.
   """
   version = None
-  if not _FLAGS.root_dir and not _FLAGS.policy:
-    raise errors.UsageError('give --root_dir or --policy: see --help')
   if not _FLAGS.export_dir:
     raise errors.UsageError('give --export_dir: see --help')
   if _FLAGS.deterministic and _FLAGS.state is None:

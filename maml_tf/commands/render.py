@@ -7,6 +7,7 @@ from typing import Any
 from absl import flags
 
 from maml_tf.adaptation import task_adaptation
+from maml_tf.commands import chosen_adaptation
 from maml_tf.commands import chosen_run
 from maml_tf.commands import chosen_task
 from maml_tf.commands import task_film
@@ -58,16 +59,7 @@ def _check(path: str, root_dir: str) -> None:
     video_file.check(path, _FLAGS.fps)
   for name in ('width', 'height'):
     checks.integer(name, _FLAGS[name].value, 16, _MAX_SIDE)
-  checks.integer('seed', _FLAGS.seed, 0)
-  if _FLAGS.num_adaptation_steps is not None:
-    checks.integer(
-      'num_adaptation_steps',
-      _FLAGS.num_adaptation_steps,
-      0,
-      checks.MAX_ADAPTATION_STEPS,
-    )
-  if _FLAGS.episodes is not None:
-    checks.integer('episodes', _FLAGS.episodes, 1)
+  chosen_adaptation.check()
 
 
 def _render(run: trained_run.TrainedRun, path: str) -> None:
@@ -84,7 +76,7 @@ def _render(run: trained_run.TrainedRun, path: str) -> None:
     environment.prepare_rendering()
     task = chosen_task.find(run, chosen_run.task(), _FLAGS.seed)
     task_film.try_to_draw(environment, task, settings)
-    adapted = _adapt(run, task, f'task {tasks_lib.name(task)}')
+    adapted = _adapt(run, task)
     num_frames = task_film.write(run, environment, task, adapted, settings)
   terminal.log(f'render: wrote {num_frames} frames to {path}')
   _show_in_tensorboard(run, path)
@@ -103,28 +95,14 @@ def _show_in_tensorboard(run: trained_run.TrainedRun, path: str) -> None:
 
 
 def _adapt(
-  run: trained_run.TrainedRun, task: Any, name: str
+  run: trained_run.TrainedRun, task: Any
 ) -> task_adaptation.Adaptation:
   """Adapts to the task and logs the returns."""
-  num_episodes = _FLAGS.episodes
-  if num_episodes is None:
-    num_episodes = run.episodes_per_task
-  with contextlib.closing(
-    run.create_environment(1, num_episodes)
-  ) as environment:
-    environment.set_tasks([task])
-    adapted = task_adaptation.adapt(
-      run.agent,
-      environment,
-      _FLAGS.num_adaptation_steps,
-      num_episodes,
-      seed=_FLAGS.seed,
-    )
-  for number, step in enumerate(adapted.steps, 1):
-    if not step.taken:
-      terminal.log(f'render: step {number} was not taken: {step.reason}')
+  with chosen_adaptation.playing(run, task) as environment:
+    adapted = chosen_adaptation.adapt('render', run, environment)
   means = ' -> '.join(f'{value:.1f}' for value in adapted.returns.mean(axis=1))
   terminal.log(
-    f'render: {name}: return {means}, mean of {num_episodes} episodes'
+    f'render: task {tasks_lib.name(task)}: return {means}, mean of'
+    f' {adapted.returns.shape[1]} episodes'
   )
   return adapted

@@ -8,6 +8,7 @@ import numpy as np
 import tqdm
 
 from maml_tf.adaptation import task_adaptation
+from maml_tf.core import phrases
 from maml_tf.core import random_streams
 from maml_tf.core import terminal
 from maml_tf.environments import task_environment
@@ -68,7 +69,7 @@ def write(
   num_steps = sum(step.taken for step in adapted.steps)
   titles = (
     'before adaptation',
-    f'after {num_steps} adaptation step{"s" * (num_steps != 1)}',
+    f'after {phrases.count(num_steps, "adaptation step")}',
   )
   episodes = _play(run, environment, task, adapted, settings)
   states = np.concatenate([episode.states for episode in episodes])

@@ -9,6 +9,7 @@ adds. `oracle.gin` and `pretrained.gin` train them.
 from collections.abc import Callable
 from collections.abc import Mapping
 import contextlib
+import functools
 import os
 import shlex
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 
 from maml_tf import evaluation
 from maml_tf.core import errors
+from maml_tf.core import runs_on_disk
 from maml_tf.core import shipped_policies
 from maml_tf.environments import observed_task
 from maml_tf.learning import maml_agent
@@ -33,6 +35,8 @@ EvaluatorFactory = Callable[
   [trained_run.TrainedRun, int | None], evaluation.Evaluator
 ]
 LogFn = Callable[[str], None]
+
+_TRAIN = 'python -m maml_tf.train'
 
 
 class Networks(NamedTuple):
@@ -55,14 +59,14 @@ def find(
   Args:
     root_dir: The run's folder.
     directories: Folders that the user gave, by name. Where it is None, the
-      reference is in the folder of its name in root_dir, if it exists.
+      reference is where `describe_missing` trains it, if it exists.
   """
   found = {}
   for name in NAMES:
-    default = os.path.join(root_dir, name)
+    default = _folder(root_dir, name)
     if directories.get(name):
       found[name] = directories[name]
-    elif os.path.isfile(os.path.join(default, run_config.CONFIG_FILE)):
+    elif runs_on_disk.holds_run(default):
       found[name] = default
   return found
 
@@ -73,6 +77,7 @@ def evaluate(
   references: Mapping[str, str],
   create_evaluator: EvaluatorFactory,
   log: LogFn,
+  train: str = _TRAIN,
 ) -> evaluation.Evaluation:
   """Evaluates a run and its references on the same tasks, starts and noise.
 
@@ -85,6 +90,7 @@ def evaluate(
     references: The result of `find`.
     create_evaluator: Called for the run and for the oracle.
     log: Receives lines about the progress.
+    train: How the command begins that trains, for messages.
 
   Returns:
     The `Evaluation` of the run, also before training and at random; then of its
@@ -95,18 +101,19 @@ def evaluate(
       one.
   """
   pretrained, networks, others = None, None, []
+  command = functools.partial(_command, root_dir, train)
   # Loading a run replaces the gin config: use up one after the other. The
   # oracle plays at once, so it comes after all that could be wrong.
   if 'pretrained' in references:
-    pretrained = _load_reference(root_dir, 'pretrained', references)
+    pretrained = _load_reference(root_dir, 'pretrained', references, command)
     networks = _networks(pretrained.agent)
     if _shapes(networks) != _shapes(_networks(run.agent)):
       raise errors.UsageError(
         f'{references["pretrained"]} holds a run with other networks or'
-        f' observations: {_advice(root_dir, "pretrained")}'
+        f' observations: train it by {command("pretrained")}'
       )
   if 'oracle' in references:
-    oracle = _load_reference(root_dir, 'oracle', references)
+    oracle = _load_reference(root_dir, 'oracle', references, command)
     with errors.usage_errors():
       evaluator = create_evaluator(oracle, 0)
     _log_run('oracle', references, oracle, log)
@@ -124,9 +131,19 @@ def evaluate(
 
 
 def describe_missing(
-  root_dir: str, references: Mapping[str, str], run: trained_run.TrainedRun
+  root_dir: str,
+  references: Mapping[str, str],
+  run: trained_run.TrainedRun,
+  train: str = _TRAIN,
 ) -> list[str]:
-  """Returns lines that say how to train the references that do not exist."""
+  """Returns lines that say how to train the references that do not exist.
+
+  Args:
+    root_dir: The run's folder.
+    references: The result of `find`.
+    run: The run, loaded.
+    train: How the command begins that trains.
+  """
   lines = []
   for name in NAMES:
     if name in references:
@@ -135,7 +152,9 @@ def describe_missing(
     if reason:
       lines.append(f'no {name}: {reason}')
     else:
-      lines.append(f'no {name} yet; to train it: {_command(root_dir, name)}')
+      lines.append(
+        f'no {name} yet; to train it: {_command(root_dir, train, name)}'
+      )
   return lines
 
 
@@ -143,15 +162,20 @@ def _log_run(name, references, run, log):
   log(f'{name}: {references[name]}, after meta-iteration {run.iteration}')
 
 
-def _command(root_dir, name):
-  config = os.path.join(root_dir, run_config.CONFIG_FILE)
+def _folder(root_dir, name):
+  """Returns where a run's reference is, unless the user says otherwise."""
   parent = root_dir
   if shipped_policies.contains(root_dir):  # Nothing is written there.
-    parent = os.path.join('runs', os.path.basename(root_dir))
-  folder = os.path.join(parent, name)
+    parent = os.path.join('runs', os.path.basename(os.path.normpath(root_dir)))
+  return os.path.join(parent, name)
+
+
+def _command(root_dir, train, name):
+  """Returns the command that trains a reference."""
+  config = os.path.join(root_dir, run_config.CONFIG_FILE)
   return (
-    f'python -m maml_tf.train --gin_file={shlex.quote(config)}'
-    f' --gin_file={name}.gin --root_dir={shlex.quote(folder)}'
+    f'{train} --gin_file={shlex.quote(config)} --gin_file={name}.gin'
+    f' --root_dir={shlex.quote(_folder(root_dir, name))}'
   )
 
 
@@ -170,8 +194,9 @@ def _why_no_oracle(run):
   return ''
 
 
-def _load_reference(root_dir, name, references):
+def _load_reference(root_dir, name, references, command):
   """Loads a reference after comparing it with the run."""
+  advice = f'train it by {command(name)}'
   directory = references[name]
   ours, theirs = (
     config_record.environment_bindings(folder)
@@ -182,25 +207,20 @@ def _load_reference(root_dir, name, references):
     if not config_values.is_same(setting, theirs[setting], ours[setting]):
       raise errors.UsageError(
         f'{directory} holds a run with {setting} = {theirs[setting]}, not'
-        f' {ours[setting]}: {_advice(root_dir, name)}'
+        f' {ours[setting]}: {advice}'
       )
   run = trained_run.load_for_process(directory)
   num_steps = run.agent.num_adaptation_steps
   if num_steps:
     raise errors.UsageError(
       f'{directory} holds a run with InnerLoop.num_steps = {num_steps}, not 0:'
-      f' {_advice(root_dir, name)}'
+      f' {advice}'
     )
   if name == 'oracle' and not run.observe_task:
     raise errors.UsageError(
-      f'{directory} holds a run that does not observe the task:'
-      f' {_advice(root_dir, name)}'
+      f'{directory} holds a run that does not observe the task: {advice}'
     )
   return run
-
-
-def _advice(root_dir, name):
-  return f'train it by {_command(root_dir, name)}'
 
 
 def _networks(agent: maml_agent.MamlAgent) -> Networks:

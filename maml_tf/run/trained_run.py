@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf.core import errors
-from maml_tf.core import paths
 from maml_tf.core import private_gin
 from maml_tf.core import random_states
+from maml_tf.core import runs_on_disk
 from maml_tf.core import shipped_policies
 from maml_tf.environments import task_environment
 from maml_tf.learning import maml_agent
@@ -119,18 +119,12 @@ def _load(
     seeded: Makes a context in which a seed decides about random numbers.
   """
   with errors.usage_errors():
-    paths.check_folder('--root_dir', root_dir)
-  config = os.path.join(root_dir, run_config.CONFIG_FILE)
-  if not os.path.isfile(config):
-    raise errors.UsageError(
-      f'{root_dir} holds no run ({run_config.CONFIG_FILE} is missing): give'
-      ' the --root_dir of a training run'
-    )
+    runs_on_disk.check(root_dir)
   checkpoint = _newest(root_dir)
   if not shipped_policies.contains(root_dir):  # They belong to this version.
     config_record.tell_version(root_dir, checkpoint)
   with parsing():
-    run_config.parse([config], [])
+    run_config.parse([os.path.join(root_dir, run_config.CONFIG_FILE)], [])
   with configured(), errors.usage_errors():
     settings = experiment.bound_arguments()
 

@@ -1,6 +1,7 @@
 """--root_dir or --policy names the run, and where its output goes."""
 
 import os
+import pathlib
 
 from absl import flags
 from absl.testing import flagsaver
@@ -32,7 +33,10 @@ def test_a_run_gets_its_output(choose):
   assert chosen_run.task() is None
 
 
-def test_output_of_a_policy_goes_to_the_current_folder(choose):
+def test_output_of_a_policy_goes_to_the_current_folder(
+  choose, tmp_path, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
   folder = shipped_policies.folder('point')
   choose(policy='point')
   assert chosen_run.root_dir() == folder
@@ -42,3 +46,15 @@ def test_output_of_a_policy_goes_to_the_current_folder(choose):
   # Also if its folder is given.
   choose(policy=None, root_dir=folder)
   assert chosen_run.output_file('a.gif') == 'a.gif'
+
+
+def test_output_of_a_policy_replaces_that_of_no_run(
+  choose, tmp_path, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  choose(policy='point')
+  pathlib.Path('config.gin').touch()
+  with pytest.raises(
+    ValueError, match='holds a run, .* another place by --out'
+  ):
+    chosen_run.output_file('a.gif')

@@ -53,7 +53,8 @@ def test_help_imports_no_tensorflow(name):
   usage = [line for line in lines if line.startswith('usage: ')]
   assert len(usage) == 1 and usage[0].startswith(f'usage: python -m {name} ')
   assert usage[0].endswith(' FLAGS')
-  assert len([line for line in lines if f'  python -m {name} ' in line]) >= 2
+  examples = [line for line in lines if line.startswith(f'  python -m {name}')]
+  assert len(examples) >= 2
   # Those of absl are elsewhere.
   assert '--pdb' not in process.stdout
 
@@ -92,6 +93,7 @@ def test_help_of_training_lists_the_configs_in_groups(capsys):
     ('evaluate', '--num_tasks=x', "--num_tasks is 'x': give an integer"),
     ('render', '--fps=fast', "--fps is 'fast': give a number"),
     ('export', '--debug=maybe', "--debug is 'maybe': give true or false"),
+    ('export', '--nodebug=1', '--nodebug=1 does not take an argument: see --'),
     # As from shell variables that are not set.
     ('train', '--root_dir=', '--root_dir is empty'),
     ('train', '--gin_file=', '--gin_file is empty'),
@@ -105,6 +107,24 @@ def test_a_bad_flag_is_one_line_and_code_2(name, argument, line, capsys):
   assert out == ''
   assert err.startswith(f'{name}: ') and line in err
   assert err.count('\n') == 1
+
+
+@pytest.mark.parametrize(
+  ('words', 'line'),
+  [
+    (['adapt'], '--root_dir is missing: give the folder of a training run, or'),
+    (['evaluate', '--policy=pont'], 'did you mean point?'),
+    (['export', '--root_dir=x', '--policy=point'], 'exclude each other: give'),
+    (['render', '--root_dir=x'], 'x holds no run (config.gin is missing): '),
+  ],
+)
+def test_what_is_not_a_run_is_refused_at_once(words, line, tmp_path):
+  process = _process('-X', 'importtime', '-m', 'maml_tf', *words, cwd=tmp_path)
+  assert (process.returncode, process.stdout) == (2, '')
+  assert 'absl.flags' in process.stderr
+  assert 'tensorflow' not in process.stderr
+  last = process.stderr.splitlines()[-1]
+  assert last.startswith(f'{words[0]}: ') and line in last
 
 
 def test_no_setting_is_a_list_of_settings(capsys):

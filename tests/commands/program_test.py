@@ -83,6 +83,15 @@ def test_help_of_a_command_has_the_form_that_was_typed(name):
   assert lines[0] == command_line.SUMMARIES[name]
   assert any(x.startswith(f'usage: python -m maml_tf {name} ') for x in lines)
   assert lines[-1] == '  python -m maml_tf'
+  assert all(line == line.rstrip() for line in lines)
+
+
+@pytest.mark.parametrize('words', [['help', 'train'], ['--help', 'train']])
+def test_help_may_come_before_the_command(script, words):
+  process = _process([script, *words])
+  assert (process.returncode, process.stderr) == (0, '')
+  assert process.stdout.startswith(command_line.SUMMARIES['train'])
+  assert '\nusage: maml_tf train FLAGS\n' in process.stdout
 
 
 @pytest.mark.parametrize(
@@ -99,6 +108,11 @@ def test_an_unknown_command_is_one_line(word, line, capsys):
   out, err = capsys.readouterr()
   assert (out, err.count('\n')) == ('', 1)
   assert err.startswith(f'maml_tf: {line}')
+
+
+def test_help_of_an_unknown_command_is_one_line(capsys):
+  assert program.main(['maml_tf', 'help', 'trian']) == 2
+  assert 'did you mean train?' in capsys.readouterr().err
 
 
 def test_the_script_imports_from_the_current_folder(

@@ -9,6 +9,7 @@ import pytest
 from tf_agents.utils import common
 
 import maml_tf
+from maml_tf.commands import chosen_task
 from maml_tf.core import shipped_policies
 from maml_tf.run import references
 from maml_tf.run import trained_run
@@ -78,6 +79,8 @@ def test_bad_names_and_tasks_are_one_line(cheetah):
     maml_tf.load_policy('pointt')
   with pytest.raises(ValueError, match='are not directions: give [+]1 or -1'):
     cheetah.adapt(task=0.5)
+  with pytest.raises(ValueError, match="--task is 'up': give 1 number$"):
+    chosen_task.find(cheetah.run, 'up', 0)
 
 
 @pytest.mark.parametrize('name', shipped_policies.names())
@@ -188,6 +191,19 @@ def test_references_are_trained_elsewhere(cheetah):
   for name, line in zip(('oracle', 'pretrained'), lines):
     assert f'--gin_file={cheetah.root_dir}/config.gin' in line
     assert line.endswith(f'--root_dir=runs/cheetah_direction/{name}')
+  lines = references.describe_missing(cheetah.root_dir, {}, cheetah.run, 'Run')
+  assert all('; to train it: Run --gin_file=' in line for line in lines)
+
+
+@pytest.mark.parametrize('ending', ['', os.sep])
+def test_references_are_found_where_they_are_trained(cheetah, ending):
+  folder = cheetah.root_dir + ending
+  assert not references.find(folder, {})
+  oracle = pathlib.Path('runs/cheetah_direction/oracle')
+  oracle.mkdir(parents=True)
+  (oracle / 'config.gin').touch()
+  assert references.find(folder, {}) == {'oracle': str(oracle)}
+  assert references.find(folder, {'oracle': 'x'}) == {'oracle': 'x'}
 
 
 @pytest.mark.parametrize('name', ['adapt', 'evaluate', 'render'])
@@ -209,23 +225,36 @@ def test_a_bad_choice_is_one_line(name, values, line, capfd):
 @pytest.mark.parametrize(
   ('values', 'line'),
   [
-    ({'task': '1,2,3'}, "--task is '1,2,3': give 2 numbers"),
     ({'out': 'goal.txt'}, '--out is goal.txt: give a name that ends in .npz'),
     ({'out': 'no/goal.npz'}, 'no is not a folder'),
     ({'film': 'goal.avi'}, 'goal.avi is not a video'),
     ({'episodes': 0}, 'episodes is 0'),
-    ({'num_adaptation_steps': -1}, 'num_steps is -1'),
+    ({'episodes': 10**10}, 'episodes is 10000000000: give an integer of at m'),
+    ({'num_adaptation_steps': -1}, 'num_adaptation_steps is -1: give an inte'),
     ({'step_size': 0.0}, 'step_size is 0'),
     ({'max_kl': -1.0}, 'max_kl is -1'),
     ({'seed': -1}, 'seed is -1'),
   ],
 )
-def test_bad_flags_of_adapt_are_one_line(values, line, capfd):
+def test_bad_flags_of_adapt_are_one_line(values, line, monkeypatch, capfd):
+  monkeypatch.setattr(trained_run, 'load_for_process', _must_not_run)
   assert command_lines.call('adapt', **{'policy': 'point', **values}) == 2
   out, err = capfd.readouterr()
-  assert out == ''
-  assert line in err.splitlines()[-1]
+  assert (out, err.count('\n')) == ('', 1)
+  assert err.startswith('adapt: ') and line in err
   assert os.listdir() == []
+
+
+def _must_not_run(*_):
+  raise AssertionError('it has run')
+
+
+def test_a_task_of_another_size_is_one_line(capfd):
+  assert command_lines.call('adapt', policy='point', task='1,2,3') == 2
+  assert capfd.readouterr() == (
+    '',
+    "adapt: --task is '1,2,3': give 2 numbers with commas between them\n",
+  )
 
 
 def test_a_policy_of_the_package_is_not_trained_further(capfd):
