@@ -122,7 +122,7 @@ class MamlAgent(tf_agent.TFAgent):
     self._network = parameters_lib.ParameterizedNetwork(*networks)
     self._distributions = network_checks.check_networks(*networks, *specs)
     self._inner_loop.build(self._network.variables_tuple)
-    self._create_step(meta_update, meta_objective_class)
+    self._create_update(meta_update, meta_objective_class)
     self._normalizer = observation_normalizer.create(
       time_step_spec.observation, normalize_observations
     )
@@ -317,14 +317,15 @@ class MamlAgent(tf_agent.TFAgent):
       self._objective.kl_coefficients,
     )
 
-  def _create_step(self, meta_update, meta_objective_class):
+  def _create_update(self, meta_update, meta_objective_class):
     self._update = meta_update or meta_updates.GradientUpdate(
       tf.keras.optimizers.Adam(1e-3)
     )
     policy_parameters.build(self._update, self._network, self._inner_loop)
     self._objective = meta_objective_class(self.num_adaptation_steps)
-    step = tf.function(self._step, autograph=False, jit_compile=True)
-    self._compiled_step = functools.partial(step)  # Checkpoints follow `step`.
+    uncounted = functools.partial(self._train, counts=False)
+    step = tf.function(uncounted, autograph=False, jit_compile=True)
+    self._train_uncounted = functools.partial(step)  # Checkpoints follow it.
 
   def _one_task(self, value_network, value_loss):
     if value_network is not None:
@@ -341,17 +342,15 @@ class MamlAgent(tf_agent.TFAgent):
     self,
     experience: meta_batch_lib.MetaBatch,
     weights: types.Tensor | None = None,
+    counts: bool = True,
   ) -> tf_agent.LossInfo:
     argument_checks.check_weights(weights)
     # The means between replicas are not part of XLA's programs.
-    whole = self.jit_compile and replicas.count() == 1
-    info = (self._compiled_step if whole else self._step)(experience)
-    # On the CPU, where an accelerator's program cannot change it.
-    self.train_step_counter.assign_add(1)
-    return info
-
-  def _step(self, experience: meta_batch_lib.MetaBatch) -> tf_agent.LossInfo:
-    """Takes one meta-train step; returns means over tasks."""
+    if counts and self.jit_compile and replicas.count() == 1:
+      info = self._train_uncounted(experience)
+      # On the CPU, where an accelerator's program cannot change it.
+      self.train_step_counter.assign_add(1)
+      return info
     before = [tf.identity(v) for v in self.training_variables]
     problem = self.meta_problem(experience)
     info = self._update(self.theta, problem)
@@ -372,6 +371,8 @@ class MamlAgent(tf_agent.TFAgent):
       finite_tasks,
       (info.metrics, info.gradient_norm, inner_kl),
     )
+    if counts:
+      self.train_step_counter.assign_add(1)
     return loss_info.report(problem, info, inner_kl, finite_tasks, is_taken)
 
   def _loss(
