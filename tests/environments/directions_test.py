@@ -90,14 +90,15 @@ def test_films_show_a_ball_ahead_of_the_body(plane):
   moved[0, 1:3] += 7.0, -2.0
   moved[0, 16:18] = 3.0, 0.5
   renderer = plane.create_renderer(np.array([1.0, 0.0]), start, 160, 120)
-  balls = []
+  balls, means = [], []
   for states in (start, moved):
     red, green, blue = np.moveaxis(renderer(states), 2, 0)
     balls.append(np.argwhere((red > 120) & (green < 60) & (blue < 60)))
+    means.append((red.mean(), green.mean(), blue.mean(), red.max()))
   caption = renderer.caption(moved)
   renderer.close()
   # The camera looks along y: the ball is to the right of the ant, at its feet.
-  assert len(balls[0]) > 20
+  assert len(balls[0]) > 20, (means, start)
   row, column = balls[0].mean(axis=0)
   assert 80 < row < 110 and 110 < column < 140
   # The ball moves with the ant, and so does the camera.
