@@ -34,6 +34,12 @@ class Range(NamedTuple):
   low: float
   high: float
 
+  @property
+  def count(self) -> float:
+    """How many numbers it has; infinity if they are not integers."""
+    is_finite = self.kind == 'integer'
+    return int(self.high) - int(self.low) + 1 if is_finite else math.inf
+
   def draw(self, rng: np.random.Generator) -> str:
     """Returns a number as a gin file has it, with as few digits as fit in."""
     if self.kind == 'integer':

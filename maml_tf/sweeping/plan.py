@@ -104,8 +104,9 @@ def draws(axes: Sequence[axes_lib.Axis], num_points: int) -> list[Point]:
     ValueError: There are not so many points.
   """
   _check(axes)
-  found, most = {}, num_combinations(axes)
-  if num_points > most and not any(axis.range for axis in axes):
+  found = {}
+  most = math.prod(a.range.count if a.range else len(a.values) for a in axes)
+  if num_points > most:
     raise _too_few(num_points, most)
   for index in range(_ATTEMPTS * num_points):
     rng = np.random.default_rng(index)
@@ -130,7 +131,7 @@ def runs(points: Sequence[Point], seeds: Sequence[int]) -> list[PlannedRun]:
   ]
 
 
-def _too_few(num_points: int, num_found: int) -> ValueError:
+def _too_few(num_points: int, num_found: float) -> ValueError:
   return ValueError(
     f'--random is {num_points}, but --set has only {num_found} combinations of'
     ' values: leave --random out to have them all'
