@@ -12,8 +12,8 @@ its metrics.csv tells how it does: one that is below the median of the earlier
 trials at the same iteration is stopped.
 
 The study is in study.db in the folder, an SQLite database. After Ctrl-C,
-SIGTERM or the loss of the machine the same command goes on, also in the middle
-of a run.
+SIGTERM, the end of the terminal or the loss of the machine the same command
+goes on, also in the middle of a run.
 `optuna-dashboard sqlite:///runs/optuna/study.db` shows it.
 """
 
@@ -24,14 +24,16 @@ import time
 
 import optuna
 
+from maml_tf.core import errors
+from maml_tf.run import run_lock
 from maml_tf.sweeping import axes as axes_lib
 from maml_tf.sweeping import processes
 from maml_tf.sweeping import table
 
 _State = optuna.trial.TrialState
-# Attributes of trials: the number in the folder's name, and whether it was
-# stopped by the user.
-_RUN, _STOPPED = 'run', 'stopped'
+# Attributes of trials: the number in the folder's name, and whether the run
+# ended by itself. One that was stopped, at whatever moment, lacks the second.
+_RUN, _ENDED = 'run', 'ended'
 _POLL_SECONDS = 0.5
 
 
@@ -50,25 +52,31 @@ def train(trial, job):
 
   Raises:
     optuna.TrialPruned: It falls behind.
-    RuntimeError: It fails.
+    RuntimeError: It fails, or another process trains it.
   """
-  process = processes.start(job)
   try:
-    reported = 0
-    while process.poll() is None:
+    with run_lock.hold(job.root_dir):
+      pass
+  except errors.UsageError as error:
+    raise RuntimeError(str(error)) from error
+  process = None
+  try:
+    process = processes.start(job)
+    reported, is_running = 0, True
+    while is_running:
       time.sleep(_POLL_SECONDS)
-      ends = table.read_ends(job.root_dir)
-      if ends.iterations > reported:
-        reported = ends.iterations
-        trial.report(ends.return_after, reported)
-        if trial.should_prune():
-          raise optuna.TrialPruned
-  except KeyboardInterrupt:
-    trial.set_user_attr(_STOPPED, True)
-    raise
+      is_running = process.poll() is None
+      returns = table.read_returns(job.root_dir, reported)
+      for reported, value in returns:
+        trial.report(value, reported)
+      if is_running and returns and trial.should_prune():
+        raise optuna.TrialPruned
   finally:
-    process.terminate()  # It saves.
-    process.wait()
+    if process:
+      process.terminate()  # It saves.
+      process.wait()
+  if process.returncode not in processes.STOPPED_CODES:
+    trial.set_user_attr(_ENDED, True)
   if process.returncode:
     line = processes.last_line(job.log)
     raise RuntimeError(f'{line}; see {job.log}')
@@ -84,7 +92,8 @@ def retry_stopped(study):
     was_killed = trial.state == _State.RUNNING
     if was_killed:
       study.tell(trial.number, state=_State.FAIL)
-    if was_killed or trial.user_attrs.get(_STOPPED):
+    was_stopped = trial.state == _State.FAIL and _ENDED not in trial.user_attrs
+    if was_killed or was_stopped:
       study.enqueue_trial(trial.params, user_attrs={_RUN: run})
     else:
       done += trial.state.is_finished()
@@ -103,14 +112,16 @@ def main():
     axes = [axes_lib.parse(text) for text in flags.set]
   except ValueError as error:
     parser.error(str(error))
-  signal.signal(signal.SIGTERM, signal.default_int_handler)
+  for number in (signal.SIGTERM, signal.SIGHUP):
+    if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP.
+      signal.signal(number, signal.default_int_handler)
 
   os.makedirs(flags.root_dir, exist_ok=True)
   study = optuna.create_study(
     storage=f'sqlite:///{os.path.abspath(flags.root_dir)}/study.db',
     study_name='maml_tf',
     direction='maximize',
-    pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
+    pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_min_trials=3),
     load_if_exists=True,
   )
   left = max(flags.trials - retry_stopped(study), 0)

@@ -7,18 +7,19 @@
 
 `wandb_logger.gin` beside this file adds the logger to a run. Without
 WANDB_MODE=offline, log in first by `wandb login`; what a run logged offline is
-sent by `wandb sync runs/point/wandb/offline-run-*`. What `maml_tf.evaluate`
+sent by `wandb sync ../runs/point/wandb/offline-run-*`. What `maml_tf.evaluate`
 and `maml_tf.render` draw later in the run's folder is added by
 
     python wandb_logger.py --root_dir=../runs/point
 
 The settings are those of config.gin. A run that resumes goes on in the same
-W&B run, which needs the server: offline, each start logs a part of its own
-under the same id.
+W&B run, whose id is in wandb_run_id.txt in its folder. That needs the server:
+offline, each start logs a part of its own under the same id.
 """
 
 import argparse
 import os
+import uuid
 
 import gin
 import wandb
@@ -28,7 +29,7 @@ from maml_tf.run import hyper_parameters
 
 @gin.configurable(denylist=['root_dir', 'first_iteration'])
 class WandbLogger:
-  """Logs to the W&B run that has the folder's name."""
+  """Logs to the W&B run of the folder."""
 
   def __init__(self, root_dir, first_iteration=1, project='maml_tf'):
     # Training that resumes logs its iterations from first_iteration on again,
@@ -66,9 +67,19 @@ class WandbLogger:
 
 
 def _run_id(root_dir):
-  """Returns the folder's name without what W&B has no place for in ids."""
-  name = os.path.basename(os.path.abspath(root_dir))
-  return ''.join(c if c.isalnum() or c in '-_.' else '_' for c in name)
+  """Returns the id in a run's folder, where a new run gets one.
+
+  Two folders may have the same name: their runs are two.
+  """
+  path = os.path.join(root_dir, 'wandb_run_id.txt')
+  try:
+    with open(path, encoding='utf-8') as file:
+      return file.read()
+  except FileNotFoundError:
+    run_id = uuid.uuid4().hex
+    with open(path, 'w', encoding='utf-8') as file:
+      file.write(run_id)
+    return run_id
 
 
 def _pictures(root_dir):

@@ -14,6 +14,7 @@ from maml_tf.core import errors
 from maml_tf.core import paths
 from maml_tf.core import terminal
 from maml_tf.run import config as run_config
+from maml_tf.run import config_values
 from maml_tf.run import dry_run
 from maml_tf.run import run_lock
 from maml_tf.run import settings as run_settings
@@ -47,6 +48,7 @@ def main(argv):
       _FLAGS.gin_file,
       _FLAGS.gin_bindings,
       plan.runs(points, range(first, first + _FLAGS.seeds)),
+      _common_settings(points[0]),
     )
     num_iterations = {
       point.name: each.num_iterations for point, each in zip(points, settings)
@@ -84,13 +86,16 @@ def _points() -> list[plan.Point]:
   for name in ('seeds', 'jobs'):
     checks.integer(f'--{name}', _FLAGS[name].value, 1, _MAX_RUNS)
   axes = [axes_lib.parse(text) for text in _FLAGS.set]
-  if _FLAGS.random is None:
-    points = plan.grid(axes)
+  num_points = _FLAGS.random
+  if num_points is None:
+    num_points = plan.num_combinations(axes)
   else:
-    checks.integer('--random', _FLAGS.random, 1, _MAX_RUNS)
-    points = plan.draws(axes, _FLAGS.random)
-  checks.integer('the number of runs', len(points) * _FLAGS.seeds, 1, _MAX_RUNS)
-  return points
+    checks.integer('--random', num_points, 1, _MAX_RUNS)
+  # Before they are made, which takes long for many.
+  checks.integer('the number of runs', num_points * _FLAGS.seeds, 1, _MAX_RUNS)
+  if _FLAGS.random is None:
+    return plan.grid(axes)
+  return plan.draws(axes, num_points)
 
 
 def _check_settings(
@@ -116,6 +121,28 @@ def _check_settings(
   for name in sorted(unread or ()):
     terminal.log(f'sweep: nothing reads {name}: its values make no difference')
   return settings
+
+
+def _common_settings(point: plan.Point) -> dict[str, str]:
+  """Returns what the gin files and bindings set for all runs, by name.
+
+  Args:
+    point: One of the points: the files alone may lack what --set gives.
+  """
+  gin.clear_config()
+  run_config.parse(_FLAGS.gin_file, [*_FLAGS.gin_bindings, *point.bindings])
+  return {
+    name: value
+    for name, value in config_values.of_text(gin.config_str()).items()
+    if not any(_is_same_name(name, varied) for varied in point.settings)
+  }
+
+
+def _is_same_name(short: str, name: str) -> bool:
+  """Returns whether a name of gin's may be the short one of a setting's."""
+  short_scope, _, short_name = short.rpartition('/')
+  scope, _, name = name.rpartition('/')
+  return scope == short_scope and f'.{name}'.endswith(f'.{short_name}')
 
 
 def _is_unread(name: str, lines: Sequence[str]) -> bool:

@@ -16,8 +16,8 @@ import numpy as np
 _NAME = re.compile(r'[A-Za-z_][\w./]*')
 _RANGE = re.compile(r'(uniform|log|integer)\(([^,()]+),([^,()]+)\)')
 _EXAMPLE = "--set 'InnerLoop.step_size=0.1,0.3'"
-# Of numbers that are drawn, in decimal digits.
-_PRECISION = 4
+# Of numbers that are drawn, in decimal digits; the most that a number has.
+_PRECISION, _MOST_DIGITS = 4, 17
 _OPENING, _CLOSING, _QUOTES = '([{', ')]}', '\'"'
 
 
@@ -34,15 +34,23 @@ class Range(NamedTuple):
   low: float
   high: float
 
+  @property
+  def count(self) -> float:
+    """How many numbers it has; infinity if they are not integers."""
+    is_finite = self.kind == 'integer'
+    return int(self.high) - int(self.low) + 1 if is_finite else math.inf
+
   def draw(self, rng: np.random.Generator) -> str:
-    """Returns a number as a gin file has it, with a few digits."""
+    """Returns a number as a gin file has it, with as few digits as fit in."""
     if self.kind == 'integer':
       return str(rng.integers(int(self.low), int(self.high), endpoint=True))
     if self.kind == 'log':
       number = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
     else:
       number = rng.uniform(self.low, self.high)
-    return f'{number:.{_PRECISION}g}'
+    number = min(max(number, self.low), self.high)
+    texts = (f'{number:.{n}g}' for n in range(_PRECISION, _MOST_DIGITS + 1))
+    return next(t for t in texts if self.low <= float(t) <= self.high)
 
 
 class Axis(NamedTuple):

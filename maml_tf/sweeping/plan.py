@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import hashlib
 import itertools
+import math
 import re
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from maml_tf.sweeping import axes as axes_lib
 # The names of files may have 255 bytes.
 _LONGEST_NAME = 150
 # Draws of few values repeat. After so many for each point they are exhausted.
-_ATTEMPTS = 1000
+_ATTEMPTS = 100
 
 
 class Point(NamedTuple):
@@ -60,11 +61,18 @@ class Plan(NamedTuple):
     gin_files: The gin files of all runs.
     gin_bindings: The settings of all runs, the lines of a gin file.
     runs: The runs.
+    settings: What the files and bindings set, by name, as gin has it.
   """
 
   gin_files: Sequence[str]
   gin_bindings: Sequence[str]
   runs: Sequence[PlannedRun]
+  settings: Mapping[str, str]
+
+
+def num_combinations(axes: Sequence[axes_lib.Axis]) -> int:
+  """Returns how many combinations the lists of values have."""
+  return math.prod(len(axis.values) for axis in axes if not axis.range)
 
 
 def grid(axes: Sequence[axes_lib.Axis]) -> list[Point]:
@@ -97,6 +105,9 @@ def draws(axes: Sequence[axes_lib.Axis], num_points: int) -> list[Point]:
   """
   _check(axes)
   found = {}
+  most = math.prod(a.range.count if a.range else len(a.values) for a in axes)
+  if num_points > most:
+    raise _too_few(num_points, most)
   for index in range(_ATTEMPTS * num_points):
     rng = np.random.default_rng(index)
     values = tuple(
@@ -106,10 +117,7 @@ def draws(axes: Sequence[axes_lib.Axis], num_points: int) -> list[Point]:
     found[values] = None
     if len(found) == num_points:
       return _points(axes, found)
-  raise ValueError(
-    f'--random is {num_points}, but --set has only {len(found)} combinations of'
-    ' values: leave --random out to have them all'
-  )
+  raise _too_few(num_points, len(found))
 
 
 def runs(points: Sequence[Point], seeds: Sequence[int]) -> list[PlannedRun]:
@@ -121,6 +129,13 @@ def runs(points: Sequence[Point], seeds: Sequence[int]) -> list[PlannedRun]:
     for seed in seeds
     for point in points
   ]
+
+
+def _too_few(num_points: int, num_found: float) -> ValueError:
+  return ValueError(
+    f'--random is {num_points}, but --set has only {num_found} combinations of'
+    ' values: leave --random out to have them all'
+  )
 
 
 def _check(axes: Sequence[axes_lib.Axis]) -> None:

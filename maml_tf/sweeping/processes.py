@@ -4,6 +4,7 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Sequence
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,13 @@ from maml_tf.core import cpu
 from maml_tf.run import interruption
 
 LOG_FILE = 'train.log'
+# Exit codes of a run that was asked to stop: once it has saved, or at once
+# while it loads.
+STOPPED_CODES = frozenset(
+  code
+  for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+  for code in (128 + number, -number)
+)
 
 _POLL_SECONDS = 0.2
 # A run saves within 10 seconds, and ends then.
@@ -68,6 +76,7 @@ def train(
   Returns:
     None, or the number of the signal that stopped it.
   """
+  num_at_once = min(num_at_once, len(jobs))
   shares = cpu.divide(num_at_once) if num_at_once > 1 else [set()]
   waiting = list(range(len(jobs)))
   # By the place among those that run at a time: the index and the process.

@@ -5,6 +5,7 @@ A second start may add runs. It must not change those that are there.
 
 import json
 import os
+from typing import Any
 
 from maml_tf.core import errors
 from maml_tf.core import files
@@ -44,10 +45,7 @@ def check(root_dir: str, plan: plan_lib.Plan) -> None:
         f"--{flag}='{v}'" for v in then + now if (v in then) != (v in now)
       ]
       what = differs[0] if differs else f'--{flag} in another order'
-      raise errors.UsageError(
-        f'{root_dir} holds a sweep of other settings ({what} is in one of them'
-        ' only): give another --root_dir, or the same command'
-      )
+      raise _has_other_settings(root_dir, what)
   for name, run in there['runs'].items():
     if here['runs'].get(name, run) != run:
       raise errors.UsageError(
@@ -58,6 +56,36 @@ def check(root_dir: str, plan: plan_lib.Plan) -> None:
         f'{root_dir} holds a sweep with the run {name}, which this one lacks:'
         ' give another --root_dir; --set, --seeds and --random may only add'
       )
+  _compare_settings(root_dir, there['settings'], here['settings'])
+
+
+def _compare_settings(root_dir, there, here):
+  """Compares what gin files set, which may have been edited.
+
+  Args:
+    root_dir: The sweep's folder.
+    there: The settings in the record; None if an older version wrote it.
+    here: The settings of this sweep.
+
+  Raises:
+    errors.UsageError: They differ.
+  """
+  if there is None:
+    return
+  # A run's seed is in its name.
+  may_change = (*config_values.may_change(there, here), 'train_eval.seed')
+  for name in sorted(there.keys() | here.keys()):
+    value = here.get(name)
+    if not name.startswith(may_change) and there.get(name) != value:
+      what = f'{name} = {there[name] if value is None else value}'
+      raise _has_other_settings(root_dir, what)
+
+
+def _has_other_settings(root_dir, what):
+  return errors.UsageError(
+    f'{root_dir} holds a sweep of other settings ({what} is in one of them'
+    ' only): give another --root_dir, or the same command'
+  )
 
 
 def write(root_dir: str, plan: plan_lib.Plan) -> None:
@@ -76,10 +104,11 @@ def _content(plan):
       run.name: {'settings': dict(run.point.settings), 'seed': run.seed}
       for run in plan.runs
     },
+    'settings': dict(plan.settings),
   }
 
 
-def _read(root_dir):
+def _read(root_dir: str) -> dict[str, Any] | None:
   """Returns the content of the record; None if there is none.
 
   Raises:
@@ -91,7 +120,12 @@ def _read(root_dir):
       content = json.load(file)
     if not isinstance(content, dict) or not isinstance(content['runs'], dict):
       raise ValueError
-    return {k: content[k] for k in ('gin_files', 'gin_bindings', 'runs')}
+    # An older version recorded none.
+    settings = content.get('settings')
+    if not isinstance(settings, dict | None):
+      raise ValueError
+    keys = ('gin_files', 'gin_bindings', 'runs')
+    return {k: content[k] for k in keys} | {'settings': settings}
   except FileNotFoundError:
     return None
   except (ValueError, KeyError, OSError) as error:

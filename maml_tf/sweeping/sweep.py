@@ -12,9 +12,6 @@ from maml_tf.sweeping import plan as plan_lib
 from maml_tf.sweeping import processes
 from maml_tf.sweeping import table
 
-# Exit codes of a run that was asked to stop.
-_STOPPED = (129, 130, 143)
-
 
 class Sweep:
   """The runs of a plan in one folder."""
@@ -103,8 +100,10 @@ class Sweep:
   def _end(self, run: plan_lib.PlannedRun, code: int) -> None:
     """Reports how a run has ended."""
     seconds = duration(time.monotonic() - self._started_at[run.name])
-    status = table.STOPPED if code in _STOPPED else table.FAILED
-    if code == 0:
+    status = table.FAILED
+    if code in processes.STOPPED_CODES:
+      status = table.STOPPED
+    elif code == 0:
       status = table.FINISHED
     self._statuses[run.name] = status
     ends = self._ends[run.name] = table.read_ends(self._folder(run))

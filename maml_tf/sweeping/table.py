@@ -8,6 +8,8 @@ import math
 import os
 from typing import NamedTuple
 
+import numpy as np
+
 from maml_tf.comparison import final_returns
 from maml_tf.comparison import metrics_tables
 from maml_tf.core import errors
@@ -49,25 +51,38 @@ def read_ends(root_dir: str) -> Ends:
   Args:
     root_dir: The run's folder, which need not exist.
   """
-  try:
-    table = metrics_tables.read(os.path.join(root_dir, run_files.METRICS_FILE))
-  except (FileNotFoundError, errors.UsageError):
-    return Ends()
+  table = _read(root_dir)
   columns = metrics_tables.steps_of(table, final_returns.RETURN)
   if not columns:
     return Ends()
-  count = final_returns.num_last(len(table[columns[0]]), LAST_SHARE)
-  before, after = (
-    float(metrics_tables.moving_mean(table[name], count)[-1])
-    for name in (columns[0], columns[-1])
-  )
   return Ends(
     int(table['iteration'][-1]),
     int(table['env_steps'][-1]),
     float(table['wall_seconds'][-1]),
-    before,
-    after,
+    _last_mean(table[columns[0]]),
+    _last_mean(table[columns[-1]]),
   )
+
+
+def read_returns(root_dir: str, after: int = 0) -> list[tuple[int, float]]:
+  """Reads what a run had reached at each iteration, see `Ends.return_after`.
+
+  Args:
+    root_dir: The run's folder, which need not exist.
+    after: The iteration before the first that counts.
+
+  Returns:
+    The iterations and returns.
+  """
+  table = _read(root_dir)
+  columns = metrics_tables.steps_of(table, final_returns.RETURN)
+  if not columns:
+    return []
+  return [
+    (int(iteration), _last_mean(table[columns[-1]][:count]))
+    for count, iteration in enumerate(table['iteration'], 1)
+    if iteration > after
+  ]
 
 
 def read_finished(root_dir: str) -> set[str]:
@@ -114,6 +129,20 @@ def write(
             *(_text(number) for number in ends[run.name]),
           ]
         )
+
+
+def _read(root_dir: str) -> metrics_tables.Table:
+  """Returns a run's metrics.csv; an empty table if there is none."""
+  try:
+    return metrics_tables.read(os.path.join(root_dir, run_files.METRICS_FILE))
+  except (FileNotFoundError, errors.UsageError):
+    return {}
+
+
+def _last_mean(values: np.ndarray) -> float:
+  """Returns the mean of the last tenth of the values, [I] -> []."""
+  count = final_returns.num_last(len(values), LAST_SHARE)
+  return float(metrics_tables.moving_mean(values, count)[-1])
 
 
 def _text(number: float) -> str:

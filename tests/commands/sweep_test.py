@@ -12,6 +12,7 @@ import gin
 import pytest
 
 import maml_tf
+from maml_tf.sweeping import sweep
 from tests import command_lines
 
 _TINY = (
@@ -48,6 +49,10 @@ def clear_gin():
     ({'jobs': 0}, '--jobs is 0'),
     ({'random': 0}, '--random is 0'),
     ({'seeds': 10000, 'set': ['InnerLoop.step_size=1,2']}, 'number of runs'),
+    (
+      {'set': [f'f.{n}={",".join(map(str, range(999)))}' for n in 'abcd']},
+      'number of runs',
+    ),
   ],
 )
 def test_bad_input_ends_in_one_line_before_a_run(flags, part, tmp_path, capsys):
@@ -58,6 +63,31 @@ def test_bad_input_ends_in_one_line_before_a_run(flags, part, tmp_path, capsys):
   (line,) = err.splitlines()
   assert line.startswith('sweep: ') and part in line
   assert not root_dir.exists()
+
+
+def test_an_edited_gin_file_is_refused(tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(sweep.Sweep, 'run', lambda self, num_at_once: None)
+  config = tmp_path / 'my.gin'
+
+  def call(*lines, values='0.1'):
+    config.write_text("include 'point.gin'\n" + '\n'.join(lines))
+    gin.clear_config()
+    code = command_lines.call(
+      'sweep',
+      gin_file=[str(config)],
+      gin_bindings=_TINY,
+      set=[f'inner_loop.InnerLoop.step_size={values}'],
+      root_dir=str(tmp_path / 'sweep'),
+    )
+    return code, capsys.readouterr().err
+
+  # 1: no run is finished.
+  assert call('MamlAgent.gae_lambda = 0.9')[0] == 1
+  more = 'train_eval.num_iterations = 7'
+  assert call('MamlAgent.gae_lambda = 0.9', more, values='0.2,0.1')[0] == 1
+  code, err = call('MamlAgent.gae_lambda = 0.8', values='0.2,0.1')
+  assert code == 2
+  assert '(MamlAgent.gae_lambda = 0.8 is in one of them only)' in err
 
 
 def _start(root_dir, *arguments):

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from maml_tf.run import run_lock
 from maml_tf.sweeping import axes
 from tests.examples import example_process
 from tests.sweeping import script_job
@@ -63,12 +64,36 @@ def test_a_run_that_falls_behind_is_stopped(example, study, tmp_path):
   assert (first.state, first.value) == (_State.COMPLETE, 5)
   assert second.state == _State.PRUNED
   assert set(second.intermediate_values.values()) == {1}
+  # Every iteration is reported, however often the file is read.
+  assert list(first.intermediate_values) == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_run_that_fails_is_told(example, study, tmp_path):
   job = script_job.ScriptJob(str(tmp_path), ['print("no"); exit(2)'], [])
   study.optimize(lambda t: example.train(t, job), 1, catch=(RuntimeError,))
   assert study.trials[0].state == _State.FAIL
+  assert example.retry_stopped(study) == 1
+
+
+def test_a_run_that_another_process_trains_is_left_for_later(
+  example, study, tmp_path
+):
+  with run_lock.hold(str(tmp_path)):
+    study.optimize(
+      lambda t: example.train(t, _job(tmp_path, 5, 1)), 1, catch=(RuntimeError,)
+    )
+  assert study.trials[0].state == _State.FAIL
+  assert example.retry_stopped(study) == 0
+  assert study.trials[1].state == _State.WAITING
+
+
+def test_a_signal_before_the_run_begins_leaves_it_for_later(example, study):
+  def objective(trial):
+    raise KeyboardInterrupt
+
+  with pytest.raises(KeyboardInterrupt):
+    study.optimize(objective, 1)
+  assert example.retry_stopped(study) == 0
 
 
 def test_what_was_stopped_goes_on_in_its_folder(example, study, tmp_path):

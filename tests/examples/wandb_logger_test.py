@@ -1,5 +1,6 @@
 """The W&B example against the real library, offline, if it is installed."""
 
+import importlib
 import json
 import struct
 import subprocess
@@ -53,6 +54,19 @@ def _logged(root_dir):
         )
       files += [file.path for file in record.files.files]
   return config, rows, files
+
+
+def test_runs_of_the_same_name_are_two(tmp_path, monkeypatch):
+  monkeypatch.syspath_prepend(str(logged_run.EXAMPLES))
+  wandb_logger = importlib.import_module('wandb_logger')
+  ids = []
+  monkeypatch.setattr(
+    'wandb.init', lambda **arguments: ids.append(arguments['id'])
+  )
+  for folder in ('a/run', 'b/run', 'a/run'):
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    wandb_logger.WandbLogger(str(tmp_path / folder))
+  assert ids[0] == ids[2] != ids[1]
 
 
 def test_wandb_gets_settings_numbers_and_pictures(tmp_path, monkeypatch):

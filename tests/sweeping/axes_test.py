@@ -1,5 +1,7 @@
 """The values of a sweep's setting are parsed, or refused in one line."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,18 @@ def test_faults_are_named(text, part):
   with pytest.raises(ValueError, match=r'^--set ') as error:
     axes.parse(text)
   assert part in str(error.value) and '\n' not in str(error.value)
+
+
+def test_rounded_draws_stay_in_narrow_ranges():
+  rng = np.random.default_rng(0)
+  for kind, low, high in (
+    ('uniform', 0.99, 0.99999),
+    ('uniform', 0.123456, 0.1234561),
+    ('log', 1.00001, 1.00002),
+    ('uniform', 1, math.nextafter(1, 2)),
+  ):
+    texts = [axes.Range(kind, low, high).draw(rng) for _ in range(200)]
+    assert all(low <= float(text) <= high for text in texts)
 
 
 def test_draws_stay_in_their_range_and_are_short():

@@ -1,6 +1,7 @@
 """Grids, draws and the names of their runs."""
 
 import re
+import time
 
 import pytest
 
@@ -84,6 +85,20 @@ def test_draws_do_not_repeat():
   assert len(plan.draws(axes, 4)) == 4
   with pytest.raises(ValueError, match='has only 4 combinations'):
     plan.draws(axes, 5)
+
+
+def test_too_many_draws_are_refused_at_once():
+  axes = _axes(f'f.x={",".join(map(str, range(500)))}', 'f.y=integer(1,4)')
+  start = time.monotonic()
+  with pytest.raises(ValueError, match='has only 2000 combinations'):
+    plan.draws(axes, 10_000)
+  assert time.monotonic() - start < 1
+
+
+def test_combinations_of_lists_are_counted_before_they_are_made():
+  values = ','.join(map(str, range(1000)))
+  axes = _axes(*(f'f.{name}={values}' for name in 'abcd'), 'f.x=log(1,2)')
+  assert plan.num_combinations(axes) == 10**12
 
 
 def test_a_grid_needs_lists_and_settings_once():

@@ -105,6 +105,21 @@ def test_jobs_at_a_time_divide_the_processors(tmp_path):
   assert os.sched_getaffinity(0) == before
 
 
+def test_one_job_has_all_processors(tmp_path):
+  script = 'import os; print(sorted(os.sched_getaffinity(0)))'
+  (job,) = _jobs(tmp_path, script)
+  processes.train([job], 4, lambda index: None, lambda index, code: None)
+  assert _log(job).strip() == str(sorted(os.sched_getaffinity(0)))
+
+
+def test_a_run_that_is_stopped_while_it_loads_has_a_code_of_its_own(tmp_path):
+  (job,) = _jobs(tmp_path, 'import time; time.sleep(60)')
+  process = processes.start(job)
+  process.terminate()
+  assert process.wait() in processes.STOPPED_CODES
+  assert not processes.STOPPED_CODES & {0, 1, 2, -signal.SIGKILL}
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_all_and_waits_until_they_have_saved(tmp_path, number):
   jobs = _jobs(tmp_path, _SAVES, _SAVES, _SAVES)

@@ -22,6 +22,15 @@ def test_the_last_tenth_counts(tmp_path):
   assert table.read_ends(str(tmp_path / 'run')) == (20, 200, 20.5, -19.5, 19.5)
 
 
+def test_each_iteration_has_its_return(tmp_path):
+  _write_metrics(tmp_path / 'run', 20)
+  returns = table.read_returns(str(tmp_path / 'run'), 17)
+  # The last one is the mean of 19 and 20.
+  assert returns == [(18, 17.5), (19, 18.5), (20, 19.5)]
+  assert len(table.read_returns(str(tmp_path / 'run'))) == 20
+  assert table.read_returns(str(tmp_path / 'missing')) == []
+
+
 def test_runs_without_rows_have_no_ends(tmp_path):
   for name, text in (('a', None), ('b', ''), ('c', _HEADER)):
     (tmp_path / name).mkdir()
