@@ -60,7 +60,7 @@ class _Channel(channel.HTTPChannel):
     return super().write_soon(data)
 
   def writable(self):
-    # Waitress would wait until the client reads, and its answer be kept.
+    # Waitress would keep the answer until the client has read it.
     is_late = time.monotonic() - self._answered > self.adj.channel_timeout
     if self.total_outbufs_len and is_late:
       self.handle_close()
