@@ -11,7 +11,7 @@ import tensorflow as tf
 
 MAX_TASKS = 256
 MAX_ROWS = 100_000  # Observations of act_adapted, frames of adapt.
-MAX_ANSWER = 2**22  # Numbers in an answer.
+MAX_ANSWER = 2**21  # Numbers in an answer: about 43 MB of text.
 MAX_LISTS = 2**20  # Lists, objects and names in a body.
 RANGES = {
   'batch_size': (1, MAX_TASKS),

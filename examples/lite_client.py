@@ -15,6 +15,7 @@ the next start continues from; `maml_tf export --state` reads it, too.
 
 import argparse
 import os
+import sys
 import time
 
 import numpy as np
@@ -134,9 +135,18 @@ def main():
   parser.add_argument('--state', help='an .npz file')
   parser.add_argument('--calls', type=int, default=0, help='to be timed')
   arguments = parser.parse_args()
+  if arguments.steps < 1:
+    sys.exit('lite_client: --steps must be at least 1')
+  if arguments.state and not arguments.state.endswith('.npz'):
+    sys.exit(f'lite_client: --state={arguments.state} must end in .npz')
   policy = AdaptivePolicy(arguments.model, arguments.state)
   robot = Point() if arguments.robot == 'point' else Cheetah()
   rng, episodes = np.random.default_rng(), policy.num_frames // (HORIZON + 1)
+  if not episodes:
+    sys.exit(
+      f'lite_client: the model adapts to {policy.num_frames} frames, and an'
+      f' episode here has {HORIZON + 1}: export with --horizon={HORIZON}'
+    )
   still = np.zeros((HORIZON, *policy.noise_shape), np.float32)
   _, total = play(policy, robot, still)
   print(f'return {total:.1f} before adaptation')

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import math
+import time
 
 import waitress
 from waitress import channel
@@ -11,7 +13,8 @@ MAX_BODY_BYTES = 32 * 2**20
 # Simultaneous calls. Parsing a body takes about ten times its size of memory.
 MAX_CALLS = 2
 MAX_CONNECTIONS = 100  # Simultaneous connections. More wait to be accepted.
-SECONDS = 30  # Limit of sending a request, and of silence.
+# Limit of sending a request, of receiving an answer, and of silence.
+SECONDS = 30
 
 
 class _ErrorTask(task.ErrorTask):
@@ -44,12 +47,25 @@ class _Channel(channel.HTTPChannel):
 
   task_class = _Task
   error_task_class = _ErrorTask
+  _answered = math.inf
 
   def handle_read(self):
     request, last_activity = self.request, self.last_activity
     super().handle_read()
     if request is not None and request is self.request:
       self.last_activity = last_activity
+
+  def write_soon(self, data):
+    self._answered = time.monotonic()
+    return super().write_soon(data)
+
+  def writable(self):
+    # Waitress would keep the answer until the client has read it.
+    is_late = time.monotonic() - self._answered > self.adj.channel_timeout
+    if self.total_outbufs_len and is_late:
+      self.handle_close()
+      return False
+    return super().writable()
 
 
 def create(app, port, connections=MAX_CONNECTIONS, seconds=SECONDS):
@@ -59,7 +75,8 @@ def create(app, port, connections=MAX_CONNECTIONS, seconds=SECONDS):
     app: The WSGI application.
     port: The port at 127.0.0.1, 0 for any free one.
     connections: The largest number of connections at the same time.
-    seconds: The time that a client has to send a request [s].
+    seconds: The time that a client has to send a request, and to receive the
+      answer [s].
   """
   logging.getLogger('waitress.queue').setLevel(logging.ERROR)
   server = waitress.create_server(

@@ -25,10 +25,12 @@ import os
 import re
 import sys
 from typing import NamedTuple
+import urllib.parse
 
 from google.protobuf import json_format
 import json_tensors
 import local_server
+import numpy as np
 import state_store
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
@@ -109,6 +111,10 @@ def create_app(model, states):
 def _answer(model, states, request):
   if not wsgi.host_is_trusted(request.host, HOSTS):
     raise exceptions.BadRequest(f'ask for {" or ".join(HOSTS)}')
+  # Browsers name the page that asks; other clients name none.
+  origin = request.headers.get('Origin')
+  if origin is not None and urllib.parse.urlsplit(origin).hostname not in HOSTS:
+    raise exceptions.Forbidden('pages of other hosts may not ask')
   path = PATH.fullmatch(request.path)
   if not path:
     raise exceptions.NotFound(f'ask for /v1/models/{model.name}')
@@ -154,12 +160,22 @@ def _predict(model, states, body):
     raise ValueError('keep_state is not true or false')
   signature = model.signatures[name]
   outputs = signature(**_inputs(signature, body['inputs'], states))
+  _check_finite(outputs)
   kept = {n: t for n, t in outputs.items() if n.startswith('state_')}
   if kept and body.get('keep_state'):
     return {'outputs': {'state_id': states.put(kept)}}
   values = json_tensors.to_lists(outputs)
   # TensorFlow Serving leaves out the name of a single output.
   return {'outputs': values if len(values) > 1 else next(iter(values.values()))}
+
+
+def _check_finite(outputs):
+  for name, tensor in outputs.items():
+    if tensor.dtype.is_floating and not np.isfinite(tensor).all():
+      what = 'the new state' if name.startswith('state_') else name
+      raise exceptions.UnprocessableEntity(
+        f'{what} is not finite: give smaller numbers'
+      )
 
 
 def _inputs(signature, values, states):

@@ -116,8 +116,9 @@ def set_tf32(kind_of_device: str, is_allowed: bool) -> None:
 
   By default, TensorFlow rounds the factors of matrix products and convolutions
   to 10 bits on GPUs (TF32), and to 7 on TPUs (bfloat16). On one H200 that put
-  the meta-gradient 1.4% off; without it, the GPU agreed with the CPU to 2e-6,
-  and the update was as fast. XLA obeys the same switch when it compiles.
+  the meta-gradient 6.2e-4 off, and the change after ten steps 6.1e-3; without
+  it, the GPU agreed with the CPU to 2e-6. An update of 40 tasks took 0.0115 s
+  with TF32, and 0.0201 s without. XLA obeys the same switch when it compiles.
 
   The switch is one for the whole process. On a CPU it has no effect, and this
   function leaves it alone.

@@ -13,8 +13,8 @@ processor, the GPUs, XLA's flags. TensorFlow compares the program itself.
 
 TensorFlow 2.21 does so on CPUs: a program is loaded in a fifth of the time that
 compiling takes, and gives the same bits. TensorFlow 2.15 cannot save programs
-for CPUs, and its attempt ends the run. GPUs have not been tried: their programs
-are kept only if MAML_TF_XLA_CACHE is 1.
+for CPUs, and its attempt ends the run. On a GPU, only one run was tried, which
+found its programs: those of GPUs are kept only if MAML_TF_XLA_CACHE is 1.
 """
 
 from collections.abc import Iterator

@@ -54,7 +54,8 @@ def write_film(root_dir: str, path: str, step: int) -> None:
   with open(path, 'rb') as file:
     film = file.read()
   folder = os.path.join(root_dir, FILMS_DIR)
-  suffix = f'.{name}'
+  # Without dots, so that no other film's name ends like it.
+  suffix = '.' + name.replace('%', '%25').replace('.', '%2E')
   earlier = glob.glob(
     os.path.join(glob.escape(folder), _EVENTS + glob.escape(suffix))
   )

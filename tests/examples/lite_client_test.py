@@ -1,13 +1,57 @@
 """A device in a process of its own adapts the command's TFLite model."""
 
+import importlib
+import pathlib
 import re
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
 
 from tests.examples import example_process
+
+EXAMPLES = pathlib.Path(__file__).parents[2] / 'examples'
+
+
+class _Interpreter:
+  """A model that takes 50 frames."""
+
+  def __init__(self, path, num_threads):
+    pass
+
+  def get_signature_runner(self, name):
+    shapes = {'step_type': {'shape': [50]}, 'noise': {'shape': [2]}}
+    runner = dict if name == 'initial_state' else types.SimpleNamespace()
+    if name != 'initial_state':
+      runner.get_input_details = lambda: shapes
+    return runner
+
+
+@pytest.mark.parametrize(
+  ('flag', 'reason'),
+  [
+    ('--state=robot', '--state=robot must end in .npz'),
+    ('--steps=0', '--steps must be at least 1'),
+    (
+      '--steps=1',
+      'the model adapts to 50 frames, and an episode here has 101: export with'
+      ' --horizon=100',
+    ),
+  ],
+)
+def test_what_does_not_work_is_refused_in_one_line(flag, reason, monkeypatch):
+  module = types.SimpleNamespace(Interpreter=_Interpreter)
+  monkeypatch.setitem(sys.modules, 'ai_edge_litert', module)
+  monkeypatch.setitem(sys.modules, 'ai_edge_litert.interpreter', module)
+  monkeypatch.delitem(sys.modules, 'lite_client', raising=False)
+  monkeypatch.syspath_prepend(EXAMPLES)
+  lite_client = importlib.import_module('lite_client')
+  monkeypatch.setattr(sys, 'argv', ['lite_client', '--model=m.tflite', flag])
+  with pytest.raises(SystemExit) as error:
+    lite_client.main()
+  assert str(error.value) == f'lite_client: {reason}'
 
 
 @pytest.mark.slow

@@ -94,6 +94,23 @@ def test_answers_that_are_not_received_take_no_thread():
       assert patient.recv(12) == b'HTTP/1.1 200'
 
 
+@pytest.mark.parametrize('reads_slowly', [False, True])
+def test_answers_have_a_deadline(reads_slowly):
+  large = wrappers.Response(bytes(2**26))
+  with _serving(large, connections=1, seconds=1) as connect:
+    with connect() as slow, connect() as waiting:
+      slow.sendall(REQUEST)
+      waiting.settimeout(0.1)
+      waiting.sendall(REQUEST)
+      start, answer = time.monotonic(), b''
+      while not answer and time.monotonic() - start < 8:
+        if reads_slowly:
+          slow.recv(2**19)
+        with contextlib.suppress(TimeoutError):
+          answer = waiting.recv(12)
+      assert answer == b'HTTP/1.1 200'
+
+
 def test_requests_that_do_not_wait_for_answers_get_few():
   with _serving(_length) as connect, connect() as client:
     client.sendall(REQUEST * 1000)
@@ -173,15 +190,53 @@ def test_a_fault_of_the_application_is_a_500_in_one_line():
   assert list(json.loads(body)) == ['error'] and b'secret' not in answer
 
 
-def test_an_answer_with_too_many_numbers_is_refused(monkeypatch):
+def _client():
+  """Returns a client of serve_rest, with a model that doubles."""
   serve_rest = importlib.import_module('serve_rest')
-  monkeypatch.setattr(serve_rest.json_tensors, 'MAX_ANSWER', 9)
   act = tf.function(lambda *, observation: {'action': observation * 2.0})
   act = act.get_concrete_function(
     observation=tf.TensorSpec([None, 2], tf.float32)
   )
   model = serve_rest.Model('policy', 1, {'serving_default': act}, {})
-  client = test.Client(serve_rest.create_app(model, None))
+  return test.Client(serve_rest.create_app(model, None))
+
+
+@pytest.mark.parametrize(
+  ('origin', 'status'),
+  [
+    ('https://elsewhere.example', 403),
+    ('http://localhost.elsewhere.example', 403),
+    ('http://localhost@elsewhere.example:8501', 403),
+    ('null', 403),
+    ('', 403),
+    ('http://[', 400),
+    ('http://localhost:8888', 200),
+    ('http://127.0.0.1', 200),
+    (None, 200),
+  ],
+)
+def test_pages_of_other_hosts_may_not_ask(origin, status):
+  answer = _client().post(
+    '/v1/models/policy:predict',
+    data=json.dumps({'inputs': [[1, 2]]}),
+    headers={} if origin is None else {'Origin': origin},
+  )
+  assert answer.status_code == status
+  if status == 403:
+    assert answer.json == {'error': 'pages of other hosts may not ask'}
+
+
+def test_an_answer_that_is_not_finite_is_refused():
+  body = {'inputs': [[3e38, 0]]}
+  answer = _client().post('/v1/models/policy:predict', json=body)
+  assert answer.status_code == 422
+  assert answer.json == {'error': 'action is not finite: give smaller numbers'}
+
+
+def test_an_answer_with_too_many_numbers_is_refused(monkeypatch):
+  json_tensors = importlib.import_module('json_tensors')
+  monkeypatch.setattr(json_tensors, 'MAX_ANSWER', 9)
+  client = _client()
   for rows, status in ((4, 200), (5, 400)):
     body = {'inputs': {'observation': [[1, 2]] * rows}}
     answer = client.post('/v1/models/policy:predict', json=body)

@@ -81,7 +81,8 @@ def test_threads_share_a_store():
   assert all(_is_there(store, i) for i in ids)
 
 
-def test_a_client_whose_state_is_gone_gets_a_404_and_may_adapt_again():
+def _predict(store):
+  """Returns a function that asks serve_rest: a status and an answer."""
   serve_rest = importlib.import_module('serve_rest')
   start = tf.function(
     lambda *, batch_size: {'state_0': tf.zeros([batch_size, 2])}
@@ -89,23 +90,36 @@ def test_a_client_whose_state_is_gone_gets_a_404_and_may_adapt_again():
   act = tf.function(
     lambda *, observation, state_0: {'action': observation + state_0}
   )
+  adapt = tf.function(
+    lambda *, reward, state_0: {'state_0': state_0 + reward[:, None] * 1e38}
+  )
+  state = tf.TensorSpec([None, 2], tf.float32)
   specs = {
     'observation': tf.TensorSpec([None, 2], tf.float32),
-    'state_0': tf.TensorSpec([None, 2], tf.float32),
+    'state_0': state,
   }
   signatures = {
     'initial_state': start.get_concrete_function(
       batch_size=tf.TensorSpec([], tf.int32)
     ),
     'act_adapted': act.get_concrete_function(**specs),
+    'adapt': adapt.get_concrete_function(
+      reward=tf.TensorSpec([None], tf.float32), state_0=state
+    ),
   }
   model = serve_rest.Model('policy', 1, signatures, {})
-  client = test.Client(serve_rest.create_app(model, _store(1, 100)))
+  client = test.Client(serve_rest.create_app(model, store))
 
   def predict(signature, inputs, **others):
     body = {'signature_name': signature, 'inputs': inputs, **others}
     answer = client.post('/v1/models/policy:predict', json=body)
     return answer.status_code, answer.json
+
+  return predict
+
+
+def test_a_client_whose_state_is_gone_gets_a_404_and_may_adapt_again():
+  predict = _predict(_store(1, 100))
 
   def adapt():
     _, answer = predict('initial_state', 1, keep_state=True)
@@ -125,6 +139,21 @@ def test_a_client_whose_state_is_gone_gets_a_404_and_may_adapt_again():
   # 16 tasks are 128 bytes.
   status, answer = predict('initial_state', 16, keep_state=True)
   assert status == 400 and 'the state has 128 bytes' in answer['error']
+
+
+def test_a_state_that_is_not_finite_is_refused_and_not_kept():
+  predict = _predict(_store(1, 100))
+  _, answer = predict('initial_state', 1, keep_state=True)
+  kept = answer['outputs']
+  for keep_state in (True, False):
+    inputs = {'reward': [10.0], **kept}
+    assert predict('adapt', inputs, keep_state=keep_state) == (
+      422,
+      {'error': 'the new state is not finite: give smaller numbers'},
+    )
+  # It did not replace the one that there is room for.
+  inputs = {'observation': [[1, 2]], **kept}
+  assert predict('act_adapted', inputs) == (200, {'outputs': [[1.0, 2.0]]})
 
 
 def test_the_client_adapts_again_when_its_state_is_gone():

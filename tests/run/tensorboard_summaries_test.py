@@ -88,5 +88,13 @@ def test_a_film_replaces_the_one_of_its_name(tmp_path):
   assert tensorboard_reader.images(films, 'b') == [(7, other)]
   with Image.open(io.BytesIO(second)) as image:
     assert image.n_frames == 2
+  # Names that end alike are of different films.
+  third = _gif(tmp_path / 'x.a.gif', 20)
+  for name in ('x.a', 'a', 'x.a', 'a'):
+    path = str(tmp_path / f'{name}.gif')
+    tensorboard_summaries.write_film(str(tmp_path), path, 7)
+  assert tensorboard_reader.images(films, 'a') == [(7, second)]
+  assert tensorboard_reader.images(films, 'x.a') == [(7, third)]
+  assert len(list((tmp_path / 'films').iterdir())) == 3
   # They are not among the run's own events.
   assert not tensorboard_summaries.has_events(str(tmp_path))
