@@ -76,7 +76,7 @@ def test_an_edited_gin_file_is_refused(tmp_path, monkeypatch, capsys):
       'sweep',
       gin_file=[str(config)],
       gin_bindings=_TINY,
-      set=[f'inner_loop.InnerLoop.step_size={values}'],
+      set=[f'InnerLoop.step_size={values}'],
       root_dir=str(tmp_path / 'sweep'),
     )
     return code, capsys.readouterr().err
