@@ -28,12 +28,7 @@ COMMAND = command_line.Command(
   needs_tensorflow=False,
 )
 
-main = functools.partial(
-  command_line.run,
-  COMMAND.name,
-  takes_words=COMMAND.takes_words,
-  needs_tensorflow=COMMAND.needs_tensorflow,
-)
+main = functools.partial(command_line.run, COMMAND)
 
 
 if __name__ == '__main__':

@@ -65,7 +65,7 @@ COMMAND = command_line.Command(
   check=chosen_run.check,
 )
 
-main = functools.partial(command_line.run, 'evaluate')
+main = functools.partial(command_line.run, COMMAND)
 
 
 if __name__ == '__main__':

@@ -59,7 +59,7 @@ COMMAND = command_line.Command(
   check=chosen_run.check,
 )
 
-main = functools.partial(command_line.run, 'export')
+main = functools.partial(command_line.run, COMMAND)
 
 
 if __name__ == '__main__':

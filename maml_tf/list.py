@@ -12,7 +12,7 @@ COMMAND = command_line.Command(
   'list', ('', '| grep cheetah'), needs_tensorflow=False
 )
 
-main = functools.partial(command_line.run, 'list', needs_tensorflow=False)
+main = functools.partial(command_line.run, COMMAND)
 
 
 if __name__ == '__main__':

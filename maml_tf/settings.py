@@ -24,7 +24,7 @@ COMMAND = command_line.Command(
   takes_configs=True,
 )
 
-main = functools.partial(command_line.run, 'settings')
+main = functools.partial(command_line.run, COMMAND)
 
 
 if __name__ == '__main__':

@@ -50,7 +50,7 @@ COMMAND = command_line.Command(
   takes_configs=True,
 )
 
-main = functools.partial(command_line.run, 'sweep')
+main = functools.partial(command_line.run, COMMAND)
 
 
 if __name__ == '__main__':

@@ -46,7 +46,7 @@ COMMAND = command_line.Command(
   takes_configs=True,
 )
 
-main = functools.partial(command_line.run, 'train')
+main = functools.partial(command_line.run, COMMAND)
 
 
 if __name__ == '__main__':

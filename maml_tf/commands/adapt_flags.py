@@ -56,4 +56,4 @@ COMMAND = command_line.Command(
   check=chosen_run.check,
 )
 
-main = functools.partial(command_line.run, 'adapt')
+main = functools.partial(command_line.run, COMMAND)

@@ -80,40 +80,29 @@ def start(command: Command, argv: Sequence[str] | None = None) -> NoReturn:
   """
   terminal.protect()
   app.run(
-    functools.partial(
-      run,
-      command.name,
-      takes_words=command.takes_words,
-      needs_tensorflow=command.needs_tensorflow,
-    ),
+    functools.partial(run, command),
     argv=None if argv is None else list(argv),
     flags_parser=functools.partial(parse_and_check, command),
   )
 
 
-def run(
-  name: str,
-  argv: Sequence[str],
-  takes_words: str = '',
-  needs_tensorflow: bool = True,
-) -> int:
+def run(command: Command, argv: Sequence[str]) -> int:
   """Imports a command's module and runs it; returns the exit code.
 
   Args:
-    name: The command's name.
-    argv: The same and the arguments that are not flags.
-    takes_words: See `Command`.
-    needs_tensorflow: See `Command`.
+    command: The command.
+    argv: Its name and the arguments that are not flags.
   """
-  if len(argv) > 1 and not takes_words:
+  name, words = command.name, command.takes_words
+  if len(argv) > 1 and not words:
     return terminal.print_error(name, f'{argv[1]} is not a flag: see --help')
-  if len(argv) == 1 and takes_words:
-    return terminal.print_error(name, f'{takes_words} is missing: see --help')
+  if len(argv) == 1 and words:
+    return terminal.print_error(name, f'{words} is missing: see --help')
   # Only training takes long enough to compile.
   keep = xla_cache.enabled() if name == 'train' else contextlib.nullcontext()
   try:
     with keep:
-      return _run_module(name, argv, needs_tensorflow)
+      return _run_module(name, argv, command.needs_tensorflow)
   except KeyboardInterrupt:  # While programs were copied in or out.
     return terminal.print_error(name, 'stopped', 130)
 
@@ -218,7 +207,7 @@ def parse(command: Command, argv: Sequence[str]) -> list[str]:
       fault = f'--{flag.name} is empty: give a value, or leave it out'
       sys.exit(terminal.print_error(command.name, fault))
   if len(others) > 1 and not command.takes_words:
-    sys.exit(run(command.name, others))
+    sys.exit(run(command, others))
   return others
 
 

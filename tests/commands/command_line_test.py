@@ -163,17 +163,18 @@ def fixture_counting(monkeypatch):
   monkeypatch.setitem(sys.modules, 'maml_tf.commands.counting', module)
   monkeypatch.setitem(command_line.SUMMARIES, 'counting', 'Counts words.')
   command_lines.import_anew('settings')  # It defines --debug.
-  yield command_line.Command('counting', ('a',), takes_words='WORD...')
+  yield command_line.Command(
+    'counting', ('a',), takes_words='WORD...', needs_tensorflow=False
+  )
   flags.FLAGS.set_gnu_getopt(False)
 
 
 def test_words_stand_before_and_after_flags(counting, capsys):
   words = command_line.parse(counting, ['counting', 'a', '--debug', 'b'])
   assert words == ['counting', 'a', 'b'] and flags.FLAGS.debug
-  of = {'takes_words': 'WORD...', 'needs_tensorflow': False}
-  assert command_line.run('counting', words, **of) == 2
+  assert command_line.run(counting, words) == 2
   assert capsys.readouterr() == ('', '')
-  assert command_line.run('counting', ['counting'], **of) == 2
+  assert command_line.run(counting, ['counting']) == 2
   assert capsys.readouterr().err == (
     'counting: WORD... is missing: see --help\n'
   )

@@ -22,7 +22,7 @@ def _run(monkeypatch, main, debug=False):
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()
   monkeypatch.setattr(flags.FLAGS['debug'], 'value', debug)
-  return command_line.run('train', ['train'])
+  return command_line.run(command_line.Command('train', ()), ['train'])
 
 
 def _of_user(error):
