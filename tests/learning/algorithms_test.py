@@ -63,7 +63,10 @@ def _parse(name):
   """Parses a config; returns an environment for it."""
   gin.clear_config()
   imports = ['import maml_tf.learning.trust_region']
-  run_config.parse([name], [*imports, *SMALL])
+  # Three inner steps of size 1 on so few frames enlarge rounding errors: 1e-7
+  # of the parameters becomes up to 1e-3 of the result.
+  steps = ['InnerLoop.step_size = 0.1'] if name == 'reptile.gin' else []
+  run_config.parse([name], [*imports, *SMALL, *steps])
   return point_navigation.PointNavigation(NUM_TASKS, NUM_EPISODES, HORIZON)
 
 
