@@ -23,7 +23,7 @@ def root_dir() -> str:
   """Returns the folder of the run, which is only read.
 
   Raises:
-    ValueError: None is given, or both are, or there is no such policy.
+    ValueError: Neither or both are given, or the policy is unknown.
   """
   if not _FLAGS.policy:
     if not _FLAGS.root_dir:

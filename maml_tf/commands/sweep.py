@@ -1,4 +1,4 @@
-"""Trains a grid or random draws of settings, as `maml_tf.sweep` is told."""
+"""Trains grids and random draws of settings, as the flags of `sweep` say."""
 
 from collections.abc import Sequence
 import datetime

@@ -24,7 +24,7 @@ def read(path: str) -> Table:
     path: The file.
 
   Returns:
-    The columns; none if there is no row yet.
+    The columns; empty before the first row.
 
   Raises:
     errors.UsageError: It is not a table.

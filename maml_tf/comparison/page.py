@@ -107,7 +107,7 @@ _EXPLANATION = (
   ' interquartile means over the runs of a group (with fewer than four: means);'
   ' brackets and bands are 95% percentile intervals of a bootstrap over these'
   ' runs. With few seeds such intervals are too narrow: of three seeds they'
-  ' never leave the range. Of a single run there is no interval. Curves end'
+  ' never leave the range. A single run has no interval. Curves end'
   ' where the shortest run of a group ends; a run that goes further continues'
   ' as a thin line.'
 )
