@@ -1,5 +1,7 @@
 """OpenGL without a display: EGL or OSMesa."""
 
+from collections.abc import Iterator
+import contextlib
 import importlib
 import os
 import subprocess
@@ -33,7 +35,7 @@ mujoco.mjr_finish()
 
 
 def create_context(width: int, height: int) -> Any:
-  """Creates one of MuJoCo's OpenGL contexts and makes it current.
+  """Creates one of MuJoCo's OpenGL contexts; `current` makes it current.
 
   MUJOCO_GL=egl or MUJOCO_GL=osmesa selects the library. Without it, EGL is
   tried first, then OSMesa.
@@ -53,9 +55,7 @@ def create_context(width: int, height: int) -> Any:
   for name in names:
     if works(name):
       library = importlib.import_module(f'mujoco.{name}')
-      context = library.GLContext(width, height)
-      context.make_current()
-      return context
+      return library.GLContext(width, height)
   if stack.exports_symbols() and any(map(_works_alone, names)):
     raise errors.UsageError(
       'MuJoCo cannot render beside TensorFlow, which was imported first: import'
@@ -66,6 +66,26 @@ def create_context(width: int, height: int) -> Any:
     f'MuJoCo cannot render with {" or ".join(names)}: install the Debian'
     f" package {packages}, e.g. 'apt install {_PACKAGES[names[-1]]}'"
   )
+
+
+@contextlib.contextmanager
+def current(context: Any) -> Iterator[None]:
+  """Makes a context current, and afterwards the one that was.
+
+  Python may collect a renderer that nobody closed, at any time. MuJoCo then
+  deletes what it had drawn with, by numbers, in the context that is current: in
+  ours, spheres and capsules would be missing from all later images. Before
+  MuJoCo 4, which can restore a context, ours stays current.
+
+  Args:
+    context: What `create_context` returned.
+  """
+  if hasattr(context, 'as_current'):
+    with context.as_current():
+      yield
+  else:
+    context.make_current()
+    yield
 
 
 def choose_library() -> None:

@@ -54,12 +54,13 @@ class MujocoRenderer(renderer.Renderer):
     self._describe = describe
     self._data = mujoco.MjData(model)
     self._gl_context = headless_graphics.create_context(width, height)
-    self._context = mujoco.MjrContext(
-      model, mujoco.mjtFontScale.mjFONTSCALE_100.value
-    )
-    mujoco.mjr_setBuffer(
-      mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context
-    )
+    with headless_graphics.current(self._gl_context):
+      self._context = mujoco.MjrContext(
+        model, mujoco.mjtFontScale.mjFONTSCALE_100.value
+      )
+      mujoco.mjr_setBuffer(
+        mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context
+      )
     self._rectangle = mujoco.MjrRect(0, 0, width, height)
     self._scene = mujoco.MjvScene(model, maxgeom=10000)
     self._options = mujoco.MjvOption()
@@ -89,12 +90,12 @@ class MujocoRenderer(renderer.Renderer):
     )
     if self._marker is not None:
       self._add_marker(self._marker(states[-1]))
-    self._gl_context.make_current()
-    mujoco.mjr_render(self._rectangle, self._scene, self._context)
     image = np.empty(
       (self._rectangle.height, self._rectangle.width, 3), np.uint8
     )
-    mujoco.mjr_readPixels(image, None, self._rectangle, self._context)
+    with headless_graphics.current(self._gl_context):
+      mujoco.mjr_render(self._rectangle, self._scene, self._context)
+      mujoco.mjr_readPixels(image, None, self._rectangle, self._context)
     # OpenGL counts rows from the bottom.
     return image[::-1].copy()
 
@@ -113,8 +114,8 @@ class MujocoRenderer(renderer.Renderer):
     self._scene.ngeom += 1
 
   def close(self) -> None:
-    self._gl_context.make_current()
-    self._context.free()
+    with headless_graphics.current(self._gl_context):
+      self._context.free()
     self._gl_context.free()
 
 

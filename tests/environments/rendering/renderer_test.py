@@ -1,11 +1,13 @@
 """Images of environments, and the names of the methods that render them."""
 
+import gc
 import importlib
 import os
 import pathlib
 import subprocess
 import sys
 
+import mujoco
 import numpy as np
 import pytest
 
@@ -56,6 +58,25 @@ def _graphics():
     if headless_graphics.works(name):
       return name
   return pytest.skip('neither EGL nor OSMesa is installed')
+
+
+@pytest.mark.skipif(
+  int(mujoco.__version__.split('.')[0]) < 4,
+  reason='before MuJoCo 4 the context that was current is not restored',
+)
+def test_a_renderer_that_nobody_closed_leaves_no_gaps_in_others():
+  _graphics()
+  environment = locomotion.HalfCheetahDirection(1, 2, horizon=20)
+  environment.reset()
+  states = environment.render_state()[:1]
+  forgotten = environment.create_renderer(None, states, 80, 60)
+  forgotten(states)
+  renderer = environment.create_renderer(None, states, 80, 60)
+  before = renderer(states)
+  del forgotten
+  gc.collect()
+  np.testing.assert_array_equal(renderer(states), before)
+  renderer.close()
 
 
 def test_half_cheetah_images_equal_those_of_mujocos_renderer(tmp_path):
