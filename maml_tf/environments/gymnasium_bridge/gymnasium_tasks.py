@@ -49,7 +49,8 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
   wrapper's, or a function that is given here; alternatively, there is a finite
   list. Every episode begins with `reset(seed=...)`, where the seed comes from
   the row's random stream: the same seeds give the same bits, for any number of
-  processes, as long as the environment draws from `self.np_random`.
+  processes, as long as the environment draws from `self.np_random`. The class
+  may have a `task_label`, see `TaskFamily`.
 
   Rewards become float32. Actions are clipped to the bounds of a `Box`. The
   environment ends its episodes as Gymnasium means it: terminated has the
@@ -59,6 +60,9 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
   Before anything else, one environment is tried: what `reset` and `step` return
   is compared with Gymnasium's interface and the spaces.
   """
+
+  _rows: Any = None
+  _stepped: environment_rows.RowsStep | None = None
 
   def __init__(
     self,
@@ -111,8 +115,6 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
       make_environment, environment_arguments or {}
     )
     self._error = errors.UsageError
-    self._rows: Any = None
-    self._stepped: environment_rows.RowsStep | None = None
     self._name = task_family.name_of(make_environment)
     with self._user_code('the constructor of'):
       # Through gin, which so records its parameters.
@@ -138,6 +140,7 @@ class GymnasiumTasks(task_environment.TaskEnvironment):
         ' GymnasiumTasks.sample_tasks or GymnasiumTasks.training_tasks'
       )
     self._try_example()
+    self.task_label = task_family.label(self._example)
     self._discarded = np.zeros(self.batch_size, bool)
     self._error = errors.RunError
 

@@ -90,6 +90,12 @@ def find(environment: gymnasium.Env, name: str) -> Any:
     return None
 
 
+def label(environment: gymnasium.Env) -> str:
+  """Returns the environment's `task_label`, or the default one."""
+  own = find(environment, 'task_label')
+  return own if isinstance(own, str) else tasks_lib.TaskFamily.task_label
+
+
 def sample(
   sampler: TaskSampler,
   environment: gymnasium.Env,

@@ -392,6 +392,15 @@ def test_a_family_without_fault_says_nothing(capsys):
   assert not capsys.readouterr().err
 
 
+class Labelled(Base):
+  task_label = 'mass [kg]'
+
+
+def test_a_family_may_name_its_tasks():
+  assert make(Base).task_label == 'task'
+  assert make(Labelled).task_label == 'mass [kg]'
+
+
 class Enumerating(Base):
   def sample_tasks(self, n):
     return [float(i) for i in range(n)]
