@@ -87,7 +87,11 @@ def _rows(result):
   header = ['policy', 'step', 'mean', _PERCENT, 'IQM', _PERCENT]
   rows = [[*header, 'delta', 'worse', *_success_header(result)]]
   for policy in result.policies:
+    half_widths = evaluation_statistics.gain_half_widths(policy.returns)
     for step, statistics in enumerate(policy.statistics):
+      gain = f'{statistics.adaptation_delta:+.{decimals}f}'
+      if math.isfinite(half_widths[step]):
+        gain += f' +-{half_widths[step]:.{decimals}f}'
       rows.append(
         [
           policy.name,
@@ -96,7 +100,7 @@ def _rows(result):
           _interval(statistics.mean_low, statistics.mean_high, decimals),
           f'{statistics.iqm:.{decimals}f}',
           _interval(statistics.iqm_low, statistics.iqm_high, decimals),
-          f'{statistics.adaptation_delta:+.{decimals}f}' if step else '',
+          gain if step else '',
           f'{statistics.worse:.1%}' if step else '',
           *_success_cell(policy.success_rates, step),
         ]
@@ -220,6 +224,9 @@ def _policy_content(
     for step, rate in zip(steps, policy.success_rates):
       step['success'] = float(rate)
   if not result.num_copies:
+    half_widths = evaluation_statistics.gain_half_widths(policy.returns)
+    for step, half_width in zip(steps, half_widths):
+      step['adaptation_delta_half_width'] = _finite(half_width)
     return steps
   names = _names(result)
   statistics = evaluation_statistics.over_copies(policy.returns, len(names))
@@ -236,10 +243,11 @@ def _policy_content(
 
 def _plain(statistics):
   """Returns the statistics by name, with None for NaN, which JSON lacks."""
-  return {
-    name: value if math.isfinite(value) else None
-    for name, value in statistics._asdict().items()
-  }
+  return {name: _finite(value) for name, value in statistics._asdict().items()}
+
+
+def _finite(value):
+  return float(value) if math.isfinite(value) else None
 
 
 def _write_csv(result, path):

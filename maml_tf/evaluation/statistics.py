@@ -105,6 +105,28 @@ def over_tasks(
   )
 
 
+def gain_half_widths(returns: np.ndarray) -> np.ndarray:
+  """Returns half the widths of the intervals of the gain, float64 [S + 1].
+
+  A task's gain is its mean return minus that before adaptation. Tasks may differ
+  more in their returns than in their gains: then the intervals of the means
+  overlap although almost every task gains. This is Student's interval of the
+  gain, so that the draw of tasks counts once.
+
+  Args:
+    returns: An array [S + 1, B, E] of episode returns.
+
+  Returns:
+    The half widths, NaN where there is one task or a return is not finite.
+  """
+  task_returns = np.mean(returns, axis=2)
+  num_tasks = task_returns.shape[1]
+  if num_tasks == 1:
+    return np.full(len(task_returns), np.nan)
+  errors = scipy.stats.sem(task_returns - task_returns[0], axis=1)
+  return _student_quantile(num_tasks - 1) * errors
+
+
 def over_copies(
   returns: np.ndarray, num_tasks: int
 ) -> tuple[tuple[TaskStatistics, ...], ...]:

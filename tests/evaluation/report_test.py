@@ -85,6 +85,10 @@ def test_json_holds_the_settings_and_every_statistic(result, tmp_path):
   for policy in result.policies:
     steps = policies[policy.name]
     assert [s.pop('step') for s in steps] == list(range(len(policy.returns)))
+    half_widths = [s.pop('adaptation_delta_half_width') for s in steps]
+    np.testing.assert_array_equal(
+      half_widths, evaluation_statistics.gain_half_widths(policy.returns)
+    )
     assert steps == [s._asdict() for s in policy.statistics]
     for step, returns in zip(steps, policy.returns):
       assert step['mean'] == pytest.approx(returns.mean())
@@ -132,15 +136,17 @@ def test_table_shows_the_statistics():
   assert header.split() == (
     'policy step mean 95% interval IQM 95% interval delta worse'.split()
   )
-  # The standard errors are 10 and 16; Student's quantile for one degree of
-  # freedom is 12.706. Of two tasks the interquartile mean leaves none out.
+  # The standard errors are 10 and 16, that of the gains -1 and 11 is 6. Student's
+  # quantile for one degree of freedom is 12.706. Of two tasks the interquartile
+  # mean leaves none out.
   assert before.split() == (
     'trained 0 20.00 [-107.06, 147.06] 20.00 [-107.06, 147.06]'.split()
   )
   assert (
     after.split()
     == (
-      'trained 1 25.00 [-178.30, 228.30] 25.00 [-178.30, 228.30] +5.00 50.0%'
+      'trained 1 25.00 [-178.30, 228.30] 25.00 [-178.30, 228.30] +5.00'
+      ' +-76.24 50.0%'
     ).split()
   )
   assert at_random.split() == (

@@ -41,6 +41,17 @@ def test_worse_counts_tasks_below_where_they_began():
   assert [s.adaptation_delta for s in steps] == [0, -0.5, -0.375]
 
 
+def test_the_interval_of_a_gain_pairs_the_tasks_by_hand():
+  # Gains 1, 3, 2: as in the test of a mean, whatever the tasks differ by.
+  returns = _one_episode_each([100, -500, 0], [101, -497, 2])
+  at_first, after = evaluation_statistics.gain_half_widths(returns)
+  assert at_first == 0
+  assert after == pytest.approx(4.3027 / math.sqrt(3), abs=1e-4)
+  assert np.isnan(evaluation_statistics.gain_half_widths(returns[:, :1])).all()
+  returns[1, 0] = np.nan
+  assert np.isnan(evaluation_statistics.gain_half_widths(returns)[1])
+
+
 @pytest.mark.parametrize(('num_tasks', 'seed'), [(40, 0), (400, 1)])
 def test_intervals_are_those_of_the_normal_approximation(num_tasks, seed):
   values = np.random.default_rng(seed).normal(5, 2, num_tasks)
