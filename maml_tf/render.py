@@ -9,13 +9,7 @@ from maml_tf.commands import command_line
 
 flags.DEFINE_string('root_dir', None, 'The run.')
 flags.DEFINE_string('policy', None, chosen_run.POLICY_HELP)
-flags.DEFINE_string(
-  'task',
-  None,
-  'Numbers, e.g. -1 or 0.3,-0.2. If tasks are other objects, e.g. 3: that task'
-  ' of an evaluation of this --seed, from 0. Of a finite list also train:3 or'
-  ' held_out:3. Default: the first of an evaluation; of a policy an example.',
-)
+flags.DEFINE_string('task', None, chosen_run.TASK_HELP)
 flags.DEFINE_integer('seed', 0, 'Of the task, resets and actions.')
 flags.DEFINE_string(
   'out',

@@ -167,6 +167,7 @@ def test_the_seed_draws_the_task_and_the_video_is_put_into_the_run(
     ({'root_dir': 'nowhere'}, 'nowhere holds no run'),
     ({'task': 'up'}, "--task is 'up': give 2 numbers with commas between"),
     ({'task': '1'}, "--task is '1': give 2 numbers with commas between"),
+    ({'task': 'train:1'}, 'PointNavigation has no finite list of tasks'),
     ({'task': '1,nan'}, 'tasks must be finite numbers'),
     ({'seed': -1}, 'seed is -1: give an integer of at least 0'),
     ({'width': 3}, 'width is 3: give an integer of at least 16'),

@@ -11,6 +11,12 @@ POLICY_HELP = (
   'A trained policy in place of --root_dir:'
   f' {", ".join(shipped_policies.names())}.'
 )
+TASK_HELP = (
+  'Numbers, e.g. -1 or 0.3,-0.2. Or held_out:3: the fourth task of an'
+  ' evaluation of this --seed; if tasks are not numbers, 3 is the same. Of a'
+  ' finite list also train:3. Default: the first of an evaluation; of a policy'
+  ' an example.'
+)
 _MISSING = (
   '--root_dir is missing: give the folder of a training run, or --policy'
 )

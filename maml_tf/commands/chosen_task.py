@@ -27,6 +27,8 @@ def find(run: trained_run.TrainedRun, text: str | None, seed: int) -> Any:
     if text is None:
       return _evaluated(environment, 0, seed)
     match = re.fullmatch(r'(?:(train|held_out):)?([0-9]+)', text)
+    if match and match[1] == 'held_out' and environment.task_list is None:
+      return _evaluated(environment, int(match[2]), seed)
     if match and match[1]:
       return _listed(environment, match[1], int(match[2]), text)
     if tasks_lib.to_numbers(environment.tasks[0]) is not None:
@@ -82,7 +84,7 @@ def _numbers(shape: tuple[int, ...], text: str) -> np.ndarray:
     return np.reshape([float(word) for word in text.split(',')], shape)
   except ValueError:
     size = int(np.prod(shape))
-    wanted = f'{size} numbers with commas between them'
+    wanted = f'{size} numbers with commas between them, or held_out:0'
     raise ValueError(
       f'--task is {text!r}: give {"1 number" if size == 1 else wanted}'
     ) from None

@@ -108,10 +108,10 @@ def over_tasks(
 def gain_half_widths(returns: np.ndarray) -> np.ndarray:
   """Returns half the widths of the intervals of the gain, float64 [S + 1].
 
-  A task's gain is its mean return minus that before adaptation. Tasks may differ
-  more in their returns than in their gains: then the intervals of the means
-  overlap although almost every task gains. This is Student's interval of the
-  gain, so that the draw of tasks counts once.
+  A task's gain is its mean return minus that before adaptation. Tasks may
+  differ more in their returns than in their gains: then the intervals of the
+  means overlap although almost every task gains. This is Student's interval of
+  the mean gain.
 
   Args:
     returns: An array [S + 1, B, E] of episode returns.

@@ -136,9 +136,9 @@ def test_table_shows_the_statistics():
   assert header.split() == (
     'policy step mean 95% interval IQM 95% interval delta worse'.split()
   )
-  # The standard errors are 10 and 16, that of the gains -1 and 11 is 6. Student's
-  # quantile for one degree of freedom is 12.706. Of two tasks the interquartile
-  # mean leaves none out.
+  # The standard errors are 10 and 16, that of the gains -1 and 11 is 6.
+  # Student's quantile for one degree of freedom is 12.706. Of two tasks the
+  # interquartile mean leaves none out.
   assert before.split() == (
     'trained 0 20.00 [-107.06, 147.06] 20.00 [-107.06, 147.06]'.split()
   )

@@ -253,7 +253,8 @@ def test_a_task_of_another_size_is_one_line(capfd):
   assert command_lines.call('adapt', policy='point', task='1,2,3') == 2
   assert capfd.readouterr() == (
     '',
-    "adapt: --task is '1,2,3': give 2 numbers with commas between them\n",
+    "adapt: --task is '1,2,3': give 2 numbers with commas between them, or"
+    ' held_out:0\n',
   )
 
 
