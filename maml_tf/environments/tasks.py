@@ -47,8 +47,9 @@ class TaskFamily(abc.ABC):
 
   Attributes:
     _balanced: Whether the places of a meta-batch take the training tasks of
-      `task_list` in turn, so that all are played equally often. False: they
-      draw. A subclass sets it.
+      `task_list` in turn, so that all are played equally often if the number of
+      places is a multiple of theirs; fewer places play only the first ones.
+      False: they draw. A subclass sets it.
     task_label: What a task that is one number means, with its unit: the axis of
       a plot, such as 'mass [kg]'.
   """
