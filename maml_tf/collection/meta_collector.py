@@ -102,6 +102,7 @@ class MetaCollector:
     first_task_index: int = 0,
     jit_compile: bool = False,
     prepare: PrepareFn | None = None,
+    meta_batch_size: int | None = None,
   ):
     """Creates the driver and its buffer.
 
@@ -121,6 +122,8 @@ class MetaCollector:
       prepare: (trajectory, policy state that acted) -> `Stage`, such as
         `MamlAgent.prepare`: adaptation and `train` then read the same prepared
         stages. None: each prepares for itself.
+      meta_batch_size: The number of tasks in the whole meta-batch. None: those
+        of the environment.
     """
     self._environment = environment
     self._prepare = prepare
@@ -129,6 +132,7 @@ class MetaCollector:
     self._num_adaptation_steps = num_adaptation_steps
     self._seed = seed
     self._task_indices = self._indices_from(first_task_index)
+    self._meta_batch_size = meta_batch_size or environment.num_tasks
     buffer: Any = episode_buffer.EpisodeBuffer
     driver: Any = episode_driver.EpisodeDriver
     if environment.tensor_rows is not None:
@@ -346,13 +350,17 @@ class MetaCollector:
 
   def _sample_tasks(self, iteration):
     """Draws the tasks of an iteration, B of them."""
+    first = 0
     if iteration == random_streams.HELD_OUT:
       sample = self._environment.held_out_task
     else:
       sample = self._environment.sample_task
+      if self._meta_batch_size % self._environment.num_kinds:
+        # Otherwise some kinds would be played more often, or never.
+        first = (iteration - 1) * self._meta_batch_size
     keys = self._keys(iteration, 0, random_streams.Purpose.TASK)
     return [
-      sample(index, random_streams.generator(key))
+      sample(first + index, random_streams.generator(key))
       for index, key in zip(self._task_indices, keys)
     ]
 

@@ -137,9 +137,8 @@ class AntDirection(directions.ForwardOrBackward, _Ant):
       healthy_heights: The lowest and the highest height of the torso [m] that
         do not end an episode.
       reset_noise_scale: See `MujocoBody`.
-      balanced: Whether the places of a meta-batch take the directions in turn,
-        so that an even number of tasks plays both equally often. False: each
-        place draws.
+      balanced: Whether the places of the meta-batches take the directions in
+        turn, so that both are played equally often. False: each place draws.
 
     Raises:
       ValueError: If an argument is out of range.

@@ -222,9 +222,8 @@ class HalfCheetahDirection(directions.ForwardOrBackward, HalfCheetah):
       horizon: The number of steps in an episode.
       control_cost_weight: The cost of a unit of squared action.
       reset_noise_scale: See `MujocoBody`.
-      balanced: Whether the places of a meta-batch take the directions in turn,
-        so that an even number of tasks plays both equally often. False: each
-        place draws.
+      balanced: Whether the places of the meta-batches take the directions in
+        turn, so that both are played equally often. False: each place draws.
 
     Raises:
       ValueError: If an argument is out of range.

@@ -77,7 +77,9 @@ class MetaWorldTasks(gymnasium_tasks.GymnasiumTasks):
   not observe. ML1 has one class with other goals in evaluation; ML10 and ML45
   have 10 and 45 classes, and 5 other classes in evaluation. Place b of a
   meta-batch plays class b modulo the number of classes: the classes are
-  balanced, and no row changes its class in training.
+  balanced, and no row changes its class in training. If the number of tasks is
+  not a multiple of that of the classes, the next meta-batch goes on with the
+  next class: rows then change their classes, which takes time.
 
   The rewards are Meta-World's v2, from 0 to 10 a step. An episode is successful
   if a step of it is.
@@ -147,6 +149,11 @@ class MetaWorldTasks(gymnasium_tasks.GymnasiumTasks):
     """The names of the classes of evaluation, in the order of its tasks."""
     return self._benchmark.held_out_classes
 
+  @property
+  def num_kinds(self) -> int:
+    """The number of classes that training plays."""
+    return len(self._benchmark.training_classes)
+
   def sample_tasks(
     self, n: int, rng: np.random.Generator
   ) -> list[MetaWorldTask]:
@@ -155,8 +162,9 @@ class MetaWorldTasks(gymnasium_tasks.GymnasiumTasks):
 
   def sample_task(self, index: int, rng: np.random.Generator) -> MetaWorldTask:
     """Draws a training task of the class that plays at a place."""
-    num_classes = len(self._benchmark.training_classes)
-    tasks = self._benchmark.tasks.training[index % num_classes :: num_classes]
+    tasks = self._benchmark.tasks.training[
+      index % self.num_kinds :: self.num_kinds
+    ]
     return tasks[int(rng.integers(len(tasks)))]
 
   def _check_tasks(self, tasks):

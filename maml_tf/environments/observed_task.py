@@ -77,6 +77,10 @@ class ObservedTask(task_environment.TaskEnvironment):
   def task_list(self) -> tasks_lib.TaskList | None:
     return self._environment.task_list
 
+  @property
+  def num_kinds(self) -> int:
+    return self._environment.num_kinds
+
   def sample_tasks(self, n: int, rng: np.random.Generator) -> Any:
     return self._environment.sample_tasks(n, rng)
 

@@ -90,6 +90,10 @@ class TaskGroups(task_environment.TaskEnvironment):
   def task_list(self) -> tasks_lib.TaskList | None:
     return self.groups[0].task_list
 
+  @property
+  def num_kinds(self) -> int:
+    return self.groups[0].num_kinds
+
   def sample_tasks(self, n: int, rng: np.random.Generator) -> Any:
     return self.groups[0].sample_tasks(n, rng)
 

@@ -47,9 +47,8 @@ class TaskFamily(abc.ABC):
 
   Attributes:
     _balanced: Whether the places of a meta-batch take the training tasks of
-      `task_list` in turn, so that all are played equally often if the number of
-      places is a multiple of theirs; fewer places play only the first ones.
-      False: they draw. A subclass sets it.
+      `task_list` in turn, so that all are played equally often. False: they
+      draw. A subclass sets it.
     task_label: What a task that is one number means, with its unit: the axis of
       a plot, such as 'mass [kg]'.
   """
@@ -62,6 +61,16 @@ class TaskFamily(abc.ABC):
   def task_list(self) -> TaskList | None:
     """The family's tasks if there are finitely many; None: a continuum."""
     return None
+
+  @property
+  def num_kinds(self) -> int:
+    """How many kinds of tasks the places take in turn; 1: all are alike.
+
+    If a meta-batch is not a multiple of it, the next one goes on where it ends.
+    """
+    if self._balanced and self.task_list is not None:
+      return len(self.task_list.training)
+    return 1
 
   @property
   def tensor_rows(self) -> Any:
@@ -87,7 +96,8 @@ class TaskFamily(abc.ABC):
     """Draws the task at one place of a meta-batch.
 
     Args:
-      index: The place, counted over all workers. A family may play tasks of one
+      index: The place, counted over all workers; and over the meta-batches if
+        they are not a multiple of `num_kinds`. A family may play tasks of one
         kind at one place. Here all places are alike, unless the family is
         balanced.
       rng: The generator to draw from.

@@ -48,9 +48,8 @@ class Walker2dDirection(directions.ForwardOrBackward, planar_bodies.Walker2d):
         on positions [m, rad] and velocities [m/s, rad/s].
       right_foot_friction: The sliding friction of the right foot; that of the
         left foot is 1.9.
-      balanced: Whether the places of a meta-batch take the directions in turn,
-        so that an even number of tasks plays both equally often. False: each
-        place draws.
+      balanced: Whether the places of the meta-batches take the directions in
+        turn, so that both are played equally often. False: each place draws.
 
     Raises:
       ValueError: If an argument is out of range.

@@ -206,6 +206,7 @@ def _build(
     first_task_index=tasks[0],
     jit_compile=agent.placement.compiles_acting(environment),
     prepare=agent.prepare,
+    meta_batch_size=settings.num_tasks,
   )
   # Parts that do not fit together fail here, before anything is written.
   with terminal.passing_line('compiling ...'):

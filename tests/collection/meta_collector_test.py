@@ -28,6 +28,7 @@ def _collector(
   adapt=_shift,
   seed=0,
   first_task_index=0,
+  meta_batch_size=None,
 ):
   """A collector with an agent of fixed initial parameters."""
   environment = environment_class(num_tasks, NUM_EPISODES, HORIZON)
@@ -39,6 +40,7 @@ def _collector(
     NUM_STEPS,
     seed,
     first_task_index=first_task_index,
+    meta_batch_size=meta_batch_size,
   )
 
 
@@ -204,6 +206,40 @@ def test_dividing_tasks_over_workers_changes_no_draw(environment_class):
       for group in ([whole], parts)
     ]
     np.testing.assert_allclose(*noises, atol=1e-4)
+
+
+class _TwoKinds(countdown_environment.CountdownEnvironment):
+  """The tasks are 1 and 2, which the places take in turn."""
+
+  num_kinds = 2
+
+  def sample_task(self, index, rng):
+    return np.float64(1 + index % 2)
+
+
+@pytest.mark.parametrize('num_workers, share', [(1, 1), (3, 1), (1, 3)])
+def test_a_meta_batch_goes_on_with_the_kind_after_its_last(num_workers, share):
+  collectors = [
+    _collector(
+      *(_TwoKinds, share),
+      first_task_index=worker * share,
+      meta_batch_size=num_workers * share,
+    )
+    for worker in range(num_workers)
+  ]
+  drawn = [
+    task
+    for iteration in (1, 2, 3, 4)
+    for collector in collectors
+    for task in collector.collect(iteration).tasks
+  ]
+  assert drawn == [1, 2] * (2 * num_workers * share)
+
+
+def test_a_place_keeps_its_kind_if_the_meta_batch_is_a_multiple():
+  collector = _collector(_TwoKinds, 2, first_task_index=2, meta_batch_size=6)
+  for iteration in (1, 2):
+    assert list(collector.collect(iteration).tasks) == [1, 2]
 
 
 def _noise(stage):

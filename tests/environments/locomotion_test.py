@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from maml_tf.environments import locomotion
+from maml_tf.environments import observed_task
+from maml_tf.environments import task_groups
 
 
 def _environment(cls, tasks, **kwargs):
@@ -268,6 +270,15 @@ def test_balanced_places_take_the_directions_in_turn():
   assert rng.random() == np.random.default_rng(0).random()
   balanced.set_tasks(tasks[1:3])
   balanced.close()
+
+
+@pytest.mark.parametrize('balanced, num_kinds', [(True, 2), (False, 1)])
+def test_what_wraps_an_environment_has_its_kinds(balanced, num_kinds):
+  environment = locomotion.HalfCheetahDirection(2, 2, 10, balanced=balanced)
+  groups = task_groups.TaskGroups([environment])
+  for wrapped in (environment, groups, observed_task.ObservedTask(groups)):
+    assert wrapped.num_kinds == num_kinds
+  environment.close()
 
 
 def test_places_draw_their_direction_by_default():

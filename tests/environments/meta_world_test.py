@@ -68,6 +68,7 @@ def test_the_goals_are_those_of_the_benchmark(double):
 @pytest.mark.usefixtures('double')
 def test_a_place_always_plays_the_same_class():
   family = _family(benchmark='ML10')
+  assert family.num_kinds == 2
   for seed in range(3):
     names = [task.env_name for task in _draw(family, 4, seed)]
     assert names == ['reach-v3', 'push-v3', 'reach-v3', 'push-v3']

@@ -75,6 +75,10 @@ class TensorEnvironment(task_environment.TaskEnvironment):
   def task_list(self) -> tasks_lib.TaskList | None:
     return self._family.task_list
 
+  @property
+  def num_kinds(self) -> int:
+    return self._family.num_kinds
+
   def sample_tasks(self, n: int, rng: np.random.Generator) -> Any:
     return self._family.sample_tasks(n, rng)
 

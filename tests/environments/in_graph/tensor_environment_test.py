@@ -128,3 +128,11 @@ def test_another_class_is_refused():
 def test_a_family_without_a_renderer_says_so():
   with pytest.raises(errors.UsageError, match='DriftingTasks cannot be rend'):
     _environment().prepare_rendering()
+
+
+def test_the_kinds_are_those_of_the_tasks():
+  class OfThreeKinds(drifting_tasks.DriftingTasks):
+    num_kinds = 3
+
+  assert _environment().num_kinds == 1
+  assert _environment(OfThreeKinds).num_kinds == 3
