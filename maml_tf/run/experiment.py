@@ -197,17 +197,7 @@ def _build(
     config_record.check_workers(workers.exchange)
   if workers.is_chief and run_folder.has_checkpoints(root_dir):
     config_record.check(root_dir, allow_config_change)
-  collector = meta_collector.MetaCollector(
-    environment,
-    agent.collect_policy,
-    agent.adapt,
-    agent.num_adaptation_steps,
-    settings.seed,
-    first_task_index=tasks[0],
-    jit_compile=agent.placement.compiles_acting(environment),
-    prepare=agent.prepare,
-    meta_batch_size=settings.num_tasks,
-  )
+  collector = _create_collector(environment, agent, tasks, settings)
   # Parts that do not fit together fail here, before anything is written.
   with terminal.passing_line('compiling ...'):
     learner.trace(collector.blank_meta_batch())
@@ -236,6 +226,26 @@ def _build(
     for line in unused_settings.lines():
       terminal.log(line)
   return loop
+
+
+def _create_collector(
+  environment: task_environment.TaskEnvironment,
+  agent: maml_agent.MamlAgent,
+  tasks: range,
+  settings: settings_lib.Settings,
+) -> meta_collector.MetaCollector:
+  """Creates the collector of this process' tasks."""
+  return meta_collector.MetaCollector(
+    environment,
+    agent.collect_policy,
+    agent.adapt,
+    agent.num_adaptation_steps,
+    settings.seed,
+    first_task_index=tasks[0],
+    jit_compile=agent.placement.compiles_acting(environment),
+    prepare=agent.prepare,
+    meta_batch_size=settings.num_tasks,
+  )
 
 
 def _begin(
