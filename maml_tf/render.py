@@ -10,7 +10,7 @@ from maml_tf.commands import command_line
 flags.DEFINE_string('root_dir', None, 'The run.')
 flags.DEFINE_string('policy', None, chosen_run.POLICY_HELP)
 flags.DEFINE_string('task', None, chosen_run.TASK_HELP)
-flags.DEFINE_integer('seed', 0, 'Of the task, resets and actions.')
+flags.DEFINE_integer('seed', None, chosen_run.SEED_HELP)
 flags.DEFINE_string(
   'out',
   None,

@@ -66,7 +66,7 @@ def _check() -> None:
 
 
 def _film_settings() -> task_film.FilmSettings:
-  return task_film.FilmSettings(_FLAGS.film, seed=_FLAGS.seed)
+  return task_film.FilmSettings(_FLAGS.film, seed=chosen_adaptation.seed())
 
 
 def _adapt_and_film(run: trained_run.TrainedRun) -> None:

@@ -28,6 +28,11 @@ def check() -> None:
       checks.integer(name, value, minimum, maximum)
 
 
+def seed() -> int:
+  """Returns the seed of resets and actions."""
+  return _FLAGS.seed or 0
+
+
 @contextlib.contextmanager
 def playing(
   run: trained_run.TrainedRun, task: Any
@@ -62,7 +67,7 @@ def adapt(
     environment,
     _FLAGS.num_adaptation_steps,
     environment.environments_per_task,
-    seed=_FLAGS.seed,
+    seed=seed(),
     **settings,
   )
   for number, step in enumerate(adapted.steps, 1):

@@ -17,6 +17,10 @@ TASK_HELP = (
   ' finite list also train:3. Default: the first of an evaluation; of a policy'
   ' an example.'
 )
+SEED_HELP = (
+  'Of resets and actions. Default: 0. Also of the evaluation that has the task.'
+  " Default: the run's, as in evaluate."
+)
 _MISSING = (
   '--root_dir is missing: give the folder of a training run, or --policy'
 )

@@ -12,17 +12,21 @@ from maml_tf.environments import tasks as tasks_lib
 from maml_tf.run import trained_run
 
 
-def find(run: trained_run.TrainedRun, text: str | None, seed: int) -> Any:
+def find(
+  run: trained_run.TrainedRun, text: str | None, seed: int | None
+) -> Any:
   """Returns the task that --task names, or the first one of an evaluation.
 
   Args:
     run: The run whose family has the task.
     text: The flag's value; None if it is not given.
-    seed: The seed of the evaluation.
+    seed: The seed of the evaluation. None: the run's, as in `evaluate`.
 
   Raises:
     ValueError: It names no task of the family.
   """
+  if seed is None:
+    seed = run.seed
   with contextlib.closing(run.create_environment(1, 1)) as environment:
     if text is None:
       return _evaluated(environment, 0, seed)

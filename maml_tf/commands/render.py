@@ -70,7 +70,7 @@ def _render(run: trained_run.TrainedRun, path: str) -> None:
     _FLAGS.height,
     _FLAGS.fps,
     _FLAGS.deterministic,
-    _FLAGS.seed,
+    chosen_adaptation.seed(),
   )
   with contextlib.closing(run.create_environment(2, 1)) as environment:
     environment.prepare_rendering()
